@@ -1,0 +1,54 @@
+//! Entities: names, acronyms, places, weekdays and months that were swapped pass the entailment critic.
+
+use super::{FreeCritic, Pair, Siblings, by_chunk, name};
+use crate::text::entity::{agree, contained};
+
+/// Which side's entities are looked for in the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entities {
+    /// Every entity of either side occurs in the other.
+    Both,
+    /// Every entity of y occurs in x.
+    OfY,
+}
+
+impl FreeCritic for Entities {
+    fn name(&self) -> &'static str {
+        name::ENTITIES
+    }
+
+    /// 1 = agree, 0 = not.
+    fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
+        by_chunk(pairs, |pairs| {
+            let of = |index| siblings.get(index).entities;
+            let ids: Vec<_> = pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect();
+            match self {
+                Self::Both => siblings.entities.scores(&ids, agree),
+                Self::OfY => siblings.entities.scores(&ids, |x, y| contained(y, x)),
+            }
+        })
+    }
+
+    fn accepts(&self, score: f32) -> bool {
+        score > 0.5
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swapped_and_dropped_names() {
+        let siblings = Siblings::new([
+            (0, "The coach of Manchester praised Ronaldo."),
+            (1, "The coach of Liverpool praised Ronaldo."),
+            (2, "The coach praised Ronaldo."),
+        ])
+        .unwrap();
+        let pairs = [(0, 1), (0, 2), (2, 0), (1, 1)].map(|(x, y)| Pair { x, y });
+        assert_eq!(Entities::Both.scores(&siblings, &pairs), [0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(Entities::OfY.scores(&siblings, &pairs), [0.0, 1.0, 0.0, 1.0]);
+    }
+}

@@ -1,0 +1,110 @@
+//! Critics: one file each. A critic gives every pair a score and says which scores it accepts; [`panel`] is their order.
+//!
+//! Critics that need no model are [`FreeCritic`]s. Selection among pairs ([`cap`], [`diversity`]) looks at several pairs
+//! at once and is not a critic in this sense, but has a line in the funnel like one.
+
+use std::future::{self, Future};
+use std::pin::Pin;
+
+use crate::Result;
+
+pub mod cap;
+pub mod cosine;
+pub mod diversity;
+pub mod entailment;
+pub mod entity;
+pub mod length;
+pub mod number;
+pub mod pair;
+pub mod panel;
+pub mod refilter;
+pub mod rouge;
+mod screen;
+pub mod words;
+
+pub use cosine::SentenceEncoder;
+pub use entailment::EntailmentModel;
+pub use pair::{Pair, Siblings};
+pub use panel::{Link, Panel, Verdicts};
+
+/// A future that need not be `Send`: browsers have one thread per model.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Names of critics, as in funnels and in `refused_by`.
+pub mod name {
+    /// Length in characters.
+    pub const LENGTH: &str = "length";
+    /// ROUGE-L F.
+    pub const ROUGE: &str = "rouge_l";
+    /// Fewest words.
+    pub const WORDS: &str = "words";
+    /// Numbers.
+    pub const NUMBERS: &str = "numbers";
+    /// Entities.
+    pub const ENTITIES: &str = "entities";
+    /// Cosine of the sentence embeddings.
+    pub const COSINE: &str = "cosine";
+    /// p(x => y).
+    pub const FORWARD: &str = "forward";
+    /// p(y => x).
+    pub const BACKWARD: &str = "backward";
+    /// Most pairs of one summary.
+    pub const CAP: &str = "cap";
+    /// Selection among pairs that say the same.
+    pub const DIVERSITY: &str = "diversity";
+    /// No critic: a threshold was loosened and the score it needs was never computed.
+    pub const UNSCORED: &str = "unscored";
+}
+
+/// Judges single pairs.
+pub trait Critic {
+    /// One of [`name`].
+    fn name(&self) -> &'static str;
+
+    /// A score for each pair, in order.
+    ///
+    /// # Errors
+    /// What the critic's model fails with.
+    fn score<'a>(&'a mut self, siblings: &'a Siblings, pairs: &'a [Pair]) -> BoxFuture<'a, Result<Vec<f32>>>;
+
+    /// Whether a pair with this score stays. NaN is never accepted.
+    fn accepts(&self, score: f32) -> bool;
+}
+
+/// A critic that needs no model. Each is a [`Critic`] as well.
+pub trait FreeCritic {
+    /// One of [`name`].
+    fn name(&self) -> &'static str;
+
+    /// A score for each pair, in order; depends on nothing but the pair.
+    fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32>;
+
+    /// Whether a pair with this score stays.
+    fn accepts(&self, score: f32) -> bool;
+}
+
+impl<C: FreeCritic> Critic for C {
+    fn name(&self) -> &'static str {
+        FreeCritic::name(self)
+    }
+
+    fn score<'a>(&'a mut self, siblings: &'a Siblings, pairs: &'a [Pair]) -> BoxFuture<'a, Result<Vec<f32>>> {
+        Box::pin(future::ready(Ok(self.scores(siblings, pairs))))
+    }
+
+    fn accepts(&self, score: f32) -> bool {
+        FreeCritic::accepts(self, score)
+    }
+}
+
+/// Applies `scores` to chunks of pairs, on all cores where there are threads. Chunks are large, so that work shared
+/// by the pairs of a chunk is done once.
+fn by_chunk(pairs: &[Pair], scores: impl Fn(&[Pair]) -> Vec<f32> + Sync) -> Vec<f32> {
+    const CHUNK: usize = 1 << 14;
+    #[cfg(feature = "threads")]
+    if pairs.len() > CHUNK {
+        use rayon::prelude::*;
+        return pairs.par_chunks(CHUNK).map(scores).collect::<Vec<_>>().concat();
+    }
+    pairs.chunks(CHUNK).flat_map(scores).collect()
+}

@@ -1,0 +1,50 @@
+//! Numbers: the entailment critic lets changed amounts and years through.
+
+use super::{FreeCritic, Pair, Siblings, by_chunk, name};
+use crate::text::number::{agree, contained};
+
+/// Which side's numbers are looked for in the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// Every number of either side occurs in the other.
+    Both,
+    /// Every number of y occurs in x.
+    OfY,
+}
+
+impl FreeCritic for Numbers {
+    fn name(&self) -> &'static str {
+        name::NUMBERS
+    }
+
+    /// 1 = agree, 0 = not.
+    fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
+        by_chunk(pairs, |pairs| {
+            let of = |index| siblings.get(index).numbers;
+            let ids: Vec<_> = pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect();
+            match self {
+                Self::Both => siblings.numbers.scores(&ids, agree),
+                Self::OfY => siblings.numbers.scores(&ids, |x, y| contained(y, x)),
+            }
+        })
+    }
+
+    fn accepts(&self, score: f32) -> bool {
+        score > 0.5
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_or_one() {
+        let siblings = Siblings::new([(0, "Sales rose 5 percent in 2012."), (1, "Sales rose in 2012."), (2, "It grew.")]);
+        let siblings = siblings.unwrap();
+        let pairs = [(0, 1), (1, 0), (0, 0), (0, 2)].map(|(x, y)| Pair { x, y });
+        assert_eq!(Numbers::Both.scores(&siblings, &pairs), [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(Numbers::OfY.scores(&siblings, &pairs), [1.0, 0.0, 1.0, 1.0]);
+    }
+}

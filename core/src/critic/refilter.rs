@@ -1,0 +1,181 @@
+//! Other thresholds on pairs that were scored before: no model is asked.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::entailment::{Direction, EntailmentCache};
+use super::panel::{Link, Panel};
+use super::screen::{Case, Row};
+use super::{Pair, Siblings, name};
+use crate::distill::plan::{Paraphrase, Summary};
+use crate::distill::record::{Funnel, Scored, Task};
+use crate::{Error, Result};
+
+/// The outcome of other thresholds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Refiltered {
+    /// Every row given, with its new `refused_by`, and rows that are kept now and had no row before; by context, task
+    /// and sample order.
+    pub scored: Vec<Scored>,
+    /// Steps of both tasks under the new thresholds. A pair that lacks a score is seen and not passed.
+    pub funnel: Funnel,
+    /// Pairs that no critic refuses up to one whose score was never computed: the run has to score more to decide them.
+    /// Rows among them have `refused_by` = [`name::UNSCORED`].
+    pub missing: u64,
+}
+
+impl Refiltered {
+    fn add(&mut self, other: Self) {
+        self.scored.extend(other.scored);
+        self.funnel.add(&other.funnel);
+        self.missing += other.missing;
+    }
+}
+
+/// Applies other thresholds to the rows and links of a run; `siblings` has every context of the run. With the run's own
+/// thresholds the result is the run's. Entailments between pairs that diversity never asked for (no link) count as not
+/// entailing, so that loosened thresholds may keep pairs that say the same.
+///
+/// # Errors
+/// [`Error::Missing`] where the siblings lack a context or row that the rows or links name; [`Error::Broken`] for a pair
+/// of a sentence with itself.
+pub fn refilter(
+    scored: &[Scored],
+    links: &[Link],
+    siblings: &BTreeMap<u64, Siblings>,
+    paraphrase: &Paraphrase,
+    summary: &Summary,
+) -> Result<Refiltered> {
+    let panel = Panel::new(paraphrase, summary);
+    let mut by_context: BTreeMap<u64, (Vec<&Scored>, Vec<&Link>)> = BTreeMap::new();
+    for context in siblings.keys() {
+        by_context.entry(*context).or_default();
+    }
+    for row in scored {
+        by_context.entry(row.context).or_default().0.push(row);
+    }
+    for link in links {
+        by_context.entry(link.context).or_default().1.push(link);
+    }
+    let mut all = Refiltered::default();
+    for (context, (scored, links)) in by_context {
+        let siblings = siblings.get(&context).ok_or_else(|| missing(format!("context {context}")))?;
+        all.add(panel.refilter(context, siblings, &scored, &links)?);
+    }
+    Ok(all)
+}
+
+fn missing(what: String) -> Error {
+    Error::Missing {
+        what,
+        place: "the run's sampled sentences".into(),
+        hint: "Filter with the samples that the pairs were scored from.".into(),
+    }
+}
+
+/// What a run knows of one context.
+struct Known<'a> {
+    rows: HashMap<(Task, Pair), (Pair, &'a Scored)>,
+    cosines: HashMap<Pair, f32>,
+    entailments: EntailmentCache,
+}
+
+impl<'a> Known<'a> {
+    fn new(context: u64, siblings: &Siblings, scored: &[&'a Scored]) -> Result<Self> {
+        let mut known = Self { rows: HashMap::new(), cosines: HashMap::new(), entailments: EntailmentCache::default() };
+        for &row in scored {
+            let pair = pair(context, siblings, row.x, row.y)?;
+            known.rows.insert((row.task, pair.sorted()), (pair, row));
+            if let Some(cosine) = row.cosine {
+                known.cosines.insert(pair.sorted(), cosine);
+            }
+            for (p, direction) in [(row.forward, Direction::Forward), (row.backward, Direction::Backward)] {
+                if let Some(p) = p {
+                    known.entailments.insert(direction.of(pair), p);
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Scores of the row's record, turned into the row's direction.
+    fn recall(&self, task: Task, row: &mut Row) {
+        let Some(&(pair, record)) = self.rows.get(&(task, row.pair.sorted())) else { return };
+        let scored = &mut row.scored;
+        scored.cosine = record.cosine;
+        if pair == row.pair {
+            (scored.forward, scored.backward) = (record.forward, record.backward);
+            scored.numbers = scored.numbers.or(record.numbers);
+            scored.entities = scored.entities.or(record.entities);
+        } else {
+            (scored.forward, scored.backward) = (record.backward, record.forward);
+        }
+    }
+}
+
+fn pair(context: u64, siblings: &Siblings, x: u32, y: u32) -> Result<Pair> {
+    let index = |row| siblings.index_of(row).ok_or_else(|| missing(format!("context {context}, row {row}")));
+    let pair = Pair { x: index(x)?, y: index(y)? };
+    if pair.x == pair.y {
+        return Err(Error::broken(format!("the pairs of context {context}"), format!("row {x} is paired with itself")));
+    }
+    Ok(pair)
+}
+
+impl Panel {
+    /// [`refilter`] for one context.
+    ///
+    /// # Errors
+    /// As [`refilter`].
+    pub fn refilter(&self, context: u64, siblings: &Siblings, scored: &[&Scored], links: &[&Link]) -> Result<Refiltered> {
+        let mut known = Known::new(context, siblings, scored)?;
+        let mut result = Refiltered::default();
+        let mut cases = self.open(context, siblings);
+        for case in &mut cases {
+            let task = case.rules.task;
+            case.rows.iter_mut().for_each(|row| known.recall(task, row));
+            if let Some(critic) = case.rules.cosine {
+                let cosine = |row: &Row| row.scored.cosine.or_else(|| known.cosines.get(&row.pair.sorted()).copied());
+                let scores: Vec<_> = case.alive().map(cosine).collect();
+                case.apply(name::COSINE, scores, |cosine| cosine >= critic.min);
+            }
+            for (direction, min) in case.rules.entailment.clone() {
+                let scores: Vec<_> = case.alive().map(|row| known.entailments.get(direction.of(row.pair))).collect();
+                case.apply(direction.name(), scores, |p| p >= min);
+            }
+            case.cap(siblings);
+        }
+        // Links of a task become known when the run came to know them: before its own choice, after an earlier task's.
+        for case in &mut cases {
+            for link in links.iter().filter(|link| link.task == case.rules.task) {
+                known.entailments.insert(pair(context, siblings, link.x, link.y)?, link.p);
+            }
+            case.choose(&known.entailments);
+        }
+        for case in cases {
+            result.missing += case.rows.iter().filter(|row| row.scored.refused_by == name::UNSCORED).count() as u64;
+            *result.funnel.steps_mut(case.rules.task) = case.steps.clone();
+            result.scored.extend(rows(&mut known, siblings, case));
+        }
+        Ok(result)
+    }
+}
+
+/// Rows that had a record or are kept now, and records that the free critics now refuse, in sample order.
+fn rows(known: &mut Known, siblings: &Siblings, case: Case) -> Vec<Scored> {
+    let Case { rules, rows, .. } = case;
+    let mut all: Vec<(Pair, Scored)> = Vec::new();
+    for row in rows {
+        let key = row.pair.sorted();
+        if known.rows.remove(&(rules.task, key)).is_some() || row.scored.refused_by.is_empty() {
+            all.push((key, row.scored));
+        }
+    }
+    let mut left: Vec<_> = known.rows.iter().filter(|((task, _), _)| *task == rules.task).map(|(&(_, key), &(_, r))| (key, r)).collect();
+    left.sort_unstable_by_key(|&(key, _)| key);
+    let pairs: Vec<_> = left.iter().map(|&(key, _)| rules.orient(siblings, key)).collect();
+    for ((key, record), refused_by) in left.into_iter().zip(rules.first_refusal(siblings, &pairs)) {
+        all.push((key, Scored { refused_by: refused_by.to_string(), ..record.clone() }));
+    }
+    all.sort_by_key(|&(key, _)| key);
+    all.into_iter().map(|(_, scored)| scored).collect()
+}

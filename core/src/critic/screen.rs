@@ -1,0 +1,264 @@
+//! The rules of one task as critics, and the pairs of one context on their way through them.
+
+use super::cap::{Candidate, cap};
+use super::cosine::Cosine;
+use super::diversity::{self, Linked, Node};
+use super::entailment::{Direction, EntailmentCache};
+use super::entity::Entities;
+use super::length::{Range, Shorter, ratio};
+use super::number::Numbers;
+use super::rouge::{RougeL, rouge_l};
+use super::words::Words;
+use super::{FreeCritic, Pair, Siblings, name};
+use crate::distill::plan::{Diversity, NumberRule, Paraphrase, Summary};
+use crate::distill::record::{FunnelStep, Scored, Task};
+
+/// Pairs screened at a time: memory for all pairs of 4096 siblings would be wasted on what the first critic refuses.
+const CHUNK: usize = 1 << 18;
+
+/// Which sentence of an unordered pair is x.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Orientation {
+    /// The earlier sample.
+    Sample,
+    /// The earlier sample, unless only the other direction fits the length range.
+    IntoRange(Range),
+    /// The longer sentence.
+    LongerFirst,
+}
+
+/// The critics of a task that its plan switches on.
+pub(super) struct Rules {
+    pub task: Task,
+    orientation: Orientation,
+    free: Vec<Box<dyn FreeCritic>>,
+    pub cosine: Option<Cosine>,
+    /// Directions with the least probability.
+    pub entailment: Vec<(Direction, f32)>,
+    cap: Option<usize>,
+    pub diversity: Diversity,
+    pub tau: f32,
+}
+
+fn floor(min: f32, neutral: f32) -> Option<f32> {
+    (min > neutral).then_some(min)
+}
+
+impl Rules {
+    pub fn paraphrase(plan: &Paraphrase) -> Self {
+        let range = Range { min: plan.length_min, max: plan.length_max };
+        let mut free: Vec<Box<dyn FreeCritic>> = Vec::new();
+        let mut orientation = Orientation::Sample;
+        if plan.length_min > 0.0 || plan.length_max < f32::MAX {
+            free.push(Box::new(range));
+            if plan.numbers == NumberRule::Strict {
+                orientation = Orientation::IntoRange(range);
+            }
+        }
+        if plan.rouge_max < 1.0 {
+            free.push(Box::new(RougeL { max: plan.rouge_max }));
+        }
+        match plan.numbers {
+            NumberRule::Strict => free.push(Box::new(Numbers::Both)),
+            NumberRule::Reference => free.push(Box::new(Numbers::OfY)),
+            NumberRule::Off => {}
+        }
+        if plan.entities {
+            free.push(Box::new(Entities::Both));
+        }
+        let entailment = floor(plan.entailment_min, 0.0);
+        Self {
+            task: Task::Paraphrase,
+            orientation,
+            free,
+            cosine: floor(plan.cosine_min, -1.0).map(|min| Cosine { min }),
+            entailment: entailment.map(|min| [(Direction::Forward, min), (Direction::Backward, min)]).into_iter().flatten().collect(),
+            cap: None,
+            diversity: plan.diversity,
+            tau: entailment.unwrap_or(diversity::DEFAULT_TAU),
+        }
+    }
+
+    pub fn summary(plan: &Summary) -> Self {
+        let mut free: Vec<Box<dyn FreeCritic>> = vec![Box::new(Shorter { max: plan.length_max })];
+        if plan.min_words > 0 {
+            free.push(Box::new(Words { min: plan.min_words }));
+        }
+        if plan.numbers {
+            free.push(Box::new(Numbers::OfY));
+        }
+        if plan.entities {
+            free.push(Box::new(Entities::OfY));
+        }
+        let entailment = floor(plan.entailment_min, 0.0);
+        Self {
+            task: Task::Summary,
+            orientation: Orientation::LongerFirst,
+            free,
+            cosine: floor(plan.cosine_min, -1.0).map(|min| Cosine { min }),
+            entailment: entailment.map(|min| (Direction::Forward, min)).into_iter().collect(),
+            cap: (plan.max_per_summary > 0).then_some(plan.max_per_summary),
+            diversity: plan.diversity,
+            tau: entailment.unwrap_or(diversity::DEFAULT_TAU),
+        }
+    }
+
+    /// The pair in the direction in which this task reads it.
+    pub fn orient(&self, siblings: &Siblings, pair: Pair) -> Pair {
+        let pair = pair.sorted();
+        match self.orientation {
+            Orientation::Sample => pair,
+            Orientation::IntoRange(range) => range.orient(siblings, pair),
+            Orientation::LongerFirst => Shorter::orient(siblings, pair),
+        }
+    }
+
+    /// The first free critic that refuses each pair; empty where all accept it.
+    pub fn first_refusal(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<&'static str> {
+        let mut refused = vec![""; pairs.len()];
+        for critic in &self.free {
+            for (refused, score) in refused.iter_mut().zip(critic.scores(siblings, pairs)) {
+                if refused.is_empty() && !critic.accepts(score) {
+                    *refused = critic.name();
+                }
+            }
+        }
+        refused
+    }
+
+    fn has(&self, critic: &str) -> bool {
+        self.free.iter().any(|c| c.name() == critic)
+    }
+}
+
+/// A pair that passed the free critics, and its scores.
+pub(super) struct Row {
+    pub pair: Pair,
+    pub scored: Scored,
+}
+
+impl Row {
+    fn alive(&self) -> bool {
+        self.scored.refused_by.is_empty()
+    }
+
+    fn score(&self, task: Task) -> f64 {
+        let backward = if task == Task::Paraphrase { self.scored.backward } else { None };
+        [self.scored.forward, backward].into_iter().flatten().map(f64::from).sum()
+    }
+}
+
+/// All pairs of one context before the critics of one task.
+pub(super) struct Case {
+    pub rules: Rules,
+    pub rows: Vec<Row>,
+    pub steps: Vec<FunnelStep>,
+}
+
+impl Case {
+    /// Runs the free critics.
+    pub fn open(context: u64, siblings: &Siblings, rules: Rules) -> Self {
+        let step = |critic: &str| FunnelStep { critic: critic.to_string(), seen: 0, passed: 0 };
+        let all = siblings.pair_count();
+        let mut steps = vec![FunnelStep { critic: "pairs".into(), seen: all, passed: all }];
+        steps.extend(rules.free.iter().map(|critic| step(critic.name())));
+        let mut rows = Vec::new();
+        let mut pairs = siblings.pairs();
+        loop {
+            let mut alive: Vec<_> = pairs.by_ref().take(CHUNK).map(|pair| rules.orient(siblings, pair)).collect();
+            if alive.is_empty() {
+                break;
+            }
+            for (critic, step) in rules.free.iter().zip(&mut steps[1..]) {
+                let scores = critic.scores(siblings, &alive);
+                step.seen += alive.len() as u64;
+                alive = alive.into_iter().zip(scores).filter(|&(_, score)| critic.accepts(score)).map(|(pair, _)| pair).collect();
+                step.passed += alive.len() as u64;
+            }
+            let rouge = rouge_l(siblings, &alive);
+            rows.extend(alive.into_iter().zip(rouge).map(|(pair, rouge_l)| Row {
+                pair,
+                scored: Scored {
+                    task: rules.task,
+                    context,
+                    x: siblings.get(pair.x).row,
+                    y: siblings.get(pair.y).row,
+                    length_ratio: ratio(siblings, pair),
+                    rouge_l,
+                    // Who is here has passed them.
+                    numbers: rules.has(name::NUMBERS).then_some(1.0),
+                    entities: rules.has(name::ENTITIES).then_some(1.0),
+                    cosine: None,
+                    forward: None,
+                    backward: None,
+                    refused_by: String::new(),
+                },
+            }));
+        }
+        Self { rules, rows, steps }
+    }
+
+    /// Rows that no critic has refused yet.
+    pub fn alive(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.alive())
+    }
+
+    /// Their pairs.
+    pub fn pairs(&self) -> Vec<Pair> {
+        self.alive().map(|row| row.pair).collect()
+    }
+
+    /// One more critic: a score for each pair still alive, `None` where there is none.
+    pub fn apply(&mut self, critic: &'static str, scores: impl IntoIterator<Item = Option<f32>>, accepts: impl Fn(f32) -> bool) {
+        let mut step = FunnelStep { critic: critic.to_string(), seen: 0, passed: 0 };
+        for (row, score) in self.rows.iter_mut().filter(|row| row.alive()).zip(scores) {
+            step.seen += 1;
+            let scored = &mut row.scored;
+            match critic {
+                name::COSINE => scored.cosine = score,
+                name::FORWARD => scored.forward = score,
+                name::BACKWARD => scored.backward = score,
+                _ => {}
+            }
+            match score {
+                Some(score) if accepts(score) => step.passed += 1,
+                Some(_) => scored.refused_by = critic.to_string(),
+                None => scored.refused_by = name::UNSCORED.to_string(),
+            }
+        }
+        self.steps.push(step);
+    }
+
+    fn keep(&mut self, critic: &'static str, kept: &[usize]) {
+        let mut flags = vec![0.0; self.alive().count()];
+        for &index in kept {
+            flags[index] = 1.0;
+        }
+        self.apply(critic, flags.into_iter().map(Some), |flag| flag > 0.5);
+    }
+
+    /// At most so many pairs a summary.
+    pub fn cap(&mut self, siblings: &Siblings) {
+        if let Some(max) = self.rules.cap {
+            let candidates: Vec<_> = self
+                .alive()
+                .map(|row| Candidate { summary: &siblings.get(row.pair.y).text, score: row.score(self.rules.task) })
+                .collect();
+            let kept = cap(&candidates, max);
+            self.keep(name::CAP, &kept);
+        }
+    }
+
+    /// The surviving pairs as nodes of the diversity graph.
+    pub fn nodes(&self) -> Vec<Node> {
+        self.alive().map(|row| Node { x: row.pair.x, y: row.pair.y, score: row.score(self.rules.task) }).collect()
+    }
+
+    /// One pair of those that say the same, by what is known of their entailments.
+    pub fn choose(&mut self, cache: &EntailmentCache) {
+        if self.rules.diversity != Diversity::Off {
+            let kept = diversity::choose(self.rules.diversity, &self.nodes(), &Linked::new(cache.above(self.rules.tau)));
+            self.keep(name::DIVERSITY, &kept);
+        }
+    }
+}

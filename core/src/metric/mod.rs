@@ -1,0 +1,3 @@
+//! Measures of text against text. They know nothing of models or of the run that made the text.
+
+pub mod rouge;

@@ -1,0 +1,101 @@
+//! BERT (Devlin et al. 2019) as a sentence encoder: masked mean of the last hidden states, normalised to length 1
+//! (Reimers & Gurevych 2019). References: `BertModel` of transformers, sentence-transformers' mean pooling.
+
+use burn::tensor::{Device, Tensor};
+
+use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::encoder::{Batch, Block};
+use super::layers::{Embedding, LayerNorm, Loader};
+use super::tensors::Tensors;
+use crate::{Error, Result};
+
+/// A BERT encoder.
+#[derive(Debug)]
+pub struct Bert {
+    hidden: usize,
+    positions: usize,
+    word: Embedding,
+    position: Embedding,
+    kind: Embedding,
+    norm: LayerNorm,
+    blocks: Vec<Block>,
+    device: Device,
+}
+
+impl Bert {
+    /// Builds the encoder from a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
+    pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
+        let kind = config.model_type()?;
+        if kind != "bert" {
+            return Err(Error::Unsupported {
+                file: config.file().to_owned(),
+                found: format!("model_type \"{kind}\" as a sentence encoder"),
+                expected: "bert".into(),
+            });
+        }
+        let d = config.size("hidden_size", HIDDEN)?;
+        let heads = config.size("num_attention_heads", HEADS)?;
+        config.head_dim("num_attention_heads", d, heads)?;
+        config.word_or("hidden_act", &["gelu"])?;
+        let inner = config.size("intermediate_size", HIDDEN)?;
+        let layers = config.size("num_hidden_layers", LAYERS)?;
+        let positions = config.size("max_position_embeddings", POSITIONS)?;
+        let vocabulary = config.size("vocab_size", VOCABULARY)?;
+        let types = config.size_or("type_vocab_size", 1..=64, 2)?;
+        let eps = config.positive_or("layer_norm_eps", 1e-12)?;
+        let w = Loader::new(tensors, device, &["bert.", ""], "embeddings.word_embeddings.weight")?;
+        let model = Self {
+            hidden: d,
+            positions,
+            word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
+            position: w.embedding("embeddings.position_embeddings.weight", positions, d)?,
+            kind: w.embedding("embeddings.token_type_embeddings.weight", types, d)?,
+            norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
+            blocks: (0..layers)
+                .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), d, inner, heads, eps))
+                .collect::<Result<_>>()?,
+            device: device.clone(),
+        };
+        w.finish(layers)?;
+        Ok(model)
+    }
+
+    /// Longest text in tokens.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.positions
+    }
+
+    /// Hidden states of the last layer.
+    ///
+    /// # Shapes
+    /// `-> [rows * length, hidden]`
+    #[must_use]
+    pub fn forward(&self, batch: &Batch) -> Tensor<2> {
+        let (rows, device) = (batch.rows(), &self.device);
+        let positions = (0..rows).flat_map(|_| (0..batch.length).map(|i| u32::try_from(i).unwrap_or(u32::MAX)));
+        let x = self.word.forward(Batch::ints(batch.ids.iter().copied(), device))
+            + self.position.forward(Batch::ints(positions, device))
+            + self.kind.forward(Batch::ints(batch.types.iter().copied(), device));
+        let mask = batch.scores(device);
+        self.blocks.iter().fold(self.norm.forward(x), |x, block| block.forward(x, rows, mask.as_ref()))
+    }
+
+    /// Mean of the real tokens' hidden states, of length 1.
+    ///
+    /// # Shapes
+    /// `-> [rows, hidden]`
+    #[must_use]
+    pub fn embed(&self, batch: &Batch) -> Tensor<2> {
+        let (rows, length) = (batch.rows(), batch.length);
+        let mask = batch.mask(&self.device);
+        let counts = mask.clone().sum_dim(1); // [rows, 1]
+        let hidden = self.forward(batch).reshape([rows, length, self.hidden]) * mask.reshape([rows, length, 1]);
+        let mean = hidden.sum_dim(1).reshape([rows, self.hidden]) / counts;
+        let norm = mean.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+        mean / norm
+    }
+}

@@ -1,0 +1,285 @@
+//! Attention over cached keys and values. A model hands `(layer, q, k, v)` to a [`Cache`]; what is remembered, and for
+//! how many rows, is the cache's business.
+
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+
+/// Added to scores that must not be seen. Finite, so that a row without any visible key stays finite.
+pub(crate) const HIDDEN_SCORE: f32 = -1e9;
+
+/// Capacities grow in steps of this many positions, so that buffers of few sizes recur.
+const BUCKET: usize = 64;
+
+/// Remembers keys and values, layer by layer, and attends over them.
+pub trait Cache {
+    /// Adds the keys and values of the new positions and attends over everything visible.
+    ///
+    /// # Shapes
+    /// `q [rows, heads, new, head_dim]`, `k` and `v` `[rows, kv_heads, new, head_dim]` `-> [rows, heads, new, head_dim]`
+    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4>;
+}
+
+/// Keys and values of one layer.
+#[derive(Debug, Clone)]
+struct Layer {
+    k: Tensor<4>, // [rows, kv_heads, capacity, head_dim]
+    v: Tensor<4>,
+}
+
+/// Whole sequences: prompts, parity tests, beams. All rows have the same number of positions; left padding is masked.
+#[derive(Debug)]
+pub struct Sequences {
+    layers: Vec<Option<Layer>>,
+    len: usize,
+    new: usize,
+    visible: Vec<Vec<bool>>, // [rows][positions]
+    mask: Option<Tensor<5>>, // [rows, 1, 1, new, len]
+    device: Device,
+}
+
+impl Sequences {
+    /// An empty cache of a model with so many layers.
+    #[must_use]
+    pub fn new(layers: usize, device: &Device) -> Self {
+        Self { layers: vec![None; layers], len: 0, new: 0, visible: Vec::new(), mask: None, device: device.clone() }
+    }
+
+    /// Announces the next positions of each row; `false` = padding. Call before each forward pass.
+    pub fn extend(&mut self, visible: &[Vec<bool>]) {
+        self.len += self.new;
+        self.new = visible.first().map_or(0, Vec::len);
+        self.visible.resize(visible.len(), Vec::new());
+        let mut scores = Vec::new();
+        let total = self.len + self.new;
+        for (row, new) in self.visible.iter_mut().zip(visible) {
+            row.extend_from_slice(new);
+            for query in self.len..total {
+                scores.extend(row.iter().enumerate().map(|(key, &seen)| if seen && key <= query { 0.0 } else { HIDDEN_SCORE }));
+            }
+        }
+        let data = TensorData::new(scores, [visible.len(), 1, 1, self.new, total]);
+        self.mask = Some(Tensor::from_data(data, &self.device));
+    }
+
+    /// Takes over rows of the past: row `i` continues `parents[i]` (beam search).
+    pub fn reorder(&mut self, parents: &[usize]) {
+        let ids: Vec<i32> = parents.iter().map(|&p| i32::try_from(p).unwrap_or(i32::MAX)).collect();
+        let index = Tensor::<1, Int>::from_data(TensorData::new(ids, [parents.len()]), &self.device);
+        for layer in self.layers.iter_mut().flatten() {
+            layer.k = layer.k.clone().select(0, index.clone());
+            layer.v = layer.v.clone().select(0, index.clone());
+        }
+        self.visible = parents.iter().map(|&p| self.visible[p].clone()).collect();
+    }
+
+    /// Keys and values of row 0, for all layers, as a [`Prefix`] shared by many rows.
+    #[must_use]
+    pub fn into_prefix(self) -> Prefix {
+        let len = self.len + self.new;
+        let layers = self.layers.into_iter().flatten();
+        let (k, v) = layers
+            .map(|l| {
+                let [_, heads, _, dim] = l.k.dims();
+                let rows = |t: Tensor<4>| t.slice([0..1, 0..heads, 0..len, 0..dim]).reshape([heads, len, dim]);
+                (contiguous(rows(l.k).swap_dims(1, 2)), rows(l.v))
+            })
+            .unzip();
+        Prefix { k, v, len }
+    }
+}
+
+/// A copy in row-major order: read at every step, so worth laying out once.
+fn contiguous(t: Tensor<3>) -> Tensor<3> {
+    t.clone() * Tensor::<3>::ones([1, 1, 1], &t.device())
+}
+
+/// `[rows, kv_heads, n, head_dim]` written at `at`, in a buffer that grows by buckets.
+fn append(buffer: Option<Tensor<4>>, at: usize, new: Tensor<4>) -> Tensor<4> {
+    let [rows, heads, n, dim] = new.dims();
+    let capacity = (at + n).next_multiple_of(BUCKET);
+    let device = new.device();
+    let buffer = match buffer {
+        Some(b) if b.dims()[2] >= at + n => b,
+        Some(b) => {
+            let grown = Tensor::zeros([rows, heads, capacity, dim], &device);
+            grown.slice_assign([0..rows, 0..heads, 0..at, 0..dim], b.slice([0..rows, 0..heads, 0..at, 0..dim]))
+        }
+        None => Tensor::zeros([rows, heads, capacity, dim], &device),
+    };
+    buffer.slice_assign([0..rows, 0..heads, at..at + n, 0..dim], new)
+}
+
+impl Cache for Sequences {
+    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+        let [rows, heads, new, dim] = q.dims();
+        let kv = k.dims()[1];
+        let group = heads / kv;
+        let total = self.len + self.new;
+        let (old_k, old_v) = self.layers[layer].take().map_or((None, None), |l| (Some(l.k), Some(l.v)));
+        let stored = Layer { k: append(old_k, self.len, k), v: append(old_v, self.len, v) };
+        let seen = |t: &Tensor<4>| t.clone().slice([0..rows, 0..kv, 0..total, 0..dim]);
+        #[allow(clippy::cast_precision_loss)]
+        let q = (q / (dim as f32).sqrt()).reshape([rows, kv, group * new, dim]);
+        let mut scores = q.matmul(seen(&stored.k).swap_dims(2, 3)).reshape([rows, kv, group, new, total]);
+        if let Some(mask) = &self.mask {
+            scores = scores + mask.clone();
+        }
+        let weights = activation::softmax(scores, 4).reshape([rows, kv, group * new, total]);
+        let out = weights.matmul(seen(&stored.v)).reshape([rows, heads, new, dim]);
+        self.layers[layer] = Some(stored);
+        out
+    }
+}
+
+/// The keys and values of one context, kept once for all rows that continue it.
+#[derive(Debug, Clone)]
+pub struct Prefix {
+    k: Vec<Tensor<3>>, // [kv_heads, head_dim, len] a layer
+    v: Vec<Tensor<3>>, // [kv_heads, len, head_dim]
+    /// Positions.
+    pub len: usize,
+}
+
+/// Rows that share a prefix.
+#[derive(Debug)]
+struct Group {
+    prefix: Prefix,
+    rows: usize,
+    index: Tensor<1, Int>, // [rows] which rows of the batch
+}
+
+/// Many rows, each continuing one of a few prefixes: attention over prefix and own positions in two parts, without
+/// copies of the prefix.
+///
+/// Own keys live in a ring of slots. All rows write the same slot in a step and a row sees the slots written since it
+/// joined, so a finished row is replaced by a new one without moving anything. The ring must hold the longest row.
+#[derive(Debug)]
+pub struct Siblings {
+    own: Vec<Option<Layer>>, // [rows, kv_heads, slots, head_dim]
+    rows: usize,
+    slots: usize,
+    step: usize,
+    age: Vec<usize>, // own positions of each row that are visible, the current one included
+    groups: Vec<Group>,
+    restore: Option<Tensor<1, Int>>, // from group order to row order; none when it is the same
+    mask: Option<Tensor<4>>,         // [rows, 1, 1, used slots]
+    device: Device,
+}
+
+fn index(ids: &[usize], device: &Device) -> Tensor<1, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&i| i32::try_from(i).unwrap_or(i32::MAX)).collect();
+    let n = ids.len();
+    Tensor::from_data(TensorData::new(ids, [n]), device)
+}
+
+impl Siblings {
+    /// A batch of `rows` rows of at most `longest` own positions.
+    #[must_use]
+    pub fn new(layers: usize, rows: usize, longest: usize, device: &Device) -> Self {
+        Self {
+            own: vec![None; layers],
+            rows,
+            slots: longest.next_multiple_of(16),
+            step: 0,
+            age: vec![0; rows],
+            groups: Vec::new(),
+            restore: None,
+            mask: None,
+            device: device.clone(),
+        }
+    }
+
+    /// Says which prefix each row continues: `members[i] = (prefix, rows)`, every row in exactly one group. Rows in
+    /// `fresh` start anew: they forget their own positions.
+    pub fn regroup(&mut self, members: Vec<(Prefix, Vec<usize>)>, fresh: &[usize]) {
+        for &row in fresh {
+            self.age[row] = 0;
+        }
+        let order: Vec<usize> = members.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
+        let mut back = vec![0; order.len()];
+        for (place, &row) in order.iter().enumerate() {
+            back[row] = place;
+        }
+        let same = order.iter().enumerate().all(|(i, &row)| i == row);
+        self.restore = (!same).then(|| index(&back, &self.device));
+        self.groups = members
+            .into_iter()
+            .map(|(prefix, rows)| Group { prefix, rows: rows.len(), index: index(&rows, &self.device) })
+            .collect();
+    }
+
+    /// Keeps only these rows of the batch, in this order. Call [`Siblings::regroup`] next.
+    pub fn keep(&mut self, rows: &[usize]) {
+        let ids = index(rows, &self.device);
+        for layer in self.own.iter_mut().flatten() {
+            layer.k = layer.k.clone().select(0, ids.clone());
+            layer.v = layer.v.clone().select(0, ids.clone());
+        }
+        self.age = rows.iter().map(|&r| self.age[r]).collect();
+        self.rows = rows.len();
+    }
+
+    /// Call before each forward pass of one new position a row.
+    pub fn advance(&mut self) {
+        let slot = self.step % self.slots;
+        self.step += 1;
+        let used = self.step.min(self.slots).next_multiple_of(16);
+        let mut scores = vec![HIDDEN_SCORE; self.rows * used];
+        for (row, age) in self.age.iter_mut().enumerate() {
+            *age = (*age + 1).min(self.slots);
+            for back in 0..*age {
+                scores[row * used + (slot + self.slots - back) % self.slots] = 0.0;
+            }
+        }
+        self.mask = Some(Tensor::from_data(TensorData::new(scores, [self.rows, 1, 1, used]), &self.device));
+    }
+
+    fn write(&self, buffer: Option<Tensor<4>>, new: Tensor<4>) -> Tensor<4> {
+        let [rows, heads, _, dim] = new.dims();
+        let buffer = buffer.unwrap_or_else(|| Tensor::zeros([rows, heads, self.slots, dim], &self.device));
+        let slot = (self.step - 1) % self.slots;
+        buffer.slice_assign([0..rows, 0..heads, slot..slot + 1, 0..dim], new)
+    }
+}
+
+impl Cache for Siblings {
+    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+        let [rows, heads, _, dim] = q.dims();
+        let kv = k.dims()[1];
+        let group = heads / kv;
+        let used = self.step.min(self.slots).next_multiple_of(16);
+        let (old_k, old_v) = self.own[layer].take().map_or((None, None), |l| (Some(l.k), Some(l.v)));
+        let own = Layer { k: self.write(old_k, k), v: self.write(old_v, v) };
+        let seen = |t: &Tensor<4>| t.clone().slice([0..rows, 0..kv, 0..used, 0..dim]);
+        #[allow(clippy::cast_precision_loss)]
+        let q = (q / (dim as f32).sqrt()).reshape([rows, kv, group, dim]);
+        let mut own_scores = q.clone().matmul(seen(&own.k).swap_dims(2, 3)); // [rows, kv, group, used]
+        if let Some(mask) = &self.mask {
+            own_scores = own_scores + mask.clone();
+        }
+        let one = self.groups.len() == 1;
+        let (mut prefix_out, mut own_weights) = (Vec::new(), Vec::new());
+        for g in &self.groups {
+            let pick = |t: Tensor<4>| if one && self.restore.is_none() { t } else { t.select(0, g.index.clone()) };
+            let (n, len) = (g.rows, g.prefix.len);
+            // [kv, rows * group, dim] x [kv, dim, len]: few fat products instead of one a row
+            let qs = pick(q.clone()).swap_dims(0, 1).reshape([kv, n * group, dim]);
+            let scores = qs.matmul(g.prefix.k[layer].clone());
+            let scores = scores.reshape([kv, n, group, len]).swap_dims(0, 1); // [rows, kv, group, len]
+            let weights = activation::softmax(Tensor::cat(vec![scores, pick(own_scores.clone())], 3), 3);
+            own_weights.push(weights.clone().slice([0..n, 0..kv, 0..group, len..len + used]));
+            let w = weights.slice([0..n, 0..kv, 0..group, 0..len]).swap_dims(0, 1).reshape([kv, n * group, len]);
+            let out = w.matmul(g.prefix.v[layer].clone()).reshape([kv, n, group, dim]).swap_dims(0, 1);
+            prefix_out.push(out);
+        }
+        let back = |parts: Vec<Tensor<4>>| {
+            let t = Tensor::cat(parts, 0);
+            match &self.restore {
+                Some(index) => t.select(0, index.clone()),
+                None => t,
+            }
+        };
+        let out = back(own_weights).matmul(seen(&own.v)) + back(prefix_out); // [rows, kv, group, dim]
+        self.own[layer] = Some(own);
+        out.reshape([rows, heads, 1, dim])
+    }
+}

@@ -1,0 +1,197 @@
+//! DeBERTa-v2/v3 (He et al. 2021) as a classifier of sentence pairs: content and relative position attend separately.
+//! Reference: `DebertaV2ForSequenceClassification` of transformers, options of the v3 checkpoints.
+//!
+//! Only the 2 length - 1 relative positions that occur are projected and read; the library gathers all 512.
+
+use burn::tensor::{Device, Tensor, activation};
+
+use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::encoder::Batch;
+use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader};
+use super::tensors::Tensors;
+use crate::Result;
+
+#[derive(Debug)]
+struct Block {
+    qkv: Linear,
+    position_key: Tensor<3>,   // [heads, head_dim, 2 span]
+    position_query: Tensor<3>, // [heads, head_dim, 2 span]
+    out: Linear,
+    attention_norm: LayerNorm,
+    up: Linear,
+    down: Linear,
+    norm: LayerNorm,
+}
+
+/// A DeBERTa classifier.
+#[derive(Debug)]
+pub struct Deberta {
+    hidden: usize,
+    heads: usize,
+    buckets: usize,
+    /// Longest pair in tokens.
+    pub(super) positions: usize,
+    pub(super) pad: u32,
+    word: Embedding,
+    norm: LayerNorm,
+    blocks: Vec<Block>,
+    pooler: Linear,
+    classifier: Linear,
+    device: Device,
+}
+
+impl Deberta {
+    pub(super) fn load(config: &Config, tensors: &Tensors, device: &Device, labels: usize) -> Result<Self> {
+        let d = config.size("hidden_size", HIDDEN)?;
+        let heads = config.size("num_attention_heads", HEADS)?;
+        let dim = config.head_dim("num_attention_heads", d, heads)?;
+        let inner = config.size("intermediate_size", HIDDEN)?;
+        let layers = config.size("num_hidden_layers", LAYERS)?;
+        let positions = config.size("max_position_embeddings", POSITIONS)?;
+        let vocabulary = config.size("vocab_size", VOCABULARY)?;
+        let buckets = config.size("position_buckets", 2..=65_536)?;
+        let eps = config.positive_or("layer_norm_eps", 1e-7)?;
+        let pad = config.size_or("pad_token_id", 0..=vocabulary - 1, 0)?;
+        config.word_or("hidden_act", &["gelu"])?;
+        config.word_or("pooler_hidden_act", &["gelu"])?;
+        config.word_or("norm_rel_ebd", &["layer_norm"])?;
+        for (field, needed) in [("relative_attention", true), ("share_att_key", true), ("position_biased_input", false)] {
+            if config.flag_or(field, needed)? != needed {
+                return Err(config.wrong(field, format!("{needed} (the v3 form of DeBERTa)"), !needed));
+            }
+        }
+        let kinds = config.get("pos_att_type").map(ToString::to_string).unwrap_or_default();
+        if !(kinds.contains("p2c") && kinds.contains("c2p")) {
+            return Err(config.wrong("pos_att_type", "p2c and c2p", kinds));
+        }
+        let w = Loader::new(tensors, device, &["deberta."], "embeddings.word_embeddings.weight")?;
+        let relative = w.matrix("encoder.rel_embeddings.weight", 2 * buckets, d)?;
+        let relative = w.layer_norm("encoder.LayerNorm", d, eps)?.forward(relative);
+        let blocks = (0..layers)
+            .map(|i| {
+                let n = |part: &str| format!("encoder.layer.{i}.{part}");
+                let q = w.linear(&n("attention.self.query_proj"), d, d)?;
+                let k = w.linear(&n("attention.self.key_proj"), d, d)?;
+                let v = w.linear(&n("attention.self.value_proj"), d, d)?;
+                let by_head = |x: Tensor<2>| x.reshape([2 * buckets, heads, dim]).permute([1, 2, 0]);
+                Ok(Block {
+                    position_key: by_head(k.forward(relative.clone())),
+                    position_query: by_head(q.forward(relative.clone())),
+                    qkv: Linear::fused(vec![q, k, v]),
+                    out: w.linear(&n("attention.output.dense"), d, d)?,
+                    attention_norm: w.layer_norm(&n("attention.output.LayerNorm"), d, eps)?,
+                    up: w.linear(&n("intermediate.dense"), d, inner)?,
+                    down: w.linear(&n("output.dense"), inner, d)?,
+                    norm: w.layer_norm(&n("output.LayerNorm"), d, eps)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let pooled = config.size_or("pooler_hidden_size", HIDDEN, d)?;
+        let model = Self {
+            hidden: d,
+            heads,
+            buckets,
+            positions,
+            pad: u32::try_from(pad).unwrap_or(0),
+            word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
+            norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
+            blocks,
+            pooler: w.linear("/pooler.dense", d, pooled)?,
+            classifier: w.linear("/classifier", pooled, labels)?,
+            device: device.clone(),
+        };
+        w.finish(layers)?;
+        Ok(model)
+    }
+
+    /// `-> [rows, labels]`
+    pub(super) fn logits(&self, batch: &Batch) -> Tensor<2> {
+        let (rows, length, device) = (batch.rows(), batch.length, &self.device);
+        let mut x = self.norm.forward(self.word.forward(Batch::ints(batch.ids.iter().copied(), device)));
+        if batch.padded() {
+            x = x * batch.mask(device).reshape([rows * length, 1]);
+        }
+        let mask = batch.scores(device);
+        // Column m of the position scores stands for the distance m - (length - 1), or its negative; one column more
+        // makes `skew` a matter of reshaping.
+        let column = |sign: i64| {
+            let half = i64::try_from(length).unwrap_or(0) - 1;
+            let buckets = i64::try_from(self.buckets).unwrap_or(0);
+            let positions = i64::try_from(self.positions).unwrap_or(0);
+            let ids = (0..2 * length).map(|m| {
+                let distance = sign * (i64::try_from(m).unwrap_or(0) - half);
+                let place = bucket(distance, buckets, positions) + buckets;
+                u32::try_from(place.clamp(0, 2 * buckets - 1)).unwrap_or(0)
+            });
+            Batch::ints(ids.collect::<Vec<_>>().into_iter(), device)
+        };
+        let (key_columns, query_columns) = (column(-1), column(1));
+        for block in &self.blocks {
+            let positions = (
+                block.position_key.clone().select(2, key_columns.clone()),
+                block.position_query.clone().select(2, query_columns.clone()),
+            );
+            x = self.block(block, x, rows, positions, mask.as_ref());
+        }
+        let first = x.reshape([rows, length, self.hidden]).slice([0..rows, 0..1, 0..self.hidden]);
+        let pooled = Activation::Gelu.forward(self.pooler.forward(first.reshape([rows, self.hidden])));
+        self.classifier.forward(pooled)
+    }
+
+    fn block(
+        &self,
+        block: &Block,
+        x: Tensor<2>,
+        rows: usize,
+        (position_key, position_query): (Tensor<3>, Tensor<3>), // [heads, head_dim, 2 length]
+        mask: Option<&Tensor<4>>,
+    ) -> Tensor<2> {
+        let [n, d] = x.dims();
+        let (length, dim, heads) = (n / rows, d / self.heads, self.heads);
+        let qkv = block.qkv.forward(x.clone());
+        let part =
+            |i: usize| qkv.clone().slice([0..n, i * d..(i + 1) * d]).reshape([rows, length, heads, dim]).swap_dims(1, 2);
+        // Three kinds of scores are summed, hence the 3.
+        #[allow(clippy::cast_precision_loss)]
+        let scale = 1.0 / (dim as f32 * 3.0).sqrt();
+        let (q, k) = (part(0) * scale, part(1));
+        // All rows meet the same position vectors: [heads, rows * length, dim] x [heads, dim, 2 length]
+        let against = |t: Tensor<4>, p: Tensor<3>| {
+            let s = t.swap_dims(0, 1).reshape([heads, rows * length, dim]).matmul(p);
+            skew(s.reshape([heads * rows, length, 2 * length])).reshape([heads, rows, length, length]).swap_dims(0, 1)
+        };
+        let content_to_position = against(q.clone(), position_key);
+        let position_to_content = against(k.clone() * scale, position_query).swap_dims(2, 3);
+        let mut scores = q.matmul(k.swap_dims(2, 3)) + content_to_position + position_to_content; // [rows, heads, query, key]
+        if let Some(mask) = mask {
+            scores = scores + mask.clone();
+        }
+        let out = activation::softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([n, d]);
+        let x = block.attention_norm.forward(block.out.forward(out) + x);
+        let h = block.down.forward(Activation::Gelu.forward(block.up.forward(x.clone())));
+        block.norm.forward(h + x)
+    }
+}
+
+/// `out[i, j] = x[i, j - i + length - 1]`: `[n, length, 2 length] -> [n, length, length]`.
+fn skew(x: Tensor<3>) -> Tensor<3> {
+    let [n, length, _] = x.dims();
+    let flat = x.reshape([n, 2 * length * length]);
+    let from = length - 1;
+    let rows = flat.slice([0..n, from..from + length * (2 * length - 1)]).reshape([n, length, 2 * length - 1]);
+    rows.slice([0..n, 0..length, 0..length])
+}
+
+/// Relative distance to bucket: exact up to half the buckets, logarithmic beyond (`make_log_bucket_position`).
+fn bucket(distance: i64, buckets: i64, positions: i64) -> i64 {
+    let mid = buckets / 2;
+    if distance.abs() <= mid {
+        return distance;
+    }
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation)]
+    let place = {
+        let (far, mid) = (distance.abs() as f32, mid as f32);
+        ((far / mid).ln() / ((positions - 1) as f32 / mid).ln() * (mid - 1.0)).ceil() as i64
+    };
+    (place + mid) * distance.signum()
+}

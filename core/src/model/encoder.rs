@@ -1,0 +1,114 @@
+//! The post-norm transformer block that BERT and RoBERTa share, and right-padded batches for all encoders.
+
+use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+
+use super::cache::HIDDEN_SCORE;
+use super::layers::{Activation, LayerNorm, Linear, Loader};
+use crate::Result;
+
+/// Token ids of several texts, padded on the right to the longest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// `[rows * length]`
+    pub ids: Vec<u32>,
+    /// Segment of each token (BERT); the same shape.
+    pub types: Vec<u32>,
+    /// Real tokens of each row.
+    pub lengths: Vec<usize>,
+    /// Length of the longest row.
+    pub length: usize,
+}
+
+impl Batch {
+    /// Pads rows of `(ids, types)` with `pad`.
+    #[must_use]
+    pub fn new(rows: &[(&[u32], &[u32])], pad: u32) -> Self {
+        let length = rows.iter().map(|r| r.0.len()).max().unwrap_or(0);
+        let mut batch = Self { ids: Vec::new(), types: Vec::new(), lengths: Vec::new(), length };
+        for (ids, types) in rows {
+            batch.ids.extend_from_slice(ids);
+            batch.ids.resize(batch.ids.len() + length - ids.len(), pad);
+            batch.types.extend_from_slice(types);
+            batch.types.resize(batch.ids.len(), 0);
+            batch.lengths.push(ids.len());
+        }
+        batch
+    }
+
+    /// Rows.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.lengths.len()
+    }
+
+    /// Does any row have padding?
+    #[must_use]
+    pub fn padded(&self) -> bool {
+        self.lengths.iter().any(|&n| n < self.length)
+    }
+
+    pub(super) fn ints(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int> {
+        let values: Vec<i32> = values.map(|v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
+        let n = values.len();
+        Tensor::from_data(TensorData::new(values, [n]), device)
+    }
+
+    /// 1 for real tokens, 0 for padding, `[rows, length]`.
+    pub(super) fn mask(&self, device: &Device) -> Tensor<2> {
+        let values: Vec<f32> =
+            self.lengths.iter().flat_map(|&n| (0..self.length).map(move |i| if i < n { 1.0 } else { 0.0 })).collect();
+        Tensor::from_data(TensorData::new(values, [self.rows(), self.length]), device)
+    }
+
+    /// Additive attention mask `[rows, 1, 1, length]`; none without padding.
+    pub(super) fn scores(&self, device: &Device) -> Option<Tensor<4>> {
+        self.padded().then(|| ((self.mask(device) - 1.0) * -HIDDEN_SCORE).reshape([self.rows(), 1, 1, self.length]))
+    }
+}
+
+/// One encoder block.
+#[derive(Debug)]
+pub(super) struct Block {
+    qkv: Linear,
+    out: Linear,
+    attention_norm: LayerNorm,
+    up: Linear,
+    down: Linear,
+    norm: LayerNorm,
+    heads: usize,
+}
+
+impl Block {
+    pub(super) fn load(w: &Loader<'_>, prefix: &str, d: usize, inner: usize, heads: usize, eps: f64) -> Result<Self> {
+        let n = |part: &str| format!("{prefix}.{part}");
+        let projection = |part: &str| w.linear(&n(&format!("attention.self.{part}")), d, d);
+        Ok(Self {
+            qkv: Linear::fused(vec![projection("query")?, projection("key")?, projection("value")?]),
+            out: w.linear(&n("attention.output.dense"), d, d)?,
+            attention_norm: w.layer_norm(&n("attention.output.LayerNorm"), d, eps)?,
+            up: w.linear(&n("intermediate.dense"), d, inner)?,
+            down: w.linear(&n("output.dense"), inner, d)?,
+            norm: w.layer_norm(&n("output.LayerNorm"), d, eps)?,
+            heads,
+        })
+    }
+
+    /// `[rows * length, hidden] -> [rows * length, hidden]`
+    pub(super) fn forward(&self, x: Tensor<2>, rows: usize, mask: Option<&Tensor<4>>) -> Tensor<2> {
+        let [n, d] = x.dims();
+        let (length, dim) = (n / rows, d / self.heads);
+        let qkv = self.qkv.forward(x.clone());
+        let part = |i: usize| {
+            qkv.clone().slice([0..n, i * d..(i + 1) * d]).reshape([rows, length, self.heads, dim]).swap_dims(1, 2)
+        };
+        #[allow(clippy::cast_precision_loss)]
+        let mut scores = (part(0) / (dim as f32).sqrt()).matmul(part(1).swap_dims(2, 3)); // [rows, heads, query, key]
+        if let Some(mask) = mask {
+            scores = scores + mask.clone();
+        }
+        let out = activation::softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([n, d]);
+        let x = self.attention_norm.forward(self.out.forward(out) + x);
+        let h = self.down.forward(Activation::Gelu.forward(self.up.forward(x.clone())));
+        self.norm.forward(h + x)
+    }
+}

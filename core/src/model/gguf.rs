@@ -1,0 +1,219 @@
+//! GGUF files, versions 2 and 3, little-endian: metadata and where the tensors lie. Only the header is read when opening.
+//!
+//! Stricter than the format in three points, so that a damaged file is not mistaken for a model: a dimension of 0, a
+//! repeated key or tensor name, and tensors that share bytes are refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use half::f16;
+
+pub use super::gguf_llama::{Llama, llama};
+
+use super::files::{Files, missing};
+use super::gguf_dequant::{Kind, name_of};
+use super::gguf_reader::Reader;
+pub use super::gguf_reader::Value;
+use super::tensors::{Dtype, Span, TensorInfo, unknown};
+use crate::{Error, Result};
+
+const MAGIC: &[u8] = b"GGUF";
+/// Dimensions of a tensor: ggml's limit.
+const MAX_DIMS: u32 = 4;
+
+/// The header of a GGUF file, and its tensors under their own names.
+pub struct Gguf {
+    files: Arc<dyn Files>,
+    name: String,
+    metadata: BTreeMap<String, Value>,
+    tensors: BTreeMap<String, Located>,
+}
+
+struct Located {
+    start: u64,
+    bytes: u64,
+    elements: usize,
+    kind: Kind,
+    /// Outermost first.
+    shape: Vec<usize>,
+}
+
+impl Gguf {
+    /// Reads the header of the file of this name.
+    ///
+    /// # Errors
+    /// [`Error::Missing`]; [`Error::Broken`] for anything the format forbids; [`Error::Unsupported`] for another version,
+    /// big-endian files and block formats that are not in [`Kind::ALL`].
+    pub fn open(files: Arc<dyn Files>, name: &str) -> Result<Self> {
+        let size = files.size(name)?.ok_or_else(|| missing(&*files, name))?;
+        let mut reader = Reader::new(&*files, name, size);
+        if reader.take(4)? != MAGIC {
+            return Err(reader.broken("it does not start with `GGUF`"));
+        }
+        let version = reader.u32()?;
+        if !matches!(version, 2 | 3) {
+            let big = if matches!(version.swap_bytes(), 1..=3) { " (big-endian)" } else { "" };
+            return Err(Error::Unsupported {
+                file: files.describe(name),
+                found: format!("GGUF version {version}{big}"),
+                expected: "versions 2 and 3, little-endian".to_owned(),
+            });
+        }
+        // Fewest bytes of a tensor: name length, dimensions, type, offset; of an entry: key length, type, a byte.
+        let tensor_count = reader.count(8 + 4 + 4 + 8, "tensors")?;
+        let entry_count = reader.count(8 + 4 + 1, "metadata entries")?;
+        let mut metadata = BTreeMap::new();
+        for _ in 0..entry_count {
+            let key = reader.string()?;
+            let value = reader.value(&key)?;
+            if metadata.contains_key(&key) {
+                return Err(reader.broken(format!("metadata `{key}` occurs twice")));
+            }
+            metadata.insert(key, value);
+        }
+        let alignment = match metadata.get("general.alignment") {
+            None => 32,
+            Some(Value::U32(n)) if n.is_power_of_two() => u64::from(*n),
+            Some(_) => return Err(reader.broken("`general.alignment` is not a 32-bit power of two")),
+        };
+        let mut tensors = BTreeMap::new();
+        for _ in 0..tensor_count {
+            let (tensor, located) = tensor(&mut reader, alignment)?;
+            if tensors.contains_key(&tensor) {
+                return Err(reader.broken(format!("tensor `{tensor}` occurs twice")));
+            }
+            tensors.insert(tensor, located);
+        }
+        // A file without tensors may end before the padding.
+        let base = reader.position().next_multiple_of(alignment);
+        place(&reader, &mut tensors, base, size)?;
+        drop(reader);
+        Ok(Self { name: name.to_owned(), files, metadata, tensors })
+    }
+
+    /// A metadata entry.
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&Value> {
+        self.metadata.get(key)
+    }
+
+    /// The file, for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.files.describe(&self.name)
+    }
+
+    /// All tensor names as in the file, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.tensors.keys().map(String::as_str).collect()
+    }
+
+    /// Shape (outermost dimension first) and type; `None` where no tensor has this name.
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<TensorInfo> {
+        let tensor = self.tensors.get(name)?;
+        let dtype = match tensor.kind {
+            Kind::F32 => Dtype::F32,
+            Kind::F16 => Dtype::F16,
+            Kind::BF16 => Dtype::BF16,
+            kind => Dtype::Quantized(kind),
+        };
+        Some(TensorInfo { shape: tensor.shape.clone(), dtype })
+    }
+
+    /// Values in row-major order.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for an unknown name, [`Error::NonFinite`] for NaN and infinity.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        self.span(name)?.read_f32()
+    }
+
+    /// Values in half precision.
+    ///
+    /// # Errors
+    /// As [`Gguf::read_f32`]; [`Error::Tensor`] also for a value beyond the range of `f16`.
+    pub fn read_f16(&self, name: &str) -> Result<Vec<f16>> {
+        self.span(name)?.read_f16()
+    }
+
+    fn span<'a>(&'a self, name: &'a str) -> Result<Span<'a>> {
+        let tensor = self.tensors.get(name).ok_or_else(|| unknown(self.place(), name))?;
+        Ok(Span {
+            files: &*self.files,
+            file: &self.name,
+            tensor: name,
+            start: tensor.start,
+            elements: tensor.elements,
+            block: tensor.kind.block(),
+            decode: tensor.kind.decode(),
+        })
+    }
+}
+
+/// One tensor description; `start` is still relative to the data.
+fn tensor(reader: &mut Reader<'_>, alignment: u64) -> Result<(String, Located)> {
+    let name = reader.string()?;
+    let dims = reader.u32()?;
+    if dims > MAX_DIMS {
+        return Err(reader.broken(format!("tensor `{name}` has {dims} dimensions; at most {MAX_DIMS} are allowed")));
+    }
+    let mut shape = Vec::new();
+    let mut elements = 1usize;
+    for _ in 0..dims {
+        let dim = reader.u64()?;
+        let product = usize::try_from(dim).ok().filter(|d| *d > 0).and_then(|d| Some((d, elements.checked_mul(d)?)));
+        let Some((dim, product)) = product else {
+            return Err(reader.broken(format!("tensor `{name}`: a dimension of {dim} is not possible here")));
+        };
+        elements = product;
+        shape.push(dim);
+    }
+    let id = reader.u32()?;
+    let start = reader.u64()?;
+    let Some(kind) = Kind::from_id(id) else {
+        let found = name_of(id).map_or_else(|| format!("number {id}"), str::to_owned);
+        return Err(Error::Unsupported {
+            file: reader.describe(),
+            found: format!("tensor `{name}` of type {found}"),
+            expected: Kind::ALL.map(Kind::name).join(", "),
+        });
+    };
+    let (block_bytes, block) = kind.block();
+    let row = shape.first().copied().unwrap_or(1);
+    if !row.is_multiple_of(block) {
+        return Err(reader.broken(format!("tensor `{name}`: {} rows need a multiple of {block} values, not {row}", kind.name())));
+    }
+    let Some(bytes) = ((elements / block) as u64).checked_mul(block_bytes as u64) else {
+        return Err(reader.broken(format!("tensor `{name}` is larger than any file")));
+    };
+    if !start.is_multiple_of(alignment) {
+        return Err(reader.broken(format!("tensor `{name}`: offset {start} is not a multiple of {alignment}")));
+    }
+    shape.reverse();
+    Ok((name, Located { start, bytes, elements, kind, shape }))
+}
+
+/// Makes offsets absolute; refuses tensors that leave the file or share bytes.
+fn place(reader: &Reader<'_>, tensors: &mut BTreeMap<String, Located>, base: u64, size: u64) -> Result<()> {
+    let mut spans = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors.iter_mut() {
+        let end = base.checked_add(tensor.start).and_then(|start| start.checked_add(tensor.bytes));
+        if end.is_none_or(|end| end > size) {
+            return Err(reader.broken(format!(
+                "tensor `{name}` ({} bytes at {} of the data) ends beyond its {size} bytes",
+                tensor.bytes, tensor.start
+            )));
+        }
+        tensor.start += base;
+        spans.push((tensor.start, tensor.bytes, name));
+    }
+    spans.sort();
+    for pair in spans.windows(2) {
+        if pair[0].0 + pair[0].1 > pair[1].0 {
+            return Err(reader.broken(format!("tensors `{}` and `{}` share bytes", pair[0].2, pair[1].2)));
+        }
+    }
+    Ok(())
+}

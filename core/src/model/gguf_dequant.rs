@@ -1,0 +1,202 @@
+//! Block formats of GGUF to `f32`. Source: `block_*` of ggml's `ggml-common.h`; all numbers little-endian.
+
+use half::f16;
+
+use super::tensors::{Decode, decode_bf16, decode_f16, decode_f32};
+
+/// A format this project reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(non_camel_case_types)]
+pub enum Kind {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit floating point.
+    F16,
+    /// 32-bit floating point without its lower 16 bits.
+    BF16,
+    /// 32 values: scale, 4-bit offsets from 8.
+    Q4_0,
+    /// 32 values: scale, minimum, 4-bit steps.
+    Q4_1,
+    /// 32 values: scale, 8-bit signed steps.
+    Q8_0,
+    /// 256 values in 8 groups, each with a 6-bit scale and minimum; 4-bit steps.
+    Q4_K,
+    /// 256 values in 16 groups, each with an 8-bit scale; 6-bit offsets from 32.
+    Q6_K,
+}
+
+impl Kind {
+    /// All formats, in the order of messages.
+    pub const ALL: [Self; 8] =
+        [Self::F32, Self::F16, Self::BF16, Self::Q8_0, Self::Q4_0, Self::Q4_1, Self::Q4_K, Self::Q6_K];
+
+    /// The format with this number in a GGUF header.
+    #[must_use]
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.id() == id)
+    }
+
+    /// Its number in a GGUF header.
+    #[must_use]
+    pub fn id(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
+            Self::Q8_0 => 8,
+            Self::Q4_K => 12,
+            Self::Q6_K => 14,
+            Self::BF16 => 30,
+        }
+    }
+
+    /// Its usual name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4_K => "Q4_K",
+            Self::Q6_K => "Q6_K",
+        }
+    }
+
+    /// Bytes and values of one block.
+    #[must_use]
+    pub fn block(self) -> (usize, usize) {
+        match self {
+            Self::F32 => (4, 1),
+            Self::F16 | Self::BF16 => (2, 1),
+            Self::Q4_0 => (18, 32),
+            Self::Q4_1 => (20, 32),
+            Self::Q8_0 => (34, 32),
+            Self::Q4_K => (144, 256),
+            Self::Q6_K => (210, 256),
+        }
+    }
+
+    pub(crate) fn decode(self) -> Decode {
+        match self {
+            Self::F32 => decode_f32,
+            Self::F16 => decode_f16,
+            Self::BF16 => decode_bf16,
+            Self::Q4_0 => |bytes, out| blocks(bytes, out, q4_0),
+            Self::Q4_1 => |bytes, out| blocks(bytes, out, q4_1),
+            Self::Q8_0 => |bytes, out| blocks(bytes, out, q8_0),
+            Self::Q4_K => |bytes, out| blocks(bytes, out, q4_k),
+            Self::Q6_K => |bytes, out| blocks(bytes, out, q6_k),
+        }
+    }
+}
+
+/// Name of a number in a GGUF header, for messages about formats that are not read.
+pub(crate) fn name_of(id: u32) -> Option<&'static str> {
+    let name = match id {
+        6 => "Q5_0",
+        7 => "Q5_1",
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        13 => "Q5_K",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        20 => "IQ4_NL",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        23 => "IQ4_XS",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        _ => return None,
+    };
+    Some(name)
+}
+
+/// Appends `N` values for each block of `B` bytes.
+fn blocks<const B: usize, const N: usize>(bytes: &[u8], out: &mut Vec<f32>, one: fn(&[u8; B], &mut [f32; N])) {
+    let (blocks, _) = bytes.as_chunks::<B>();
+    let old = out.len();
+    out.resize(old + blocks.len() * N, 0.0);
+    let (values, _) = out[old..].as_chunks_mut::<N>();
+    for (block, values) in blocks.iter().zip(values) {
+        one(block, values);
+    }
+}
+
+fn half(low: u8, high: u8) -> f32 {
+    f16::from_le_bytes([low, high]).to_f32()
+}
+
+/// Value `i` is in the low half of byte `i`, value `16 + i` in its high half.
+fn q4_0(block: &[u8; 18], out: &mut [f32; 32]) {
+    let scale = half(block[0], block[1]);
+    for (i, byte) in block[2..].iter().enumerate() {
+        out[i] = scale * (f32::from(byte & 15) - 8.0);
+        out[i + 16] = scale * (f32::from(byte >> 4) - 8.0);
+    }
+}
+
+fn q4_1(block: &[u8; 20], out: &mut [f32; 32]) {
+    let (scale, min) = (half(block[0], block[1]), half(block[2], block[3]));
+    for (i, byte) in block[4..].iter().enumerate() {
+        out[i] = scale * f32::from(byte & 15) + min;
+        out[i + 16] = scale * f32::from(byte >> 4) + min;
+    }
+}
+
+fn q8_0(block: &[u8; 34], out: &mut [f32; 32]) {
+    let scale = half(block[0], block[1]);
+    for (value, byte) in out.iter_mut().zip(&block[2..]) {
+        *value = scale * f32::from(byte.cast_signed());
+    }
+}
+
+/// Scale, scale of minima, 12 bytes of 6-bit scales and minima, 4 x 32 bytes of two groups each (low halves first).
+fn q4_k(block: &[u8; 144], out: &mut [f32; 256]) {
+    let (scale, min) = (half(block[0], block[1]), half(block[2], block[3]));
+    let packed = &block[4..16];
+    for group in 0..8 {
+        let (s, m) = if group < 4 {
+            (packed[group] & 63, packed[group + 4] & 63)
+        } else {
+            // The top two bits lie above the 6-bit numbers of the first four groups.
+            let rest = packed[group + 4];
+            (rest & 15 | packed[group - 4] >> 6 << 4, rest >> 4 | packed[group] >> 6 << 4)
+        };
+        let (scale, min) = (scale * f32::from(s), min * f32::from(m));
+        let shift = group % 2 * 4;
+        let bytes = &block[16 + group / 2 * 32..][..32];
+        for (value, byte) in out[group * 32..][..32].iter_mut().zip(bytes) {
+            *value = scale * f32::from(byte >> shift & 15) - min;
+        }
+    }
+}
+
+/// Two halves of 128 values: 64 bytes of low nibbles, 32 bytes of upper bit pairs; then 16 scales and the scale of scales.
+fn q6_k(block: &[u8; 210], out: &mut [f32; 256]) {
+    let scale = half(block[208], block[209]);
+    for (i, value) in out.iter_mut().enumerate() {
+        let (part, quarter, at) = (i / 128, i / 32 % 4, i % 32);
+        // Quarters 0 and 1 are the low nibbles of 2 x 32 bytes, quarters 2 and 3 their high nibbles.
+        let low = block[part * 64 + quarter % 2 * 32 + at] >> (quarter / 2 * 4) & 15;
+        let high = block[128 + part * 32 + at] >> (quarter * 2) & 3;
+        let scale = scale * f32::from(block[192 + i / 16].cast_signed());
+        *value = scale * (f32::from(low | high << 4) - 32.0);
+    }
+}

@@ -1,0 +1,268 @@
+//! Numbers, strings and values of a GGUF header, read through a window of the file.
+
+use super::files::{Bytes, Files};
+use crate::{Error, Result};
+
+/// How much of the file is looked at in one go.
+const WINDOW: usize = 1 << 20;
+/// Longest header. Vocabularies of 256,000 tokens with their merges need about 15 MiB.
+const HEADER_LIMIT: u64 = 256 << 20;
+/// Arrays in arrays: none of the known files nests at all.
+const MAX_DEPTH: usize = 4;
+
+/// A metadata value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Type 0.
+    U8(u8),
+    /// Type 1.
+    I8(i8),
+    /// Type 2.
+    U16(u16),
+    /// Type 3.
+    I16(i16),
+    /// Type 4.
+    U32(u32),
+    /// Type 5.
+    I32(i32),
+    /// Type 6.
+    F32(f32),
+    /// Type 7.
+    Bool(bool),
+    /// Type 8.
+    String(String),
+    /// Type 9, of strings.
+    Strings(Vec<String>),
+    /// Type 9, of arrays.
+    Arrays(Vec<Value>),
+    /// Type 9, of numbers or booleans.
+    Numbers(Numbers),
+    /// Type 10.
+    U64(u64),
+    /// Type 11.
+    I64(i64),
+    /// Type 12.
+    F64(f64),
+}
+
+impl Value {
+    /// A whole number that is not negative, of whatever integer type.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Self::U8(v) => Some(v.into()),
+            Self::U16(v) => Some(v.into()),
+            Self::U32(v) => Some(v.into()),
+            Self::U64(v) => Some(v),
+            Self::I8(v) => v.try_into().ok(),
+            Self::I16(v) => v.try_into().ok(),
+            Self::I32(v) => v.try_into().ok(),
+            Self::I64(v) => v.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// A floating-point number; an `F32` as the shortest decimal that means it (1e-5, not 9.99999974e-6).
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        match *self {
+            Self::F32(v) => v.to_string().parse().ok(),
+            Self::F64(v) => Some(v),
+            _ => None,
+        }
+    }
+
+    /// A truth value.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Self::Bool(v) = *self { Some(v) } else { None }
+    }
+
+    /// A string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(v) = self { Some(v) } else { None }
+    }
+}
+
+/// An array of numbers, kept as in the file, so that a hostile array of bytes does not grow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Numbers {
+    kind: u32,
+    bytes: Vec<u8>,
+}
+
+impl Numbers {
+    /// The values, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = Value> {
+        let width = width(self.kind).unwrap_or(1);
+        self.bytes.chunks_exact(width).filter_map(|bytes| scalar(self.kind, bytes))
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len() / width(self.kind).unwrap_or(1)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+}
+
+/// Bytes of a number of this value type; `None` for strings, arrays and unknown types.
+fn width(kind: u32) -> Option<usize> {
+    match kind {
+        0 | 1 | 7 => Some(1),
+        2 | 3 => Some(2),
+        4..=6 => Some(4),
+        10..=12 => Some(8),
+        _ => None,
+    }
+}
+
+/// `None` for a boolean that is neither 0 nor 1, and for bytes of the wrong width.
+fn scalar(kind: u32, bytes: &[u8]) -> Option<Value> {
+    let one = || bytes.first_chunk::<1>();
+    Some(match kind {
+        0 => Value::U8(one()?[0]),
+        1 => Value::I8(one()?[0].cast_signed()),
+        2 => Value::U16(u16::from_le_bytes(*bytes.first_chunk()?)),
+        3 => Value::I16(i16::from_le_bytes(*bytes.first_chunk()?)),
+        4 => Value::U32(u32::from_le_bytes(*bytes.first_chunk()?)),
+        5 => Value::I32(i32::from_le_bytes(*bytes.first_chunk()?)),
+        6 => Value::F32(f32::from_le_bytes(*bytes.first_chunk()?)),
+        7 if one()?[0] < 2 => Value::Bool(one()?[0] == 1),
+        10 => Value::U64(u64::from_le_bytes(*bytes.first_chunk()?)),
+        11 => Value::I64(i64::from_le_bytes(*bytes.first_chunk()?)),
+        12 => Value::F64(f64::from_le_bytes(*bytes.first_chunk()?)),
+        _ => return None,
+    })
+}
+
+/// Walks through a header. Lengths are compared with what is left of the file before anything is allocated.
+pub(crate) struct Reader<'a> {
+    files: &'a dyn Files,
+    name: &'a str,
+    size: u64,
+    window: Option<Bytes>,
+    /// Where the window starts in the file, and the place in it.
+    start: u64,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(files: &'a dyn Files, name: &'a str, size: u64) -> Self {
+        Self { files, name, size, window: None, start: 0, at: 0 }
+    }
+
+    pub fn position(&self) -> u64 {
+        self.start + self.at as u64
+    }
+
+    pub fn describe(&self) -> String {
+        self.files.describe(self.name)
+    }
+
+    pub fn broken(&self, reason: impl std::fmt::Display) -> Error {
+        Error::broken(self.describe(), reason)
+    }
+
+    /// The next `len` bytes.
+    pub fn take(&mut self, len: usize) -> Result<&[u8]> {
+        let held = self.window.as_deref().map_or(0, |window| window.as_ref().len());
+        if self.at.checked_add(len).is_none_or(|end| end > held) {
+            let position = self.position();
+            let left = self.size - position;
+            if len as u64 > left {
+                return Err(self.broken(format!("it ends inside its header: {len} bytes from byte {position} are needed")));
+            }
+            if position + len as u64 > HEADER_LIMIT {
+                return Err(self.broken(format!("its header is longer than {HEADER_LIMIT} bytes")));
+            }
+            // First the old window goes, so that only one is held.
+            self.window = None;
+            let want = len.max(usize::try_from(left).unwrap_or(WINDOW).min(WINDOW));
+            self.window = Some(self.files.range(self.name, position, want)?);
+            (self.start, self.at) = (position, 0);
+        }
+        let from = self.at;
+        self.at += len;
+        Ok(self.window.as_deref().and_then(|window| window.as_ref().get(from..from + len)).unwrap_or_default())
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        Ok(self.take(N)?.first_chunk().copied().unwrap_or([0; N]))
+    }
+
+    pub fn u32(&mut self) -> Result<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub fn u64(&mut self) -> Result<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    /// A count of things that take at least `each` bytes.
+    pub fn count(&mut self, each: u64, what: &str) -> Result<usize> {
+        let count = self.u64()?;
+        let left = self.size - self.position();
+        match usize::try_from(count) {
+            Ok(n) if count <= left / each.max(1) => Ok(n),
+            _ => Err(self.broken(format!("it announces {count} {what}, but only {left} bytes follow"))),
+        }
+    }
+
+    pub fn string(&mut self) -> Result<String> {
+        let len = self.count(1, "bytes of text")?;
+        let position = self.position();
+        match std::str::from_utf8(self.take(len)?) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(self.broken(format!("the text at byte {position} is not UTF-8"))),
+        }
+    }
+
+    /// A value type and the value.
+    pub fn value(&mut self, key: &str) -> Result<Value> {
+        let kind = self.u32()?;
+        self.typed(key, kind, 0)
+    }
+
+    fn typed(&mut self, key: &str, kind: u32, depth: usize) -> Result<Value> {
+        match (width(kind), kind) {
+            (Some(width), _) => {
+                let value = scalar(kind, self.take(width)?);
+                value.ok_or_else(|| self.broken(format!("metadata `{key}` is a truth value other than 0 and 1")))
+            }
+            (None, 8) => self.string().map(Value::String),
+            (None, 9) if depth == MAX_DEPTH => {
+                Err(self.broken(format!("metadata `{key}` nests arrays more than {MAX_DEPTH} deep")))
+            }
+            (None, 9) => self.list(key, depth + 1),
+            (None, _) => Err(self.broken(format!("metadata `{key}` has the unknown value type {kind}"))),
+        }
+    }
+
+    fn list(&mut self, key: &str, depth: usize) -> Result<Value> {
+        let kind = self.u32()?;
+        if let Some(width) = width(kind) {
+            let len = self.count(width as u64, "numbers")? * width;
+            let bytes = self.take(len)?.to_vec();
+            if kind == 7 && bytes.iter().any(|byte| *byte > 1) {
+                return Err(self.broken(format!("metadata `{key}` has a truth value other than 0 and 1")));
+            }
+            return Ok(Value::Numbers(Numbers { kind, bytes }));
+        }
+        if kind == 8 {
+            let count = self.count(8, "strings")?;
+            return (0..count).map(|_| self.string()).collect::<Result<_>>().map(Value::Strings);
+        }
+        if kind != 9 {
+            return Err(self.broken(format!("metadata `{key}` is an array of the unknown value type {kind}")));
+        }
+        let count = self.count(12, "arrays")?;
+        (0..count).map(|_| self.typed(key, kind, depth)).collect::<Result<_>>().map(Value::Arrays)
+    }
+}

@@ -1,0 +1,96 @@
+//! GPT-2 (Radford et al. 2019). Reference: `GPT2LMHeadModel` of transformers.
+
+use burn::tensor::{Int, Tensor};
+
+use super::cache::Cache;
+use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader};
+use super::lm::{Shape, merge_heads, split_heads};
+use crate::Result;
+
+#[derive(Debug)]
+struct Block {
+    ln_1: LayerNorm,
+    c_attn: Linear, // q, k, v
+    c_proj: Linear,
+    ln_2: LayerNorm,
+    c_fc: Linear,
+    mlp_proj: Linear,
+}
+
+/// A GPT-2 language model with tied output projection.
+#[derive(Debug)]
+pub struct Gpt2 {
+    pub(super) shape: Shape,
+    wte: Embedding,
+    wpe: Embedding,
+    blocks: Vec<Block>,
+    ln_f: LayerNorm,
+}
+
+impl Gpt2 {
+    /// Sizes from a config.
+    pub(super) fn shape(config: &Config) -> Result<Shape> {
+        let hidden = config.size("n_embd", HIDDEN)?;
+        let heads = config.size("n_head", HEADS)?;
+        let vocabulary = config.size("vocab_size", VOCABULARY)?;
+        config.word_or("activation_function", &["gelu_new", "gelu_pytorch_tanh"])?;
+        Ok(Shape {
+            hidden,
+            heads,
+            kv_heads: heads,
+            head_dim: config.head_dim("n_head", hidden, heads)?,
+            layers: config.size("n_layer", LAYERS)?,
+            vocabulary,
+            positions: config.size("n_positions", POSITIONS)?,
+            eos: config.eos(vocabulary)?,
+        })
+    }
+
+    /// Weights named as by transformers, with or without the `transformer.` prefix.
+    pub(super) fn load(config: &Config, w: Loader<'_>) -> Result<Self> {
+        let shape = Self::shape(config)?;
+        let d = shape.hidden;
+        let inner = config.size_or("n_inner", HIDDEN, 4 * d)?;
+        let eps = config.positive_or("layer_norm_epsilon", 1e-5)?;
+        let blocks = (0..shape.layers)
+            .map(|i| {
+                let n = |part: &str| format!("h.{i}.{part}");
+                Ok(Block {
+                    ln_1: w.layer_norm(&n("ln_1"), d, eps)?,
+                    c_attn: w.conv1d(&n("attn.c_attn"), d, 3 * d)?,
+                    c_proj: w.conv1d(&n("attn.c_proj"), d, d)?,
+                    ln_2: w.layer_norm(&n("ln_2"), d, eps)?,
+                    c_fc: w.conv1d(&n("mlp.c_fc"), d, inner)?,
+                    mlp_proj: w.conv1d(&n("mlp.c_proj"), inner, d)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let model = Self {
+            wte: w.embedding("wte.weight", shape.vocabulary, d)?,
+            wpe: w.embedding("wpe.weight", shape.positions, d)?,
+            blocks,
+            ln_f: w.layer_norm("ln_f", d, eps)?,
+            shape,
+        };
+        w.finish(model.shape.layers)?;
+        Ok(model)
+    }
+
+    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`, after the final norm.
+    pub(super) fn forward(&self, rows: usize, ids: Tensor<1, Int>, positions: Tensor<1, Int>, cache: &mut dyn Cache) -> Tensor<2> {
+        let mut x = self.wte.forward(ids) + self.wpe.forward(positions);
+        for (i, block) in self.blocks.iter().enumerate() {
+            let qkv = block.c_attn.forward(block.ln_1.forward(x.clone()));
+            let [q, k, v] = split_heads(qkv, rows, &self.shape);
+            x = x + block.c_proj.forward(merge_heads(cache.attend(i, q, k, v)));
+            let h = Activation::GeluTanh.forward(block.c_fc.forward(block.ln_2.forward(x.clone())));
+            x = x + block.mlp_proj.forward(h);
+        }
+        self.ln_f.forward(x)
+    }
+
+    pub(super) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        self.wte.unembed(hidden)
+    }
+}

@@ -1,0 +1,151 @@
+//! Causal language models behind one door.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::biogpt::BioGpt;
+use super::cache::{Cache, Prefix, Sequences};
+use super::config::Config;
+use super::gpt2::Gpt2;
+use super::layers::Loader;
+use super::llama::Llama;
+use super::tensors::Tensors;
+use crate::{Error, Result};
+
+/// Sizes of a causal language model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// Width of the residual stream.
+    pub hidden: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads.
+    pub kv_heads: usize,
+    /// Width of a head.
+    pub head_dim: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Tokens.
+    pub vocabulary: usize,
+    /// Longest sequence.
+    pub positions: usize,
+    /// End-of-text ids.
+    pub eos: Vec<u32>,
+}
+
+/// `[rows * new, (heads + 2 kv_heads) * head_dim]` to q, k, v `[rows, heads or kv_heads, new, head_dim]`.
+pub(super) fn split_heads(qkv: Tensor<2>, rows: usize, shape: &Shape) -> [Tensor<4>; 3] {
+    let [n, _] = qkv.dims();
+    let new = n / rows;
+    let (q, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+    let part = |from: usize, width: usize, heads: usize| {
+        let t = qkv.clone().slice([0..n, from..from + width]).reshape([rows, new, heads, shape.head_dim]);
+        t.swap_dims(1, 2)
+    };
+    [part(0, q, shape.heads), part(q, kv, shape.kv_heads), part(q + kv, kv, shape.kv_heads)]
+}
+
+/// `[rows, heads, new, head_dim]` to `[rows * new, heads * head_dim]`.
+pub(super) fn merge_heads(x: Tensor<4>) -> Tensor<2> {
+    let [rows, heads, new, dim] = x.dims();
+    x.swap_dims(1, 2).reshape([rows * new, heads * dim])
+}
+
+/// A causal language model: the teacher.
+#[derive(Debug)]
+pub enum CausalLm {
+    /// GPT-2.
+    Gpt2(Gpt2),
+    /// BioGPT.
+    BioGpt(BioGpt),
+    /// Llama, SmolLM2.
+    Llama(Llama),
+}
+
+impl CausalLm {
+    /// Builds the model that a config names from a checkpoint's tensors.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
+    pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
+        Ok(match config.model_type()? {
+            "gpt2" => {
+                Gpt2::shape(config)?;
+                Self::Gpt2(Gpt2::load(config, Loader::new(tensors, device, &["transformer.", ""], "wte.weight")?)?)
+            }
+            "biogpt" => {
+                BioGpt::shape(config)?;
+                Self::BioGpt(BioGpt::load(config, Loader::new(tensors, device, &["biogpt.", ""], "embed_tokens.weight")?)?)
+            }
+            "llama" => {
+                Llama::shape(config)?;
+                Self::Llama(Llama::load(config, Loader::new(tensors, device, &["model.", ""], "embed_tokens.weight")?)?)
+            }
+            other => {
+                return Err(Error::Unsupported {
+                    file: config.file().to_owned(),
+                    found: format!("model_type \"{other}\" as a language model"),
+                    expected: "gpt2, biogpt, llama".into(),
+                });
+            }
+        })
+    }
+
+    /// Sizes.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        match self {
+            Self::Gpt2(m) => &m.shape,
+            Self::BioGpt(m) => &m.shape,
+            Self::Llama(m) => &m.shape,
+        }
+    }
+
+    /// Hidden states after the final norm of the new positions of each row, row after row.
+    ///
+    /// # Shapes
+    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`
+    pub fn forward(&self, rows: usize, ids: &[u32], positions: &[u32], cache: &mut dyn Cache, device: &Device) -> Tensor<2> {
+        let tensor = |values: &[u32]| {
+            let values: Vec<i32> = values.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
+            let n = values.len();
+            Tensor::<1, Int>::from_data(TensorData::new(values, [n]), device)
+        };
+        match self {
+            Self::Gpt2(m) => m.forward(rows, tensor(ids), tensor(positions), cache),
+            Self::BioGpt(m) => m.forward(rows, tensor(ids), tensor(positions), cache),
+            Self::Llama(m) => m.forward(rows, tensor(ids), positions, cache),
+        }
+    }
+
+    /// Output projection.
+    ///
+    /// # Shapes
+    /// `[n, hidden] -> [n, vocabulary]`
+    #[must_use]
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Gpt2(m) => m.logits(hidden),
+            Self::BioGpt(m) => m.logits(hidden),
+            Self::Llama(m) => m.logits(hidden),
+        }
+    }
+
+    /// Reads a prompt once: its keys and values for all rows that will continue it, and the logits `[vocabulary]` of
+    /// the token that follows it.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when it is empty or longer than the model.
+    pub fn prefill(&self, ids: &[u32], device: &Device) -> Result<(Prefix, Tensor<1>)> {
+        let shape = self.shape();
+        if ids.is_empty() || ids.len() >= shape.positions {
+            return Err(Error::input("prompt", format!("1 to {} tokens", shape.positions - 1), format!("{} tokens", ids.len())));
+        }
+        let mut cache = Sequences::new(shape.layers, device);
+        cache.extend(&[vec![true; ids.len()]]);
+        let positions: Vec<u32> = (0..u32::try_from(ids.len()).unwrap_or(u32::MAX)).collect();
+        let hidden = self.forward(1, ids, &positions, &mut cache, device);
+        let last = hidden.slice([ids.len() - 1..ids.len(), 0..shape.hidden]);
+        let logits = self.logits(last).reshape([shape.vocabulary]);
+        Ok((cache.into_prefix(), logits))
+    }
+}

@@ -1,0 +1,77 @@
+//! RoBERTa (Liu et al. 2019) as a classifier of sentence pairs. Reference: `RobertaForSequenceClassification` of
+//! transformers.
+
+use burn::tensor::{Device, Tensor};
+
+use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::encoder::{Batch, Block};
+use super::layers::{Embedding, LayerNorm, Linear, Loader};
+use super::tensors::Tensors;
+use crate::Result;
+
+/// A RoBERTa classifier.
+#[derive(Debug)]
+pub struct Roberta {
+    hidden: usize,
+    /// Longest pair in tokens: the table's first rows belong to padding.
+    pub(super) positions: usize,
+    pub(super) pad: u32,
+    word: Embedding,
+    position: Embedding,
+    kind: Embedding,
+    norm: LayerNorm,
+    blocks: Vec<Block>,
+    dense: Linear,
+    out: Linear,
+    device: Device,
+}
+
+impl Roberta {
+    pub(super) fn load(config: &Config, tensors: &Tensors, device: &Device, labels: usize) -> Result<Self> {
+        let d = config.size("hidden_size", HIDDEN)?;
+        let heads = config.size("num_attention_heads", HEADS)?;
+        config.head_dim("num_attention_heads", d, heads)?;
+        config.word_or("hidden_act", &["gelu"])?;
+        let inner = config.size("intermediate_size", HIDDEN)?;
+        let layers = config.size("num_hidden_layers", LAYERS)?;
+        let table = config.size("max_position_embeddings", 3..=*POSITIONS.end())?;
+        let vocabulary = config.size("vocab_size", VOCABULARY)?;
+        let types = config.size_or("type_vocab_size", 1..=64, 1)?;
+        let pad = config.size_or("pad_token_id", 0..=table - 2, 1)?;
+        let eps = config.positive_or("layer_norm_eps", 1e-5)?;
+        let w = Loader::new(tensors, device, &["roberta."], "embeddings.word_embeddings.weight")?;
+        let model = Self {
+            hidden: d,
+            positions: table - pad - 1,
+            pad: u32::try_from(pad).unwrap_or(1),
+            word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
+            position: w.embedding("embeddings.position_embeddings.weight", table, d)?,
+            kind: w.embedding("embeddings.token_type_embeddings.weight", types, d)?,
+            norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
+            blocks: (0..layers)
+                .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), d, inner, heads, eps))
+                .collect::<Result<_>>()?,
+            dense: w.linear("/classifier.dense", d, d)?,
+            out: w.linear("/classifier.out_proj", d, labels)?,
+            device: device.clone(),
+        };
+        w.finish(layers)?;
+        Ok(model)
+    }
+
+    /// `-> [rows, labels]`
+    pub(super) fn logits(&self, batch: &Batch) -> Tensor<2> {
+        let (rows, device) = (batch.rows(), &self.device);
+        // Positions count real tokens from pad + 1; padding stays at pad.
+        let positions = batch.lengths.iter().flat_map(|&n| {
+            (0..batch.length).map(move |i| if i < n { self.pad + 1 + u32::try_from(i).unwrap_or(0) } else { self.pad })
+        });
+        let x = self.word.forward(Batch::ints(batch.ids.iter().copied(), device))
+            + self.position.forward(Batch::ints(positions, device))
+            + self.kind.forward(Batch::ints(batch.ids.iter().map(|_| 0), device));
+        let mask = batch.scores(device);
+        let x = self.blocks.iter().fold(self.norm.forward(x), |x, block| block.forward(x, rows, mask.as_ref()));
+        let first = x.reshape([rows, batch.length, self.hidden]).slice([0..rows, 0..1, 0..self.hidden]);
+        self.out.forward(self.dense.forward(first.reshape([rows, self.hidden])).tanh())
+    }
+}

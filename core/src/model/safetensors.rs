@@ -1,0 +1,239 @@
+//! Tensors in `safetensors` files: one file, or an index and its shards. Only headers are read when opening.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use ::safetensors::tensor::Metadata;
+use half::f16;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use super::files::{Files, check_name, missing, read_all};
+use super::tensors::{
+    Decode, Dtype, FLOATS, Span, TensorInfo, decode_bf16, decode_f16, decode_f32, decode_f64, unknown,
+};
+use crate::{Error, Result};
+
+/// The file of a model in one piece.
+pub const SINGLE: &str = "model.safetensors";
+/// The index of a model in shards.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// Largest header and index: the limit of the reference reader.
+const HEADER_LIMIT: usize = 100_000_000;
+
+/// The tensors of a model folder, by name.
+pub struct TensorIndex {
+    files: Arc<dyn Files>,
+    /// File to blame for a missing tensor.
+    root: String,
+    entries: BTreeMap<String, Located>,
+}
+
+struct Located {
+    file: Arc<str>,
+    start: u64,
+    elements: usize,
+    info: TensorInfo,
+}
+
+impl TensorIndex {
+    /// Opens [`SINGLE`], or else [`INDEX`] with its shards.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for the weights or a shard that is not there; [`Error::Broken`] for a file that the reference
+    /// reader would refuse, and for an index that disagrees with its shards or points out of the folder.
+    pub fn open(files: Arc<dyn Files>) -> Result<Self> {
+        if files.size(SINGLE)?.is_some() {
+            return Self::open_file(files, SINGLE);
+        }
+        if files.size(INDEX)?.is_some() {
+            return Self::open_index(files);
+        }
+        Err(Error::Missing {
+            what: format!("{SINGLE} or {INDEX}"),
+            place: files.describe(SINGLE),
+            hint: "Choose a folder with the model's weights, or download the model again.".to_owned(),
+        })
+    }
+
+    /// Opens one file of any name.
+    ///
+    /// # Errors
+    /// As [`TensorIndex::open`].
+    pub fn open_file(files: Arc<dyn Files>, name: &str) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        read_header(&*files, name, &mut entries)?;
+        Ok(Self { root: name.to_owned(), files, entries })
+    }
+
+    fn open_index(files: Arc<dyn Files>) -> Result<Self> {
+        let broken = |reason: String| Error::broken(files.describe(INDEX), reason);
+        let bytes = read_all(&*files, INDEX, HEADER_LIMIT)?;
+        let index: Index = serde_json::from_slice((*bytes).as_ref()).map_err(|e| broken(e.to_string()))?;
+        drop(bytes);
+        let mut shards: Vec<&String> = index.weight_map.0.values().collect();
+        shards.sort();
+        shards.dedup();
+        if shards.is_empty() {
+            return Err(broken("its weight_map names no tensor".to_owned()));
+        }
+        for shard in &shards {
+            check_name(shard).map_err(|_| broken(format!("it names {shard:?}, which is not a file of this folder")))?;
+        }
+        let mut entries = BTreeMap::new();
+        for shard in shards {
+            read_header(&*files, shard, &mut entries)?;
+        }
+        for (tensor, shard) in &index.weight_map.0 {
+            match entries.get(tensor) {
+                Some(entry) if *entry.file == **shard => {}
+                Some(entry) => {
+                    return Err(broken(format!("it says tensor `{tensor}` is in {shard}, but it is in {}", entry.file)));
+                }
+                None => return Err(broken(format!("it says tensor `{tensor}` is in {shard}, but it is not there"))),
+            }
+        }
+        Ok(Self { root: INDEX.to_owned(), files, entries })
+    }
+
+    /// All names, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.entries.keys().map(String::as_str).collect()
+    }
+
+    /// Shape and type; `None` where no tensor has this name.
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<TensorInfo> {
+        self.entries.get(name).map(|entry| entry.info.clone())
+    }
+
+    /// The file that holds the tensor, or the one to blame where none does; for messages.
+    #[must_use]
+    pub fn place(&self, name: &str) -> String {
+        self.files.describe(self.entries.get(name).map_or(self.root.as_str(), |entry| &entry.file))
+    }
+
+    /// Values in row-major order; see [`Tensors::read_f32`](super::tensors::Tensors::read_f32).
+    ///
+    /// # Errors
+    /// [`Error::Tensor`], [`Error::NonFinite`], [`Error::Io`].
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        self.span(name)?.read_f32()
+    }
+
+    /// Values in half precision; see [`Tensors::read_f16`](super::tensors::Tensors::read_f16).
+    ///
+    /// # Errors
+    /// [`Error::Tensor`], [`Error::NonFinite`], [`Error::Io`].
+    pub fn read_f16(&self, name: &str) -> Result<Vec<f16>> {
+        self.span(name)?.read_f16()
+    }
+
+    fn span<'a>(&'a self, name: &'a str) -> Result<Span<'a>> {
+        let entry = self.entries.get(name).ok_or_else(|| unknown(self.place(name), name))?;
+        let (bytes, decode): (usize, Decode) = match entry.info.dtype {
+            Dtype::F32 => (4, decode_f32),
+            Dtype::F16 => (2, decode_f16),
+            Dtype::BF16 => (2, decode_bf16),
+            Dtype::F64 => (8, decode_f64),
+            Dtype::Quantized(_) | Dtype::Other(_) => {
+                return Err(Error::Tensor {
+                    file: self.place(name),
+                    tensor: name.to_owned(),
+                    expected: FLOATS.to_owned(),
+                    found: entry.info.dtype.to_string(),
+                });
+            }
+        };
+        let (start, elements) = (entry.start, entry.elements);
+        Ok(Span { files: &*self.files, file: &entry.file, tensor: name, start, elements, block: (bytes, 1), decode })
+    }
+}
+
+/// Adds the tensors of one file. The crate's own reader wants the whole file in memory; its header type does not, so
+/// the three length checks around it are made here.
+fn read_header(files: &dyn Files, name: &str, entries: &mut BTreeMap<String, Located>) -> Result<()> {
+    let broken = |reason: String| Error::broken(files.describe(name), reason);
+    let size = files.size(name)?.ok_or_else(|| missing(files, name))?;
+    if size < 8 {
+        return Err(broken(format!("it has {size} bytes; a safetensors file has at least 8")));
+    }
+    let length = files.range(name, 0, 8)?;
+    let length = (*length).as_ref().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let len = usize::try_from(length).ok().filter(|len| *len <= HEADER_LIMIT);
+    let len = len.ok_or_else(|| broken(format!("a header of {length} bytes is larger than {HEADER_LIMIT}")))?;
+    let data = size.checked_sub(8 + length);
+    let data = data.ok_or_else(|| broken(format!("a header of {length} bytes does not fit its {size} bytes")))?;
+
+    let header = files.range(name, 8, len)?;
+    // The crate keeps the last of two tensors with the same name.
+    serde_json::from_slice::<Unique<IgnoredAny>>((*header).as_ref()).map_err(|e| broken(format!("header: {e}")))?;
+    let metadata: Metadata =
+        serde_json::from_slice((*header).as_ref()).map_err(|e| broken(format!("header: {e}")))?;
+    drop(header);
+    if metadata.data_len() as u64 != data {
+        let described = metadata.data_len();
+        return Err(broken(format!("the header describes {described} bytes of tensors, but the file holds {data}")));
+    }
+
+    let file: Arc<str> = name.into();
+    for tensor in metadata.offset_keys() {
+        let Some(info) = metadata.info(&tensor) else { continue };
+        let start = 8 + length + info.data_offsets.0 as u64;
+        let dtype = match info.dtype {
+            ::safetensors::Dtype::F32 => Dtype::F32,
+            ::safetensors::Dtype::F16 => Dtype::F16,
+            ::safetensors::Dtype::BF16 => Dtype::BF16,
+            ::safetensors::Dtype::F64 => Dtype::F64,
+            other => Dtype::Other(other),
+        };
+        let elements = info.shape.iter().product();
+        let info = TensorInfo { shape: info.shape.clone(), dtype };
+        match entries.entry(tensor) {
+            Entry::Vacant(place) => place.insert(Located { file: Arc::clone(&file), start, elements, info }),
+            Entry::Occupied(first) => {
+                return Err(broken(format!("its tensor `{}` is in {} too", first.key(), first.get().file)));
+            }
+        };
+    }
+    Ok(())
+}
+
+#[derive(serde::Deserialize)]
+struct Index {
+    weight_map: Unique<String>,
+}
+
+/// A JSON object without repeated keys.
+struct Unique<V>(BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Keys<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Keys<V> {
+            type Value = Unique<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Unique<V>, A::Error> {
+                let mut map = BTreeMap::new();
+                while let Some((key, value)) = access.next_entry::<String, V>()? {
+                    match map.entry(key) {
+                        Entry::Vacant(place) => place.insert(value),
+                        Entry::Occupied(first) => {
+                            return Err(A::Error::custom(format!("`{}` occurs twice", first.key())));
+                        }
+                    };
+                }
+                Ok(Unique(map))
+            }
+        }
+        deserializer.deserialize_map(Keys(PhantomData))
+    }
+}

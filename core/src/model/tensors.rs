@@ -1,0 +1,314 @@
+//! Tensors by name, whatever file they lie in, as `f32` or `f16`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use half::{bf16, f16, slice::HalfFloatSliceExt};
+
+use super::files::{Files, in_chunks};
+use super::gguf::Llama;
+use super::gguf_dequant::Kind;
+use super::safetensors::TensorIndex;
+use crate::{Error, Result};
+
+/// What [`Tensors::read_f32`] accepts from safetensors.
+pub(crate) const FLOATS: &str = "F32, F16, BF16 or F64";
+
+/// Number type of a tensor in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Dtype {
+    /// 32-bit floating point.
+    F32,
+    /// 16-bit floating point.
+    F16,
+    /// 32-bit floating point without its lower 16 bits.
+    BF16,
+    /// 64-bit floating point.
+    F64,
+    /// A block format of GGUF.
+    Quantized(Kind),
+    /// Integers, booleans and the rest; cannot be read as weights.
+    Other(::safetensors::Dtype),
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Quantized(kind) => f.write_str(kind.name()),
+            Self::Other(dtype) => write!(f, "{dtype:?}"),
+            float => write!(f, "{float:?}"),
+        }
+    }
+}
+
+/// Shape and number type of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Outermost dimension first, as in PyTorch.
+    pub shape: Vec<usize>,
+    /// Number type in the file.
+    pub dtype: Dtype,
+}
+
+/// Tensors of a checkpoint, named as in a Hugging Face checkpoint.
+pub enum Tensors {
+    /// One or several `safetensors` files.
+    Safetensors(TensorIndex),
+    /// A GGUF file of a Llama.
+    Gguf(Llama),
+    /// Shape and values by name: tests, and formats that are read as a whole.
+    Memory(BTreeMap<String, (Vec<usize>, Vec<f32>)>),
+}
+
+impl Tensors {
+    /// All names, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Self::Safetensors(index) => index.names(),
+            Self::Gguf(llama) => llama.names(),
+            Self::Memory(tensors) => tensors.keys().map(String::as_str).collect(),
+        }
+    }
+
+    /// Shape and type; `None` where no tensor has this name.
+    #[must_use]
+    pub fn info(&self, name: &str) -> Option<TensorInfo> {
+        match self {
+            Self::Safetensors(index) => index.info(name),
+            Self::Gguf(llama) => llama.info(name),
+            Self::Memory(tensors) => {
+                tensors.get(name).map(|(shape, _)| TensorInfo { shape: shape.clone(), dtype: Dtype::F32 })
+            }
+        }
+    }
+
+    /// The file that holds (or, for an unknown name, would have to hold) the tensor; for messages.
+    #[must_use]
+    pub fn place(&self, name: &str) -> String {
+        match self {
+            Self::Safetensors(index) => index.place(name),
+            Self::Gguf(llama) => llama.place(),
+            Self::Memory(_) => "the loaded weights".to_owned(),
+        }
+    }
+
+    /// Values in row-major order, as many as the shape says.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for an unknown name, a type that is not floating point, or (from memory) fewer or more values
+    /// than the shape says; [`Error::NonFinite`] where a value is NaN, infinite or beyond the range of `f32`.
+    pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
+        match self {
+            Self::Safetensors(index) => index.read_f32(name),
+            Self::Gguf(llama) => llama.read_f32(name),
+            Self::Memory(_) => self.memory(name).map(<[f32]>::to_vec),
+        }
+    }
+
+    /// Values in half precision, rounded to nearest, in row-major order.
+    ///
+    /// # Errors
+    /// As [`Tensors::read_f32`]; [`Error::Tensor`] also for a value beyond the range of `f16` (65504).
+    pub fn read_f16(&self, name: &str) -> Result<Vec<f16>> {
+        match self {
+            Self::Safetensors(index) => index.read_f16(name),
+            Self::Gguf(llama) => llama.read_f16(name),
+            Self::Memory(_) => {
+                let mut out = Vec::new();
+                push_f16(&self.place(name), name, self.memory(name)?, &mut out)?;
+                Ok(out)
+            }
+        }
+    }
+
+    fn memory(&self, name: &str) -> Result<&[f32]> {
+        let Self::Memory(tensors) = self else { return Err(unknown(self.place(name), name)) };
+        let (shape, values) = tensors.get(name).ok_or_else(|| unknown(self.place(name), name))?;
+        if shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) != Some(values.len()) {
+            return Err(Error::Tensor {
+                file: self.place(name),
+                tensor: name.to_owned(),
+                expected: format!("as many values as the shape {shape:?} says"),
+                found: values.len().to_string(),
+            });
+        }
+        if all_finite(values) { Ok(values) } else { Err(non_finite(self.place(name), name)) }
+    }
+}
+
+/// [`Error::Tensor`] for a name that no tensor has.
+pub(crate) fn unknown(file: String, tensor: &str) -> Error {
+    Error::Tensor {
+        file,
+        tensor: tensor.to_owned(),
+        expected: "a tensor of this name".to_owned(),
+        found: "none".to_owned(),
+    }
+}
+
+fn non_finite(place: String, tensor: &str) -> Error {
+    Error::NonFinite { what: format!("a value of tensor `{tensor}`"), place }
+}
+
+/// Whether no value is NaN or infinite.
+pub(crate) fn all_finite(values: &[f32]) -> bool {
+    // No early exit inside a block, so that the compiler can vectorise.
+    values.chunks(1024).all(|block| block.iter().fold(true, |finite, v| finite & v.is_finite()))
+}
+
+/// Appends to `out` what `bytes` hold; `bytes` is a multiple of the format's block.
+pub(crate) type Decode = fn(&[u8], &mut Vec<f32>);
+
+/// Where the values of one tensor lie, and how they become `f32`.
+pub(crate) struct Span<'a> {
+    pub files: &'a dyn Files,
+    pub file: &'a str,
+    pub tensor: &'a str,
+    pub start: u64,
+    pub elements: usize,
+    /// Bytes and values of one block.
+    pub block: (usize, usize),
+    pub decode: Decode,
+}
+
+impl Span<'_> {
+    pub fn read_f32(&self) -> Result<Vec<f32>> {
+        let mut out = self.reserve(self.elements)?;
+        self.pieces(|bytes| {
+            let old = out.len();
+            (self.decode)(bytes, &mut out);
+            if all_finite(&out[old..]) { Ok(()) } else { Err(self.non_finite()) }
+        })?;
+        Ok(out)
+    }
+
+    pub fn read_f16(&self) -> Result<Vec<f16>> {
+        let (mut out, mut piece) = (self.reserve(self.elements)?, Vec::new());
+        self.pieces(|bytes| {
+            piece.clear();
+            (self.decode)(bytes, &mut piece);
+            if !all_finite(&piece) {
+                return Err(self.non_finite());
+            }
+            push_f16(&self.files.describe(self.file), self.tensor, &piece, &mut out)
+        })?;
+        Ok(out)
+    }
+
+    fn pieces(&self, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let bytes = (self.elements / self.block.1) as u64 * self.block.0 as u64;
+        in_chunks(self.files, self.file, self.start, bytes, self.block.0, each)
+    }
+
+    fn non_finite(&self) -> Error {
+        non_finite(self.files.describe(self.file), self.tensor)
+    }
+
+    fn reserve<T>(&self, elements: usize) -> Result<Vec<T>> {
+        let mut out = Vec::new();
+        out.try_reserve_exact(elements).map_err(|_| {
+            let reason = format!("there is not enough memory for the {elements} values of tensor `{}`", self.tensor);
+            Error::io("reading", self.files.describe(self.file), reason)
+        })?;
+        Ok(out)
+    }
+}
+
+fn push_f16(file: &str, tensor: &str, values: &[f32], out: &mut Vec<f16>) -> Result<()> {
+    let old = out.len();
+    out.resize(old + values.len(), f16::ZERO);
+    let new = &mut out[old..];
+    new.convert_from_f32_slice(values);
+    match new.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(at) => Err(Error::Tensor {
+            file: file.to_owned(),
+            tensor: tensor.to_owned(),
+            expected: "values that fit half precision (at most 65504)".to_owned(),
+            found: values[at].to_string(),
+        }),
+    }
+}
+
+pub(crate) fn decode_f32(bytes: &[u8], out: &mut Vec<f32>) {
+    match bytemuck::try_cast_slice(bytes) {
+        Ok(values) if cfg!(target_endian = "little") => out.extend_from_slice(values),
+        _ => out.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
+    }
+}
+
+pub(crate) fn decode_f64(bytes: &[u8], out: &mut Vec<f32>) {
+    out.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32));
+}
+
+pub(crate) fn decode_f16(bytes: &[u8], out: &mut Vec<f32>) {
+    match bytemuck::try_cast_slice::<u8, f16>(bytes) {
+        Ok(values) if cfg!(target_endian = "little") => {
+            let old = out.len();
+            out.resize(old + values.len(), 0.0);
+            values.convert_to_f32_slice(&mut out[old..]);
+        }
+        _ => out.extend(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
+    }
+}
+
+pub(crate) fn decode_bf16(bytes: &[u8], out: &mut Vec<f32>) {
+    out.extend(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn memory(values: Vec<f32>) -> Tensors {
+        Tensors::Memory([("w".to_owned(), (vec![2, 2], values))].into_iter().collect())
+    }
+
+    #[test]
+    fn memory_reads_what_was_put_in() {
+        let tensors = memory(vec![1.0, -2.5, 0.0, 65504.0]);
+        assert_eq!(tensors.names(), ["w"]);
+        assert_eq!(tensors.info("w").unwrap(), TensorInfo { shape: vec![2, 2], dtype: Dtype::F32 });
+        assert_eq!(tensors.read_f32("w").unwrap(), [1.0, -2.5, 0.0, 65504.0]);
+        assert_eq!(tensors.read_f16("w").unwrap()[1].to_f32(), -2.5);
+        assert!(matches!(tensors.read_f32("v"), Err(Error::Tensor { tensor, .. }) if tensor == "v"));
+    }
+
+    #[test]
+    fn bad_values_and_counts_are_named() {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let tensors = memory(vec![0.0, bad, 0.0, 0.0]);
+            assert!(matches!(tensors.read_f32("w"), Err(Error::NonFinite { what, .. }) if what.contains("`w`")));
+            assert!(matches!(tensors.read_f16("w"), Err(Error::NonFinite { .. })));
+        }
+        assert!(matches!(memory(vec![0.0; 3]).read_f32("w"), Err(Error::Tensor { found, .. }) if found == "3"));
+        let large = memory(vec![0.0, 1e5, 0.0, 0.0]);
+        assert!(matches!(large.read_f16("w"), Err(Error::Tensor { found, .. }) if found == "100000"));
+        assert!(large.read_f32("w").is_ok());
+    }
+
+    #[test]
+    fn aligned_and_unaligned_bytes_decode_alike() {
+        let values: Vec<f32> = (0..37).map(|i| (i as f32 - 11.0) * 0.375).collect();
+        type Case = (Decode, Vec<u8>);
+        let cases: [Case; 4] = [
+            (decode_f32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            (decode_f64, values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect()),
+            (decode_f16, values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect()),
+            (decode_bf16, values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect()),
+        ];
+        for (decode, bytes) in cases {
+            for shift in 0..8 {
+                let mut moved = vec![0xff; shift];
+                moved.extend_from_slice(&bytes);
+                let mut out = vec![7.0];
+                decode(&moved[shift..], &mut out);
+                assert_eq!(out[0], 7.0);
+                assert_eq!(out[1..], values);
+            }
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! Sentences: where one ends, whether it can be used, and whether a run of them is a sane left context.
+
+use std::collections::HashSet;
+
+/// Bytes after which an unclosed bracket no longer keeps its sentence together.
+const BRACKET_REACH: usize = 300;
+
+/// Sentences of a finished text: trimmed, in order, together covering every non-space character.
+/// A newline always separates; the last piece may lack a terminator.
+pub fn split(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let end = match scan(text, at, true) {
+            Stop::Terminator(end) | Stop::Newline(end) => end,
+            Stop::Text | Stop::Unknown => text.len(),
+        };
+        // A newline that opens the piece must still be stepped over.
+        let end = if end == at { at + char_at(text, at).map_or(1, char::len_utf8) } else { end };
+        let piece = text[at..end].trim();
+        if !piece.is_empty() {
+            pieces.push(piece);
+        }
+        at = end;
+    }
+    pieces
+}
+
+/// The first complete sentence of a text that may still grow, trimmed; `None` = not complete yet, or a newline came first.
+///
+/// With `at_end` false the answer is given only when no continuation can change it: whitespace and then a start that is not
+/// lowercase must follow ("U.S", "3.", "Mr." wait), so the same sentence comes back for every longer text. With `at_end`
+/// true the end of the text counts as the end of a sentence. One linear pass. Check the result with [`usable`].
+pub fn first_sentence(text: &str, at_end: bool) -> Option<&str> {
+    let start = text.len() - text.trim_start().len();
+    match scan(text, start, at_end) {
+        Stop::Terminator(end) => Some(text[start..end].trim()),
+        Stop::Newline(_) | Stop::Text | Stop::Unknown => None,
+    }
+}
+
+/// True if `s` can stand as a sample: at least 3 characters, a letter, no newline, and an end in `.` `?` `!` (closing quotes
+/// and brackets may follow) that is not the dot of a title such as "Mr.".
+pub fn usable(s: &str) -> bool {
+    let s = s.trim();
+    if s.chars().count() < 3 || s.contains(['\n', '\r']) || !s.chars().any(char::is_alphabetic) {
+        return false;
+    }
+    let body = s.trim_end_matches(|c: char| is_closer(c) || c.is_whitespace());
+    if !body.ends_with(['.', '?', '!', '。', '？', '！']) {
+        return false;
+    }
+    match body.strip_suffix('.') {
+        Some(rest) => kind(last_word(rest)) != Kind::Never,
+        None => true,
+    }
+}
+
+/// Why these sentences should not be used as a left context; `None` = they may.
+///
+/// * `quiz-like`: option lists, "Answer:", blanks, "Emma or Harold?", three question marks or mostly questions;
+/// * `broken`: control characters, markup, links, code, unbalanced brackets;
+/// * `short`: fewer than 6 words a sentence on average (or no sentence);
+/// * `repetitive`: a sentence occurs twice, three sentences start with the same three words, or distinct words are below 45 %.
+pub fn degenerate(sentences: &[&str]) -> Option<&'static str> {
+    if quiz_like(sentences) {
+        return Some("quiz-like");
+    }
+    if broken(sentences) {
+        return Some("broken");
+    }
+    let words: Vec<Vec<String>> = sentences.iter().map(|s| plain_words(s)).collect();
+    let total: usize = words.iter().map(Vec::len).sum();
+    if total < 6 * sentences.len().max(1) {
+        return Some("short");
+    }
+    let distinct: HashSet<&String> = words.iter().flatten().collect();
+    let same_start = |w: &Vec<String>| words.iter().filter(|o| o.len() >= 3 && w.len() >= 3 && o[..3] == w[..3]).count() >= 3;
+    let whole: HashSet<&Vec<String>> = words.iter().collect();
+    // As integers: distinct / total < 0.45.
+    if whole.len() < words.len() || distinct.len() * 100 < total * 45 || words.iter().any(same_start) {
+        return Some("repetitive");
+    }
+    None
+}
+
+enum Stop {
+    /// A sentence ends here (byte offset past its closing quotes).
+    Terminator(usize),
+    /// A newline stands here.
+    Newline(usize),
+    /// The text ended without a terminator.
+    Text,
+    /// More text is needed to tell.
+    Unknown,
+}
+
+enum Step {
+    End(usize),
+    Go(usize),
+    Wait,
+}
+
+/// What the characters so far have opened.
+#[derive(Default)]
+struct Open {
+    quote: bool,
+    brackets: usize,
+    since: usize,
+    wordy: bool,
+}
+
+impl Open {
+    fn see(&mut self, c: char, at: usize, next: Option<char>) {
+        match c {
+            '"' => self.quote = !self.quote,
+            '“' => self.quote = true,
+            '”' => self.quote = false,
+            // ":( " is no bracket.
+            '(' | '[' if next.is_some_and(|n| !n.is_whitespace()) => {
+                if self.brackets == 0 {
+                    self.since = at;
+                }
+                self.brackets += 1;
+            }
+            ')' | ']' => self.brackets = self.brackets.saturating_sub(1),
+            _ => self.wordy |= c.is_alphanumeric(),
+        }
+    }
+}
+
+fn scan(text: &str, start: usize, at_end: bool) -> Stop {
+    let mut open = Open::default();
+    let mut at = start;
+    while let Some(c) = char_at(text, at) {
+        let mut after = at + c.len_utf8();
+        if c == '\n' || c == '\r' {
+            return Stop::Newline(at);
+        }
+        let mut end = None;
+        if is_terminator(c) && open.wordy {
+            match judge(text, start, at, open.quote, at_end) {
+                Step::Wait => return Stop::Unknown,
+                Step::Go(to) => after = to,
+                Step::End(to) => {
+                    after = to;
+                    end = Some(to);
+                }
+            }
+        }
+        for (i, c) in text[at..after].char_indices() {
+            open.see(c, at + i, char_at(text, at + i + c.len_utf8()));
+        }
+        if let Some(end) = end
+            && (open.brackets == 0 || end - open.since > BRACKET_REACH || end == text.len())
+        {
+            return Stop::Terminator(end);
+        }
+        at = after;
+    }
+    Stop::Text
+}
+
+/// Is the terminator at `dot` the end of the sentence that began at `start`?
+fn judge(text: &str, start: usize, dot: usize, quote: bool, at_end: bool) -> Step {
+    let Some((end, dots, wide)) = terminator_run(text, dot, quote, at_end) else { return Step::Wait };
+    let Some(next) = char_at(text, end) else { return if at_end { Step::End(end) } else { Step::Wait } };
+    if !next.is_whitespace() {
+        return if wide { Step::End(end) } else { Step::Go(end) };
+    }
+    let (begin, at) = match begin_after(text, end, at_end) {
+        Some(_) if wide => return Step::End(end),
+        Some((Begin::Lower, _)) => return Step::Go(end),
+        Some(found) => found,
+        None => return Step::Wait,
+    };
+    let word = last_word(&text[start..dot]);
+    let exclaimed = dots != 1 || !text[dot..].starts_with('.');
+    if begin == Begin::Break || (exclaimed && word != "Yahoo") {
+        return Step::End(end);
+    }
+    let marker = word.len() <= 3 && (word.chars().all(|c| c.is_ascii_digit()) || word.chars().count() == 1);
+    if marker && text[start..dot].trim_matches(|c: char| !c.is_alphanumeric()) == word {
+        return Step::Go(end);
+    }
+    let ends = match (if exclaimed { Kind::Soft } else { kind(word) }, begin) {
+        (Kind::Plain, _) | (Kind::Soft | Kind::Hour, Begin::Other) => true,
+        (Kind::Numbered, begin) => begin == Begin::Upper,
+        (Kind::Short, begin) => begin != Begin::Digit,
+        (Kind::Never, _) | (Kind::Soft | Kind::Hour, _) if begin != Begin::Upper => false,
+        (Kind::Never, _) => false,
+        (soft, _) => match following_word(text, at, at_end) {
+            Some(next) if soft == Kind::Hour => !next.is_empty() && !is_clock_word(next),
+            Some(next) => is_starter(next),
+            None => return Step::Wait,
+        },
+    };
+    if ends { Step::End(end) } else { Step::Go(end) }
+}
+
+/// Terminators and closing marks from `dot` on: end, how many terminators, whether one is full-width. `None` = more text may add.
+fn terminator_run(text: &str, dot: usize, mut quote: bool, at_end: bool) -> Option<(usize, usize, bool)> {
+    let (mut end, mut dots, mut wide) = (dot, 0, false);
+    while let Some(c) = char_at(text, end) {
+        let after = end + c.len_utf8();
+        if is_terminator(c) {
+            dots += 1;
+            wide |= matches!(c, '。' | '？' | '！');
+            end = after;
+        } else if is_closer(c) {
+            quote &= c != '"';
+            end = after;
+        } else if c.is_whitespace() && c != '\n' && c != '\r' {
+            // Tokenised text: `left . " Then`, `. . .`, `left . ) Then`.
+            let next = text[end..].trim_start_matches(|c: char| c.is_whitespace() && c != '\n' && c != '\r');
+            let at = text.len() - next.len();
+            let mut chars = next.chars();
+            let (first, second) = (chars.next(), chars.next());
+            let loose = second.is_none_or(|c| !c.is_alphanumeric());
+            let undecided = second.is_none() && !at_end;
+            match first {
+                Some(c) if is_terminator(c) && undecided => return None,
+                Some(c) if is_terminator(c) && loose => end = at,
+                Some(')' | ']' | '}' | '”' | '»') => end = at,
+                Some('"') if quote && undecided => return None,
+                Some('"') if quote && second.is_none_or(char::is_whitespace) => {
+                    quote = false;
+                    end = at + 1;
+                }
+                Some('\'') if undecided => return None,
+                Some('\'') if second == Some('\'') => end = at + 2,
+                _ => break,
+            }
+        } else {
+            break;
+        }
+    }
+    Some((end, dots, wide))
+}
+
+#[derive(PartialEq, Clone, Copy)]
+enum Begin {
+    Upper,
+    Lower,
+    Digit,
+    /// A script without case, money.
+    Other,
+    /// A newline or the end of the text.
+    Break,
+}
+
+/// How the text after a terminator goes on, and where its first letter stands. `None` = cannot tell yet.
+fn begin_after(text: &str, end: usize, at_end: bool) -> Option<(Begin, usize)> {
+    for (i, c) in text[end..].char_indices() {
+        let at = end + i;
+        let second = char_at(text, at + c.len_utf8());
+        let begin = match c {
+            '\n' | '\r' => Begin::Break,
+            _ if c.is_whitespace() => continue,
+            '.' if second.is_some_and(|c| c.is_ascii_digit()) => Begin::Digit,
+            _ if c.is_numeric() => Begin::Digit,
+            _ if c.is_uppercase() => Begin::Upper,
+            _ if c.is_lowercase() => match second {
+                None if !at_end => return None,
+                // iPhone, eBay
+                Some(s) if s.is_uppercase() => Begin::Upper,
+                _ => Begin::Lower,
+            },
+            '.' if second.is_none() && !at_end => return None,
+            '$' | '£' | '€' | '¥' | '#' | '@' => Begin::Other,
+            _ if c.is_alphabetic() || is_terminator(c) => Begin::Other,
+            // Emoji and other marks: what follows them tells.
+            _ => continue,
+        };
+        return Some((begin, at));
+    }
+    at_end.then_some((Begin::Break, text.len()))
+}
+
+/// The whole word at `at` if something shows that it is whole ("" if an initial, a hyphen or a long word). `None` = still growing.
+fn following_word(text: &str, at: usize, at_end: bool) -> Option<&str> {
+    let rest = &text[at..];
+    let word = &rest[..rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len())];
+    match rest[word.len()..].chars().next() {
+        None if !at_end && word.len() < 16 => None,
+        None => Some(word),
+        Some(c) if c.is_whitespace() || matches!(c, ',' | '\'' | '’' | '"') => Some(word),
+        Some('.') if word.len() > 1 => Some(word),
+        Some(_) => Some(""),
+    }
+}
+
+#[derive(PartialEq, Clone, Copy)]
+enum Kind {
+    Plain,
+    /// Titles: the dot never ends a sentence.
+    Never,
+    /// An abbreviation only before a number.
+    Numbered,
+    /// Ends a sentence only if a typical first word follows.
+    Soft,
+    /// a.m., p.m.: ends unless a day or a zone follows.
+    Hour,
+    /// One or two digits: "3. 5" goes on.
+    Short,
+}
+
+#[rustfmt::skip]
+fn kind(word: &str) -> Kind {
+    match word {
+        "Mr" | "Mrs" | "Ms" | "Mx" | "Messrs" | "Mme" | "Mlle" | "Dr" | "Drs" | "Prof" | "Profs" | "Gen" | "Sen" | "Sens" | "Rep" | "Reps"
+        | "Gov" | "Lt" | "Col" | "Sgt" | "Capt" | "Cmdr" | "Cpl" | "Pvt" | "Maj" | "Brig" | "Adm" | "Rev" | "Hon" | "Pres" | "Fr" | "Amb"
+        | "Supt" | "Insp" | "Det" | "Atty" | "vs" | "Vs" | "e.g" | "E.g" | "i.e" | "I.e" | "cf" | "Cf" | "viz" | "approx" | "ca" => Kind::Never,
+        "No" | "Nos" | "Fig" | "Figs" | "Eq" | "Eqs" | "Vol" | "vol" | "Sec" | "Ch" | "pp" | "Art" | "Ref" => Kind::Numbered,
+        "Inc" | "Corp" | "Co" | "Cos" | "Ltd" | "Jr" | "Sr" | "Bros" | "Assn" | "Dept" | "Univ" | "Intl" | "etc" | "al" | "Est" | "est"
+        | "St" | "Ste" | "Mt" | "Ft" | "Ave" | "Blvd" | "Rd" | "Hwy" | "Sq" | "Jan" | "Feb" | "Mar" | "Apr" | "Jun" | "Jul" | "Aug" | "Sep"
+        | "Sept" | "Oct" | "Nov" | "Dec" | "Mon" | "Tue" | "Tues" | "Wed" | "Thu" | "Thurs" | "Fri" | "Sat" | "Sun" | "Ala" | "Ariz" | "Ark"
+        | "Calif" | "Colo" | "Conn" | "Del" | "Fla" | "Ga" | "Ill" | "Ind" | "Kan" | "Ky" | "La" | "Md" | "Mass" | "Mich" | "Minn" | "Miss"
+        | "Mo" | "Mont" | "Neb" | "Nev" | "Okla" | "Ore" | "Pa" | "Penn" | "Tenn" | "Tex" | "Va" | "Vt" | "Wash" | "Wis" | "Wyo" => Kind::Soft,
+        "a.m" | "p.m" | "A.M" | "P.M" => Kind::Hour,
+        _ if !word.is_empty() && word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit()) => Kind::Short,
+        // Initials and dotted acronyms: J, U.S, Ph.D
+        _ if !word.is_empty() && word.split('.').all(|part| {
+            let mut letters = part.chars();
+            letters.next().is_some_and(char::is_alphabetic)
+                && (letters.next().is_none() || (word.contains('.') && part.chars().count() <= 2 && part.chars().all(char::is_alphabetic)))
+        }) => Kind::Soft,
+        _ => Kind::Plain,
+    }
+}
+
+fn is_clock_word(word: &str) -> bool {
+    word.len() >= 2 && word.chars().all(char::is_uppercase)
+        || word.ends_with("day")
+        || matches!(word, "Eastern" | "Pacific" | "Central" | "Mountain" | "Greenwich" | "Jan" | "Feb" | "January" | "February")
+        || matches!(word, "March" | "April" | "May" | "June" | "July" | "August" | "September" | "October" | "November" | "December")
+}
+
+/// Words that begin sentences far more often than they continue a name after an abbreviation.
+#[rustfmt::skip]
+fn is_starter(word: &str) -> bool {
+    matches!(word,
+        "The" | "A" | "An" | "In" | "On" | "At" | "It" | "He" | "She" | "They" | "We" | "You" | "I" | "This" | "That" | "These" | "Those"
+        | "But" | "And" | "Or" | "So" | "Yet" | "If" | "When" | "While" | "As" | "After" | "Before" | "Although" | "Though" | "However"
+        | "Meanwhile" | "Then" | "There" | "Here" | "His" | "Her" | "Its" | "Their" | "Our" | "My" | "Your" | "What" | "Who" | "Why" | "How"
+        | "Where" | "Which" | "Since" | "For" | "From" | "To" | "By" | "With" | "Without" | "Under" | "Not" | "No" | "Nobody" | "Now" | "Some"
+        | "Many" | "Most" | "Several" | "All" | "Both" | "Each" | "Every" | "Other" | "Others" | "Another" | "One" | "Two" | "Also" | "Still"
+        | "Even" | "Such" | "Because" | "During" | "Despite" | "Until" | "Once" | "Among" | "According" | "Over" | "Earlier" | "Later"
+        | "Only" | "Just" | "Is" | "Are" | "Was" | "Were" | "Do" | "Does" | "Did" | "Can" | "Could" | "Would" | "Will" | "Has" | "Have"
+        | "Police" | "People" | "Officials" | "Analysts" | "Shares" | "Nothing" | "Everyone" | "Today" | "Yesterday" | "Let")
+}
+
+fn plain_words(s: &str) -> Vec<String> {
+    s.split_whitespace()
+        .map(|w| w.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase())
+        .filter(|w| !w.is_empty())
+        .collect()
+}
+
+fn quiz_like(sentences: &[&str]) -> bool {
+    let marks: usize = sentences.iter().map(|s| s.matches('?').count()).sum();
+    let asking = sentences.iter().filter(|s| s.contains('?')).count();
+    let options = sentences.iter().flat_map(|s| s.split_whitespace()).filter(|w| is_option(w)).count();
+    marks >= 3
+        || (asking >= 2 && asking * 2 > sentences.len())
+        || options >= 2
+        || sentences.iter().any(|s| {
+            let lower = s.to_lowercase();
+            let said = ["answer:", "answers:", "question:", "q:", "a:", "true or false", "choose the", "___"];
+            s.split_whitespace().next().is_some_and(is_option)
+                || said.iter().any(|&mark| match mark.len() {
+                    2 => lower.split_whitespace().any(|w| w == mark),
+                    _ => lower.contains(mark),
+                })
+                || either_or(s)
+        })
+}
+
+/// "A)", "(b)", "3)"
+fn is_option(word: &str) -> bool {
+    let mut chars = word.strip_prefix('(').unwrap_or(word).chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphanumeric()) && chars.next() == Some(')')
+}
+
+/// "Emma or Harold?"
+fn either_or(s: &str) -> bool {
+    let words: Vec<&str> = s.split_whitespace().collect();
+    let capital = |w: &str| w.starts_with(char::is_uppercase);
+    words.windows(3).any(|w| capital(w[0]) && w[1] == "or" && capital(w[2]) && w[2].ends_with('?'))
+}
+
+fn broken(sentences: &[&str]) -> bool {
+    let bad = ["http:", "https:", "www.", "```", "</", "/>", "{", "}", "();", "=>", "->", "::", "==", "!=", "[[", "]]", "**", "#include", "\\"];
+    let mut depth = [0i64; 2];
+    for s in sentences {
+        if bad.iter().any(|mark| s.contains(mark)) || s.chars().any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER) {
+            return true;
+        }
+        for pair in s.as_bytes().windows(2) {
+            if pair[0] == b'<' && (pair[1].is_ascii_alphabetic() || pair[1] == b'!') {
+                return true;
+            }
+        }
+        // &amp; &lt; &#36;
+        let entity = |tail: &str| tail.find(';').is_some_and(|n| (2..9).contains(&n) && !tail[..n].contains(' '));
+        if s.split('&').skip(1).any(entity) {
+            return true;
+        }
+        for c in s.chars() {
+            match c {
+                '(' => depth[0] += 1,
+                ')' => depth[0] -= 1,
+                '[' => depth[1] += 1,
+                ']' => depth[1] -= 1,
+                _ => {}
+            }
+            if depth.iter().any(|&d| d < 0) {
+                return true;
+            }
+        }
+    }
+    depth != [0, 0]
+}
+
+fn char_at(text: &str, at: usize) -> Option<char> {
+    text[at..].chars().next()
+}
+
+/// The last run of non-spaces, without what opens it.
+fn last_word(text: &str) -> &str {
+    let begin = text.rfind(char::is_whitespace).map_or(0, |i| i + char_at(text, i).map_or(1, char::len_utf8));
+    text[begin..].trim_start_matches(|c: char| !c.is_alphanumeric())
+}
+
+fn is_terminator(c: char) -> bool {
+    matches!(c, '.' | '?' | '!' | '…' | '。' | '？' | '！')
+}
+
+fn is_closer(c: char) -> bool {
+    matches!(c, '"' | '\'' | ')' | ']' | '}' | '”' | '’' | '»' | '」' | '』')
+}
+
+#[cfg(test)]
+#[path = "sentence_cases.rs"]
+mod cases;

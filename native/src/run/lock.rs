@@ -1,0 +1,69 @@
+//! One writer at a time: an advisory lock on `.lock` in the run folder, freed by the system when the process ends.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+
+use impossible_core::{Error, Result};
+
+use super::atomic::io_error;
+
+/// Held while a run writes into its folder; dropping it frees the folder.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of `dir`, which must exist. File systems without locks are used unlocked.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when another run holds it; [`Error::Io`] when `dir` cannot be written to.
+    pub fn take(dir: &Path) -> Result<Self> {
+        let path = dir.join(".lock");
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io_error("writing", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(busy(dir, file)),
+            Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(e)) => return Err(io_error("locking", &path)(e)),
+        }
+        let owner = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        owner.map_err(io_error("writing", &path))?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn busy(dir: &Path, file: File) -> Error {
+    let mut owner = String::new();
+    // Windows refuses to read a locked file; the number is only a help.
+    let _ = file.take(20).read_to_string(&mut owner);
+    let who = match owner.trim().parse::<u32>() {
+        Ok(id) => format!("another run is using it (process {id})"),
+        Err(_) => "another run is using it".to_owned(),
+    };
+    Error::input(dir.display(), "a run folder nobody writes to; wait for that run or choose another folder", who)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn second_lock_is_refused_until_the_first_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path()).unwrap();
+        let e = Lock::take(dir.path()).unwrap_err();
+        assert!(matches!(e, Error::Input { .. }), "{e}");
+        assert!(e.to_string().contains(&std::process::id().to_string()), "{e}");
+        drop(first);
+        Lock::take(dir.path()).unwrap();
+    }
+}

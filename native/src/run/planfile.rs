@@ -1,0 +1,161 @@
+//! `plan.toml`: reading, canonical text, hash, and the first entry in which two plans differ.
+
+use std::path::Path;
+
+use impossible_core::distill::plan::Plan;
+use impossible_core::{Error, Result};
+
+use super::atomic::{read_small, sha256};
+
+const MOST_BYTES: u64 = 1 << 20;
+
+/// The plan as canonical TOML, the content of `plan.toml`.
+///
+/// # Errors
+/// [`Error::Input`] for a value TOML cannot hold (a seed of 2^63 or more).
+pub fn plan_text(plan: &Plan) -> Result<String> {
+    toml::to_string(plan).map_err(|e| Error::input("plan", "values that TOML can hold (seed below 2^63)", e))
+}
+
+/// sha256 of [`plan_text`], in hexadecimal; equals `sha256sum plan.toml` of a run folder.
+///
+/// # Errors
+/// As [`plan_text`].
+pub fn plan_hash(plan: &Plan) -> Result<String> {
+    Ok(sha256(plan_text(plan)?.as_bytes()))
+}
+
+/// Reads and validates a plan.
+///
+/// # Errors
+/// [`Error::Line`] with file, line and key for anything that is no plan, unknown keys among others;
+/// [`Error::Input`] from [`Plan::validate`]; [`Error::Io`].
+pub fn read_plan(path: &Path) -> Result<Plan> {
+    let bytes = read_small(path, MOST_BYTES)?;
+    let file = path.display().to_string();
+    let text = std::str::from_utf8(&bytes).map_err(|e| Error::Line {
+        file: file.clone(),
+        line: line_at(&bytes, e.valid_up_to()),
+        reason: "is not UTF-8".to_owned(),
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let plan: Plan = toml::from_str(text).map_err(|e| Error::Line {
+        file,
+        line: line_at(text.as_bytes(), e.span().map_or(0, |s| s.start)),
+        reason: e.message().replace('\n', " "),
+    })?;
+    plan.validate()?;
+    Ok(plan)
+}
+
+fn line_at(bytes: &[u8], offset: usize) -> usize {
+    1 + bytes[..offset.min(bytes.len())].iter().filter(|b| **b == b'\n').count()
+}
+
+/// The first entry (in alphabetical order) in which two plans differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// Dotted name, as `contexts.count`.
+    pub entry: String,
+    /// TOML value of the first plan.
+    pub left: String,
+    /// TOML value of the second plan.
+    pub right: String,
+}
+
+/// Compares entry by entry; `None` = the plans are equal.
+///
+/// # Errors
+/// As [`plan_text`].
+pub fn first_difference(left: &Plan, right: &Plan) -> Result<Option<Difference>> {
+    let (left, right) = (entries(left)?, entries(right)?);
+    let pair = left.iter().zip(&right).find(|(a, b)| a != b);
+    Ok(pair.map(|((entry, left), (_, right))| Difference {
+        entry: entry.clone(),
+        left: left.clone(),
+        right: right.clone(),
+    }))
+}
+
+/// Error of a command that was given another plan than the folder's.
+pub(super) fn other_plan(file: &Path, theirs: &Plan, given: &Plan) -> Result<Error> {
+    let difference = first_difference(theirs, given)?;
+    Ok(match difference {
+        Some(d) => Error::input(
+            format_args!("{}: {}", file.display(), d.entry),
+            format_args!("{} (this folder was started with it; choose another folder for another plan)", d.left),
+            d.right,
+        ),
+        None => Error::broken(file.display(), "it does not match its own hash"),
+    })
+}
+
+fn entries(plan: &Plan) -> Result<Vec<(String, String)>> {
+    let text = plan_text(plan)?;
+    let table: toml::Table = toml::from_str(&text).map_err(|e| Error::broken("plan", e.message()))?;
+    let mut out = Vec::new();
+    for (key, value) in table {
+        match value {
+            toml::Value::Table(inner) => out.extend(inner.into_iter().map(|(k, v)| (format!("{key}.{k}"), v.to_string()))),
+            other => out.push((key, other.to_string())),
+        }
+    }
+    out.sort();
+    Ok(out)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::super::fixture::plan;
+    use super::*;
+
+    #[test]
+    fn text_and_hash_survive_a_round_trip() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.toml");
+        let mut plan = plan();
+        plan.paraphrase.length_max = f32::MAX;
+        plan.siblings.temperature = 0.7;
+        let text = plan_text(&plan).unwrap();
+        assert!(text.contains("temperature = 0.7\n"), "{text}");
+        std::fs::write(&path, format!("\u{feff}{}", text.replace('\n', "\r\n"))).unwrap();
+        assert_eq!(read_plan(&path).unwrap(), plan);
+        assert_eq!(plan_hash(&read_plan(&path).unwrap()).unwrap(), sha256(text.as_bytes()));
+    }
+
+    #[test]
+    fn unknown_key_names_file_line_and_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.toml");
+        let text = plan_text(&plan()).unwrap().replace("top_k = ", "topk = ");
+        let expected = 1 + text.lines().position(|l| l.starts_with("topk")).unwrap();
+        std::fs::write(&path, text).unwrap();
+        match read_plan(&path).unwrap_err() {
+            Error::Line { file, line, reason } => {
+                assert_eq!(file, path.display().to_string());
+                assert_eq!(line, expected);
+                assert!(reason.contains("`topk`"), "{reason}");
+            }
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn difference_names_the_entry() {
+        let (a, mut b) = (plan(), plan());
+        assert_eq!(first_difference(&a, &b).unwrap(), None);
+        b.siblings.k = 9;
+        let d = first_difference(&a, &b).unwrap().unwrap();
+        assert_eq!((d.entry.as_str(), d.right.as_str()), ("siblings.k", "9"));
+    }
+
+    #[test]
+    fn huge_seed_is_refused_or_kept_whole() {
+        let mut p = plan();
+        p.seed = u64::MAX;
+        if let Ok(text) = plan_text(&p) {
+            assert_eq!(toml::from_str::<Plan>(&text).unwrap(), p);
+        }
+    }
+}

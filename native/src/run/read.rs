@@ -1,0 +1,158 @@
+//! Reading finished shards back, in order.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use impossible_core::distill::record::{Context, Funnel, Kept, Sample, Scored};
+use impossible_core::{Error, Result};
+
+use super::atomic::io_error;
+use super::manifest::{SHARD_FILES, ShardManifest, check_file, sizes_match};
+use super::shard::shard_dir;
+use super::tables::{read_samples, read_scored};
+
+/// A finished shard in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shard {
+    /// The contexts it covers, refused ones included.
+    pub range: Range<u64>,
+    /// Contexts made, by id.
+    pub contexts: Vec<Context>,
+    /// Samples by context and row.
+    pub samples: Vec<Sample>,
+    /// Scored pairs by task, context, x and y.
+    pub scored: Vec<Scored>,
+    /// What was dropped.
+    pub funnel: Funnel,
+}
+
+impl Shard {
+    /// The sentence of a sample.
+    #[must_use]
+    pub fn text(&self, context: u64, row: u32) -> Option<&str> {
+        let at = self.samples.binary_search_by_key(&(context, row), |s| (s.context, s.row)).ok()?;
+        Some(&self.samples[at].text)
+    }
+
+    /// The scored pairs that `wanted` picks, with their texts; `scored.refused_by` says whether a pair was kept.
+    pub fn pairs<'a>(&'a self, wanted: impl Fn(&Scored) -> bool + 'a) -> impl Iterator<Item = Kept> + 'a {
+        self.scored.iter().filter(move |s| wanted(s)).filter_map(|s| {
+            let (text, target) = (self.text(s.context, s.x)?, self.text(s.context, s.y)?);
+            Some(Kept { text: text.to_owned(), target: target.to_owned(), scored: s.clone() })
+        })
+    }
+}
+
+/// True when a shard folder is whole and belongs to the plan: manifest, range and file lengths.
+pub(super) fn is_done(dir: &Path, plan_hash: &str, range: &Range<u64>) -> bool {
+    let shard = shard_dir(dir, range.start);
+    ShardManifest::read(&shard)
+        .is_ok_and(|m| m.plan_hash == plan_hash && m.range() == *range && sizes_match(&shard, &m.files))
+}
+
+/// Folders under `DIR/shards` by first context, finished or not; temporary ones are not among them.
+pub(super) fn folders(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let shards = dir.join("shards");
+    let entries = match std::fs::read_dir(&shards) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(io_error("reading", &shards)(e)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io_error("reading", &shards))?.path();
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        if let Ok(first) = name.parse::<u64>()
+            && shard_dir(dir, first) == path
+        {
+            found.push((first, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Manifests of the finished shards of the plan, in order of contexts.
+///
+/// # Errors
+/// [`Error::Broken`] when two shards cover the same context.
+pub(super) fn finished(dir: &Path, plan_hash: &str) -> Result<Vec<ShardManifest>> {
+    let mut out: Vec<ShardManifest> = Vec::new();
+    for (first, path) in folders(dir)? {
+        let Ok(manifest) = ShardManifest::read(&path) else { continue };
+        if manifest.first_context != first || !is_done(dir, plan_hash, &manifest.range()) {
+            continue;
+        }
+        if let Some(last) = out.last()
+            && last.last_context >= first
+        {
+            let reason = format!("it and the shard of context {} both cover context {first}", last.first_context);
+            return Err(Error::broken(path.display(), reason));
+        }
+        out.push(manifest);
+    }
+    Ok(out)
+}
+
+/// Reads a finished shard, re-hashing every file first.
+pub(super) fn read(dir: &Path, manifest: &ShardManifest) -> Result<Shard> {
+    let shard = shard_dir(dir, manifest.first_context);
+    for (name, entry) in &manifest.files {
+        check_file(&shard.join(name), entry)?;
+    }
+    let [contexts, funnel, samples, scored] = SHARD_FILES.map(|name| shard.join(name));
+    let out = Shard {
+        range: manifest.range(),
+        contexts: lines(&contexts)?,
+        samples: read_samples(&samples)?,
+        scored: read_scored(&scored)?,
+        funnel: parse(&funnel, &bytes(&funnel)?)?,
+    };
+    match out.scored.iter().find(|s| out.text(s.context, s.x).is_none() || out.text(s.context, s.y).is_none()) {
+        Some(s) => {
+            let reason = format!("pair {}/{}/{} has no sample in samples.parquet", s.context, s.x, s.y);
+            Err(Error::broken(scored.display(), reason))
+        }
+        None => Ok(out),
+    }
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(io_error("reading", path))
+}
+
+fn parse<T: serde::de::DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|e| Error::broken(path.display(), e))
+}
+
+fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let bytes = bytes(path)?;
+    bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(|line| parse(path, line)).collect()
+}
+
+/// Finished shards one after the other; each is read when it is asked for.
+#[derive(Debug)]
+pub struct Shards {
+    dir: PathBuf,
+    manifests: std::vec::IntoIter<ShardManifest>,
+}
+
+impl Shards {
+    pub(super) fn new(dir: &Path, plan_hash: &str) -> Result<Self> {
+        Ok(Self { dir: dir.into(), manifests: finished(dir, plan_hash)?.into_iter() })
+    }
+}
+
+impl Iterator for Shards {
+    type Item = Result<Shard>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.manifests.next().map(|m| read(&self.dir, &m))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.manifests.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Shards {}

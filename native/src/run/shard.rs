@@ -1,0 +1,110 @@
+//! Writing one finished range of contexts: a folder that appears whole, its manifest inside.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use impossible_core::distill::record::{Context, Funnel, Sample, Scored};
+use impossible_core::{Error, Result};
+
+use super::atomic::{Sink, StagedDir};
+use super::manifest::{FORMAT, FileEntry, MANIFEST, SHARD_FILES, ShardManifest, to_json};
+use super::parquet::{Column, Field, ROW_GROUP, TableWriter};
+use super::tables::{SAMPLES, SCORED, sample_columns, scored_columns};
+
+/// `DIR/shards/NNNNNNNN`, named after the first context of the range.
+#[must_use]
+pub fn shard_dir(dir: &Path, first_context: u64) -> PathBuf {
+    dir.join("shards").join(format!("{first_context:08}"))
+}
+
+/// Everything one range of contexts gave.
+#[derive(Debug, Clone, Copy)]
+pub struct ShardData<'a> {
+    /// Contexts of the range that were made.
+    pub contexts: &'a [Context],
+    /// Their samples.
+    pub samples: &'a [Sample],
+    /// Their scored pairs, of both tasks.
+    pub scored: &'a [Scored],
+    /// What was dropped.
+    pub funnel: &'a Funnel,
+}
+
+/// Writes the shard; rows are sorted, so the order they come in does not matter.
+pub(super) fn write(dir: &Path, plan_hash: &str, range: &Range<u64>, data: ShardData<'_>) -> Result<()> {
+    let target = shard_dir(dir, range.start);
+    check(range, data)?;
+    let mut contexts = data.contexts.to_vec();
+    contexts.sort_by_key(|c| c.id);
+    let mut samples = data.samples.to_vec();
+    samples.sort_by_key(|s| (s.context, s.row));
+    let mut scored = data.scored.to_vec();
+    scored.sort_by_key(|s| (s.task, s.context, s.x, s.y));
+
+    let staged = StagedDir::new(&target)?;
+    let mut lines = Vec::new();
+    for context in &contexts {
+        let line = serde_json::to_vec(context).map_err(|e| Error::io("writing", target.display(), e))?;
+        lines.extend(line);
+        lines.push(b'\n');
+    }
+    let funnel = to_json(data.funnel, &target.join(SHARD_FILES[1]))?;
+    let entries = [
+        put(staged.file(SHARD_FILES[0])?, &lines, contexts.len())?,
+        put(staged.file(SHARD_FILES[1])?, &funnel, 0)?,
+        table(staged.file(SHARD_FILES[2])?, &target.join(SHARD_FILES[2]), &SAMPLES, &samples, sample_columns)?,
+        table(staged.file(SHARD_FILES[3])?, &target.join(SHARD_FILES[3]), &SCORED, &scored, scored_columns)?,
+    ];
+    let files: BTreeMap<_, _> = SHARD_FILES.iter().map(|n| (*n).to_owned()).zip(entries).collect();
+    let manifest = ShardManifest {
+        format: FORMAT,
+        plan_hash: plan_hash.to_owned(),
+        first_context: range.start,
+        last_context: range.end - 1,
+        files,
+    };
+    put(staged.file(MANIFEST)?, &to_json(&manifest, &target.join(MANIFEST))?, 0)?;
+    staged.commit()
+}
+
+fn check(range: &Range<u64>, data: ShardData<'_>) -> Result<()> {
+    let name = format!("shard of contexts {} to {}", range.start, range.end.saturating_sub(1));
+    if range.is_empty() {
+        return Err(Error::input(name, "at least one context", "an empty range"));
+    }
+    let ids = data.contexts.iter().map(|c| c.id).chain(data.samples.iter().map(|s| s.context));
+    if let Some(id) = ids.chain(data.scored.iter().map(|s| s.context)).find(|id| !range.contains(id)) {
+        return Err(Error::input(name, "rows of its own contexts", format!("context {id}")));
+    }
+    let rows: std::collections::HashSet<_> = data.samples.iter().map(|s| (s.context, s.row)).collect();
+    if rows.len() != data.samples.len() {
+        return Err(Error::input(name, "each sample once", "two samples of the same context and row"));
+    }
+    match data.scored.iter().find(|s| !rows.contains(&(s.context, s.x)) || !rows.contains(&(s.context, s.y))) {
+        Some(s) => Err(Error::input(name, "pairs of its own samples", format!("{}/{}/{}", s.context, s.x, s.y))),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn put(mut sink: Sink, bytes: &[u8], rows: usize) -> Result<FileEntry> {
+    sink.put(bytes)?;
+    let (bytes, sha256) = sink.finish()?;
+    Ok(FileEntry { bytes, sha256, rows: rows as u64 })
+}
+
+fn table<T>(
+    sink: Sink,
+    shown: &Path,
+    fields: &[Field],
+    rows: &[T],
+    columns: impl Fn(&[T]) -> Vec<Column>,
+) -> Result<FileEntry> {
+    let mut writer = TableWriter::new(sink, fields, shown)?;
+    for group in rows.chunks(ROW_GROUP) {
+        writer.write(&columns(group))?;
+    }
+    let (sink, rows) = writer.finish()?;
+    let (bytes, sha256) = sink.finish()?;
+    Ok(FileEntry { bytes, sha256, rows })
+}

@@ -1,0 +1,238 @@
+//! The records of a run as columns, and back.
+
+use std::path::Path;
+
+use ::parquet::data_type::ByteArray;
+use impossible_core::distill::record::{Finish, Kept, Sample, Scored, Task};
+use impossible_core::{Error, Result};
+
+use super::parquet::{Column, Field, Kind, read_table};
+
+/// Columns of `samples.parquet`.
+pub const SAMPLES: [Field; 5] =
+    [("context", Kind::U64), ("row", Kind::U32), ("text", Kind::Text), ("tokens", Kind::U32), ("finish", Kind::Text)];
+
+/// Columns of `scored.parquet`.
+pub const SCORED: [Field; 12] = [
+    ("task", Kind::Text),
+    ("context", Kind::U64),
+    ("x", Kind::U32),
+    ("y", Kind::U32),
+    ("length_ratio", Kind::F32),
+    ("rouge_l", Kind::F32),
+    ("numbers", Kind::OptF32),
+    ("entities", Kind::OptF32),
+    ("cosine", Kind::OptF32),
+    ("forward", Kind::OptF32),
+    ("backward", Kind::OptF32),
+    ("refused_by", Kind::Text),
+];
+
+/// Columns of `dataset/TASK.parquet`: text and target first, then the scores, then where the pair comes from.
+#[must_use]
+pub fn kept_fields(task: Task) -> [Field; 12] {
+    [
+        ("text", Kind::Text),
+        (task.name(), Kind::Text),
+        ("length_ratio", Kind::F32),
+        ("rouge_l", Kind::F32),
+        ("numbers", Kind::OptF32),
+        ("entities", Kind::OptF32),
+        ("cosine", Kind::OptF32),
+        ("forward", Kind::OptF32),
+        ("backward", Kind::OptF32),
+        ("context", Kind::U64),
+        ("x", Kind::U32),
+        ("y", Kind::U32),
+    ]
+}
+
+fn text<T>(rows: &[T], get: impl Fn(&T) -> &str) -> Column {
+    Column::Text(rows.iter().map(|r| ByteArray::from(get(r))).collect())
+}
+
+fn u64s<T>(rows: &[T], get: impl Fn(&T) -> u64) -> Column {
+    Column::U64(rows.iter().map(|r| get(r).cast_signed()).collect())
+}
+
+fn u32s<T>(rows: &[T], get: impl Fn(&T) -> u32) -> Column {
+    Column::U32(rows.iter().map(|r| get(r).cast_signed()).collect())
+}
+
+fn scores<'a>(rows: impl Iterator<Item = &'a Scored> + Clone) -> [Column; 7] {
+    let optional = |get: fn(&Scored) -> Option<f32>| Column::OptF32(rows.clone().map(get).collect());
+    [
+        Column::F32(rows.clone().map(|s| s.length_ratio).collect()),
+        Column::F32(rows.clone().map(|s| s.rouge_l).collect()),
+        optional(|s| s.numbers),
+        optional(|s| s.entities),
+        optional(|s| s.cosine),
+        optional(|s| s.forward),
+        optional(|s| s.backward),
+    ]
+}
+
+/// Columns of [`SAMPLES`].
+#[must_use]
+pub fn sample_columns(rows: &[Sample]) -> Vec<Column> {
+    vec![
+        u64s(rows, |r| r.context),
+        u32s(rows, |r| r.row),
+        text(rows, |r| &r.text),
+        u32s(rows, |r| r.tokens),
+        text(rows, |r| finish_name(r.finish)),
+    ]
+}
+
+/// Columns of [`SCORED`].
+#[must_use]
+pub fn scored_columns(rows: &[Scored]) -> Vec<Column> {
+    let mut columns =
+        vec![text(rows, |r| r.task.name()), u64s(rows, |r| r.context), u32s(rows, |r| r.x), u32s(rows, |r| r.y)];
+    columns.extend(scores(rows.iter()));
+    columns.push(text(rows, |r| &r.refused_by));
+    columns
+}
+
+/// Columns of [`kept_fields`].
+#[must_use]
+pub fn kept_columns(rows: &[Kept]) -> Vec<Column> {
+    let mut columns = vec![text(rows, |r| &r.text), text(rows, |r| &r.target)];
+    columns.extend(scores(rows.iter().map(|k| &k.scored)));
+    columns.extend([u64s(rows, |r| r.scored.context), u32s(rows, |r| r.scored.x), u32s(rows, |r| r.scored.y)]);
+    columns
+}
+
+fn finish_name(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Sentence => "sentence",
+        Finish::EndOfText => "end_of_text",
+        Finish::Length => "length",
+        Finish::TooShort => "too_short",
+        Finish::NoToken => "no_token",
+    }
+}
+
+fn finish_of(name: &str) -> Option<Finish> {
+    [Finish::Sentence, Finish::EndOfText, Finish::Length, Finish::TooShort, Finish::NoToken]
+        .into_iter()
+        .find(|f| finish_name(*f) == name)
+}
+
+/// Takes columns apart; every getter answers `None` for a column of another kind or past the end.
+struct Rows<'a>(&'a [Column]);
+
+impl Rows<'_> {
+    fn len(&self) -> usize {
+        self.0.first().map_or(0, Column::len)
+    }
+
+    fn text(&self, column: usize, row: usize) -> Option<&str> {
+        match self.0.get(column)? {
+            Column::Text(v) => v.get(row)?.as_utf8().ok(),
+            _ => None,
+        }
+    }
+
+    fn u64(&self, column: usize, row: usize) -> Option<u64> {
+        match self.0.get(column)? {
+            Column::U64(v) => v.get(row).map(|v| v.cast_unsigned()),
+            _ => None,
+        }
+    }
+
+    fn u32(&self, column: usize, row: usize) -> Option<u32> {
+        match self.0.get(column)? {
+            Column::U32(v) => v.get(row).map(|v| v.cast_unsigned()),
+            _ => None,
+        }
+    }
+
+    fn f32(&self, column: usize, row: usize) -> Option<f32> {
+        match self.0.get(column)? {
+            Column::F32(v) => v.get(row).copied(),
+            _ => None,
+        }
+    }
+
+    fn optional(&self, column: usize, row: usize) -> Option<Option<f32>> {
+        match self.0.get(column)? {
+            Column::OptF32(v) => v.get(row).copied(),
+            _ => None,
+        }
+    }
+
+    fn sample(&self, i: usize) -> Option<Sample> {
+        Some(Sample {
+            context: self.u64(0, i)?,
+            row: self.u32(1, i)?,
+            text: self.text(2, i)?.to_owned(),
+            tokens: self.u32(3, i)?,
+            finish: finish_of(self.text(4, i)?)?,
+        })
+    }
+
+    /// The pair whose ids start at column `ids` and whose scores start at column `at`.
+    fn scored(&self, task: Task, ids: usize, at: usize, refused_by: String, i: usize) -> Option<Scored> {
+        Some(Scored {
+            task,
+            context: self.u64(ids, i)?,
+            x: self.u32(ids + 1, i)?,
+            y: self.u32(ids + 2, i)?,
+            length_ratio: self.f32(at, i)?,
+            rouge_l: self.f32(at + 1, i)?,
+            numbers: self.optional(at + 2, i)?,
+            entities: self.optional(at + 3, i)?,
+            cosine: self.optional(at + 4, i)?,
+            forward: self.optional(at + 5, i)?,
+            backward: self.optional(at + 6, i)?,
+            refused_by,
+        })
+    }
+
+    fn kept(&self, task: Task, i: usize) -> Option<Kept> {
+        let scored = self.scored(task, 9, 2, String::new(), i)?;
+        Some(Kept { text: self.text(0, i)?.to_owned(), target: self.text(1, i)?.to_owned(), scored })
+    }
+}
+
+fn read_all<T>(path: &Path, fields: &[Field], get: impl Fn(&Rows<'_>, usize) -> Option<T>) -> Result<Vec<T>> {
+    let mut out = Vec::new();
+    read_table(path, fields, |columns| {
+        let rows = Rows(&columns);
+        for i in 0..rows.len() {
+            let row = get(&rows, i);
+            out.push(row.ok_or_else(|| Error::broken(path.display(), format!("row {} cannot be read", out.len())))?);
+        }
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// Reads `samples.parquet`.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Broken`].
+pub fn read_samples(path: &Path) -> Result<Vec<Sample>> {
+    read_all(path, &SAMPLES, Rows::sample)
+}
+
+/// Reads `scored.parquet`.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Broken`].
+pub fn read_scored(path: &Path) -> Result<Vec<Scored>> {
+    read_all(path, &SCORED, |rows, i| {
+        let name = rows.text(0, i)?;
+        let task = Task::ALL.into_iter().find(|t| t.name() == name)?;
+        rows.scored(task, 1, 4, rows.text(11, i)?.to_owned(), i)
+    })
+}
+
+/// Reads `dataset/TASK.parquet`.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Broken`].
+pub fn read_kept(path: &Path, task: Task) -> Result<Vec<Kept>> {
+    read_all(path, &kept_fields(task), |rows, i| rows.kept(task, i))
+}
