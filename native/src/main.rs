@@ -1,2 +1,7 @@
-//! bin
-fn main() {}
+//! The `impossible` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    impossible::main()
+}

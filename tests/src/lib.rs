@@ -1,1 +1,104 @@
-//! tests
+//! What the tests share: golden files and the devices they run on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use impossible::files::FolderFiles;
+use impossible_core::device::{Compute, DeviceSpec};
+use impossible_core::model::ModelFolder;
+use impossible_core::model::files::Files;
+use safetensors::{Dtype, SafeTensors};
+
+/// A path below `tests/golden`.
+#[must_use]
+pub fn golden(path: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")).join(path)
+}
+
+/// The devices of this build and machine: both CPU backends, and Vulkan where an adapter exists.
+///
+/// # Errors
+/// When a CPU device does not open.
+pub fn devices() -> Result<Vec<Compute>> {
+    let mut devices = vec![DeviceSpec::Flex.open()?, DeviceSpec::NdArray.open()?];
+    if impossible_core::device::adapters().iter().any(|a| a.spec == DeviceSpec::Vulkan) {
+        devices.push(DeviceSpec::Vulkan.open()?);
+    } else {
+        eprintln!("SKIPPED on vulkan: this machine has no Vulkan adapter");
+    }
+    Ok(devices)
+}
+
+/// Opens a model folder.
+///
+/// # Errors
+/// The folder's.
+pub fn folder(path: PathBuf) -> Result<ModelFolder> {
+    let files: Arc<dyn Files> = Arc::new(FolderFiles::new(path)?);
+    Ok(ModelFolder::open(&files)?)
+}
+
+/// A safetensors file of expected values.
+pub struct Expected(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+
+impl Expected {
+    /// Reads the file; integers become floats.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(path: &std::path::Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let file = SafeTensors::deserialize(&bytes)?;
+        let mut all = BTreeMap::new();
+        for (name, view) in file.tensors() {
+            let data = view.data();
+            #[allow(clippy::cast_precision_loss)]
+            let values = match view.dtype() {
+                Dtype::F32 => data.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+                _ => data.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b) as f32).collect(),
+            };
+            all.insert(name, (view.shape().to_vec(), values));
+        }
+        Ok(Self(all))
+    }
+
+    /// Values of a tensor.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn values(&self, name: &str) -> Result<&[f32]> {
+        Ok(&self.0.get(name).with_context(|| format!("no golden tensor {name}"))?.1)
+    }
+
+    /// Shape of a tensor.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn shape(&self, name: &str) -> Result<&[usize]> {
+        Ok(&self.0.get(name).with_context(|| format!("no golden tensor {name}"))?.0)
+    }
+
+    /// A matrix of ids or masks, row by row.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn rows(&self, name: &str) -> Result<Vec<Vec<u32>>> {
+        let width = *self.shape(name)?.last().context("a scalar")?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        Ok(self.values(name)?.chunks(width).map(|r| r.iter().map(|v| *v as u32).collect()).collect())
+    }
+}
+
+/// Fails unless all values agree.
+///
+/// # Errors
+/// Names what differs, where and by how much.
+pub fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Result<()> {
+    anyhow::ensure!(found.len() == expected.len(), "{what}: {} values, expected {}", found.len(), expected.len());
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+    let (at, by) = worst.unwrap_or((0, 0.0));
+    anyhow::ensure!(by <= tolerance, "{what}: value {at} is {}, expected {} (tolerance {tolerance})", found[at], expected[at]);
+    Ok(())
+}

@@ -179,8 +179,10 @@ pub async fn explore(
                 asked.extend(cache.unknown(&wanted));
                 cache.fill(siblings, &wanted, model).await?;
                 let entails = |x, y| cache.get(Pair { x, y }).is_some_and(|p| p > tau);
-                let same: HashSet<u32> =
-                    to.into_iter().filter(|&y| from.iter().any(|&x| x == y || entails(x, y) || entails(y, x))).collect();
+                let same: HashSet<u32> = to
+                    .into_iter()
+                    .filter(|&y| from.iter().any(|&x| x == y || entails(x, y) || entails(y, x)))
+                    .collect();
                 remaining.retain(|&index| {
                     let stays = !same.contains(&side(&nodes[index]));
                     if !stays {
@@ -234,7 +236,8 @@ mod tests {
         assert!(cases.len() > 15);
         for case in &cases {
             let (nodes, linked) = read(case);
-            let expected: Vec<_> = case["kept"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect();
+            let expected: Vec<_> =
+                case["kept"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect();
             assert_eq!(component(&nodes, &linked), expected, "{}", case["case"]);
         }
     }
@@ -245,7 +248,9 @@ mod tests {
             let (nodes, linked) = read(case);
             let kept = independent(&nodes, &linked);
             let same = |a: usize, b: usize| {
-                SIDES.iter().any(|side| linked.of(side(&nodes[a])).contains(&side(&nodes[b])) || side(&nodes[a]) == side(&nodes[b]))
+                SIDES.iter().any(|side| {
+                    linked.of(side(&nodes[a])).contains(&side(&nodes[b])) || side(&nodes[a]) == side(&nodes[b])
+                })
             };
             for i in 0..nodes.len() {
                 let better = |&k: &usize| (nodes[k].score, i) > (nodes[i].score, k);
@@ -273,8 +278,10 @@ mod tests {
         let siblings = Siblings::new(texts.iter().enumerate().map(|(i, t)| (i as u32, t.as_str()))).unwrap();
         let class = |text: &str| text.split(' ').next().unwrap().parse::<u32>().unwrap();
         let p = move |x: &str, y: &str| if class(x) == class(y) || class(x) + 1 == class(y) { 0.9 } else { 0.1 };
-        let nodes: Vec<_> =
-            (0..40u32).map(|i| Node { x: i, y: i * 3 % 40, score: f64::from(i * 31 % 17) }).filter(|n| n.x != n.y).collect();
+        let nodes: Vec<_> = (0..40u32)
+            .map(|i| Node { x: i, y: i * 3 % 40, score: f64::from(i * 31 % 17) })
+            .filter(|n| n.x != n.y)
+            .collect();
         let mut whole = EntailmentCache::default();
         let everything: Vec<_> = siblings.pairs().flat_map(|pair| [pair, pair.reversed()]).collect();
         let all = now(whole.fill(&siblings, &everything, &mut Nli::new(p))).unwrap();
@@ -282,16 +289,14 @@ mod tests {
             let expected = choose(rule, &nodes, &Linked::new(whole.above(0.75)));
             let mut cache = EntailmentCache::default();
             let mut model = Nli::new(p);
-            let asked =
-                now(explore(rule, &nodes, &siblings, 0.75, u64::MAX, &mut cache, &mut model)).unwrap();
+            let asked = now(explore(rule, &nodes, &siblings, 0.75, u64::MAX, &mut cache, &mut model)).unwrap();
             assert_eq!(choose(rule, &nodes, &Linked::new(cache.above(0.75))), expected);
             assert_eq!(asked, model.asked_pairs(&siblings));
             assert!((asked.len() as u64) < all, "{} of {all}", asked.len());
             for budget in [0, 1, 7, 50] {
                 let mut model = Nli::new(p);
                 let mut cache = EntailmentCache::default();
-                let asked =
-                    now(explore(rule, &nodes, &siblings, 0.75, budget, &mut cache, &mut model)).unwrap();
+                let asked = now(explore(rule, &nodes, &siblings, 0.75, budget, &mut cache, &mut model)).unwrap();
                 assert!(asked.len() as u64 <= budget && model.asked.len() as u64 <= budget);
                 assert!(choose(rule, &nodes, &Linked::new(cache.above(0.75))).len() >= expected.len());
             }

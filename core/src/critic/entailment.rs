@@ -176,7 +176,7 @@ mod tests {
             }
         }
         let siblings = Siblings::new([(0, "A."), (1, "B.")]).unwrap();
-        let mut ask = |scores| {
+        let ask = |scores| {
             now(EntailmentCache::default().fill(&siblings, &[Pair { x: 0, y: 1 }], &mut Bad(scores))).unwrap_err()
         };
         assert!(matches!(ask(vec![]), Error::Tensor { .. }));

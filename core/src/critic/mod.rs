@@ -14,6 +14,7 @@ pub mod diversity;
 pub mod entailment;
 pub mod entity;
 pub mod length;
+pub mod models;
 pub mod number;
 pub mod pair;
 pub mod panel;
@@ -104,7 +105,7 @@ fn by_chunk(pairs: &[Pair], scores: impl Fn(&[Pair]) -> Vec<f32> + Sync) -> Vec<
     #[cfg(feature = "threads")]
     if pairs.len() > CHUNK {
         use rayon::prelude::*;
-        return pairs.par_chunks(CHUNK).map(scores).collect::<Vec<_>>().concat();
+        return pairs.par_chunks(CHUNK).map(&scores).collect::<Vec<_>>().concat();
     }
     pairs.chunks(CHUNK).flat_map(scores).collect()
 }

@@ -41,7 +41,8 @@ mod tests {
 
     #[test]
     fn both_ways_or_one() {
-        let siblings = Siblings::new([(0, "Sales rose 5 percent in 2012."), (1, "Sales rose in 2012."), (2, "It grew.")]);
+        let siblings =
+            Siblings::new([(0, "Sales rose 5 percent in 2012."), (1, "Sales rose in 2012."), (2, "It grew.")]);
         let siblings = siblings.unwrap();
         let pairs = [(0, 1), (1, 0), (0, 0), (0, 2)].map(|(x, y)| Pair { x, y });
         assert_eq!(Numbers::Both.scores(&siblings, &pairs), [0.0, 0.0, 1.0, 0.0]);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::cosine::Embeddings;
-use crate::text::word::{Interner, rouge_tokens};
+use crate::text::word::Interner;
 use crate::text::{entity, number};
 use crate::{Error, Result};
 
@@ -108,7 +108,7 @@ impl Siblings {
         sentences.sort_by_key(|&(row, _)| row);
         let mut siblings = Self::default();
         let mut seen = HashSet::new();
-        let mut words = Interner::default();
+        let mut words = Interner::new();
         for (row, text) in sentences {
             let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let row_again = siblings.all.last().is_some_and(|last| last.row == row);
@@ -125,7 +125,7 @@ impl Siblings {
                 row,
                 chars: text.chars().count(),
                 words: text.split_whitespace().filter(|w| w.contains(char::is_alphanumeric)).count(),
-                tokens: rouge_tokens(text).iter().map(|token| words.intern(token)).collect(),
+                tokens: words.intern(text),
                 numbers: siblings.numbers.id(number::numbers(text)),
                 entities: siblings.entities.id(entity::entities(text)),
             });
@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn duplicates_are_dropped_and_counted() {
         let siblings =
-            Siblings::new([(3, "B  is here."), (0, " A. "), (1, "A."), (2, "B is\there."), (4, "  "), (2, "C.")]).unwrap();
+            Siblings::new([(3, "B  is here."), (0, " A. "), (1, "A."), (2, "B is\there."), (4, "  "), (2, "C.")])
+                .unwrap();
         let kept: Vec<_> = siblings.all().iter().map(|s| (s.row, s.text.as_str())).collect();
         assert_eq!(kept, [(0, "A."), (2, "B is\there.")]);
         assert_eq!(siblings.duplicates(), 4);
@@ -221,9 +222,8 @@ mod tests {
     #[test]
     fn memo_equals_direct() {
         let mut lists = Lists::default();
-        let ids: Vec<_> = ["1", "1 2", "2 1", ""]
-            .map(|l| lists.id(l.split_whitespace().map(String::from).collect()))
-            .into();
+        let ids: Vec<_> =
+            ["1", "1 2", "2 1", ""].map(|l| lists.id(l.split_whitespace().map(String::from).collect())).into();
         assert_eq!(ids, [0, 1, 1, 2]);
         let pairs: Vec<_> = (0..3).flat_map(|x| (0..3).map(move |y| (x, y))).collect();
         let rule = |x: &[String], y: &[String]| y.iter().all(|n| x.contains(n));

@@ -11,7 +11,7 @@ use super::cosine::SentenceEncoder;
 use super::diversity::{EXTRA_CALLS, explore};
 use super::entailment::{Entailment, EntailmentCache, EntailmentModel};
 use super::screen::{Case, Rules};
-use super::{Critic, Siblings, name};
+use super::{Critic, Siblings};
 use crate::distill::plan::{Paraphrase, Summary};
 use crate::distill::record::{Funnel, Scored, Task};
 use crate::{Error, Result};
@@ -126,10 +126,9 @@ impl Panel {
                 Some(Link { task, context, x: row(pair.x), y: row(pair.y), p })
             }));
         }
-        for case in cases {
-            *verdicts.funnel.steps_mut(case.rules.task) = case.steps;
-            verdicts.scored.extend(case.rows.into_iter().map(|row| row.scored));
-        }
+        let [paraphrase, summary] = cases;
+        (verdicts.funnel.paraphrase, verdicts.funnel.summary) = (paraphrase.steps, summary.steps);
+        verdicts.scored = paraphrase.rows.into_iter().chain(summary.rows).map(|row| row.scored).collect();
         Ok(verdicts)
     }
 }
@@ -138,4 +137,241 @@ async fn run(case: &mut Case, siblings: &Siblings, critic: &mut dyn Critic) -> R
     let scores = critic.score(siblings, &case.pairs()).await?;
     case.apply(critic.name(), scores.into_iter().map(Some), |score| critic.accepts(score));
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub(super) mod tests {
+    use std::collections::{BTreeMap, HashSet};
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::critic::{BoxFuture, Pair};
+    use crate::distill::plan::{Critics, Diversity, NumberRule};
+    use crate::distill::record::FunnelStep;
+
+    /// Runs a future that never waits.
+    pub fn now<T>(future: impl Future<Output = T>) -> T {
+        match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("the future waits"),
+        }
+    }
+
+    /// An entailment model out of a function of the texts; notes what it was asked.
+    pub struct Nli<F> {
+        p: F,
+        pub asked: Vec<(String, String)>,
+    }
+
+    impl<F: Fn(&str, &str) -> f32> Nli<F> {
+        pub fn new(p: F) -> Self {
+            Self { p, asked: Vec::new() }
+        }
+
+        pub fn asked_pairs(&self, siblings: &Siblings) -> Vec<Pair> {
+            let index = |text: &str| siblings.all().iter().position(|s| s.text == text).unwrap() as u32;
+            self.asked.iter().map(|(x, y)| Pair { x: index(x), y: index(y) }).collect()
+        }
+    }
+
+    impl<F: Fn(&str, &str) -> f32> EntailmentModel for Nli<F> {
+        fn entail<'a>(&'a mut self, pairs: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, Result<Vec<f32>>> {
+            self.asked.extend(pairs.iter().map(|(x, y)| (x.to_string(), y.to_string())));
+            let scores = pairs.iter().map(|(x, y)| (self.p)(x, y)).collect();
+            Box::pin(std::future::ready(Ok(scores)))
+        }
+    }
+
+    /// An encoder that counts letters; notes what it was asked.
+    #[derive(Default)]
+    pub struct Letters {
+        pub asked: Vec<String>,
+        pub calls: usize,
+    }
+
+    impl SentenceEncoder for Letters {
+        fn embed<'a>(&'a mut self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
+            self.calls += 1;
+            self.asked.extend(texts.iter().map(ToString::to_string));
+            let count = |text: &&str| ('a'..='z').map(|c| text.matches(c).count() as f32).collect();
+            Box::pin(std::future::ready(Ok(texts.iter().map(count).collect())))
+        }
+    }
+
+    /// Share of y's words that x has: longer sentences entail shorter ones.
+    pub fn overlap(x: &str, y: &str) -> f32 {
+        let words = |text: &str| text.split(' ').map(|w| w.trim_matches('.').to_lowercase()).collect::<HashSet<_>>();
+        let (x, y) = (words(x), words(y));
+        y.intersection(&x).count() as f32 / y.len() as f32
+    }
+
+    /// Sentences that share subjects, verbs, places and numbers, some whole, some cut short.
+    pub fn siblings(k: u32) -> Siblings {
+        const PARTS: [&[&str]; 5] = [
+            &["the company", "the firm", "a spokesman for Acme", "Acme"],
+            &["said", "said on Monday", "reported"],
+            &["that sales rose", "that sales had risen", "that profits fell", "sales rose"],
+            &["5 percent", "by 5 percent", "7 percent", "sharply"],
+            &["", "in London", "in the second quarter", "in London last year"],
+        ];
+        let texts: Vec<String> = (0..k)
+            .map(|row| {
+                let mut code = row.wrapping_mul(2_654_435_761) >> 7;
+                let words = PARTS.map(|part| {
+                    let word = part[code as usize % part.len()];
+                    code /= part.len() as u32;
+                    word
+                });
+                format!("{}.", words.join(" ").trim())
+            })
+            .collect();
+        Siblings::new(texts.iter().enumerate().map(|(row, text)| (row as u32, text.as_str()))).unwrap()
+    }
+
+    pub fn presets() -> [Panel; 3] {
+        [Critics::Paper, Critics::Reference, Critics::Strict]
+            .map(|critics| Panel::new(&Paraphrase::preset(critics), &Summary::preset(critics)))
+    }
+
+    pub fn judge(panel: &Panel, siblings: &mut Siblings) -> Verdicts {
+        now(panel.judge(7, siblings, Some(&mut Letters::default()), &mut Nli::new(overlap))).unwrap()
+    }
+
+    fn names(steps: &[FunnelStep]) -> Vec<&str> {
+        steps.iter().map(|step| step.critic.as_str()).collect()
+    }
+
+    #[test]
+    fn critics_stand_in_order_and_absent_where_off() {
+        let [paper, reference, strict] = presets().map(|panel| judge(&panel, &mut siblings(30)).funnel);
+        assert_eq!(names(&paper.paraphrase), ["pairs", "rouge_l", "forward", "backward", "diversity"]);
+        assert_eq!(names(&paper.summary), ["pairs", "length", "forward", "diversity"]);
+        assert_eq!(
+            names(&reference.paraphrase),
+            ["pairs", "length", "rouge_l", "numbers", "forward", "backward", "diversity"]
+        );
+        assert_eq!(
+            names(&strict.paraphrase),
+            ["pairs", "length", "rouge_l", "numbers", "entities", "cosine", "forward", "backward", "diversity"]
+        );
+        assert_eq!(
+            names(&strict.summary),
+            ["pairs", "length", "words", "numbers", "entities", "cosine", "forward", "cap", "diversity"]
+        );
+        let mut panel = presets()[2].clone();
+        panel.paraphrase = Paraphrase {
+            length_min: 0.0,
+            length_max: f32::MAX,
+            rouge_max: 1.0,
+            numbers: NumberRule::Off,
+            ..panel.paraphrase
+        };
+        panel.paraphrase = Paraphrase {
+            entities: false,
+            cosine_min: -1.0,
+            entailment_min: 0.0,
+            diversity: Diversity::Off,
+            ..panel.paraphrase
+        };
+        let mut all = siblings(12);
+        let verdicts = judge(&panel, &mut all);
+        assert_eq!(names(&verdicts.funnel.paraphrase), ["pairs"]);
+        let kept = verdicts.scored.iter().filter(|row| row.task == Task::Paraphrase && row.refused_by.is_empty());
+        assert_eq!(kept.count() as u64, all.pair_count());
+    }
+
+    /// The funnel is what the rows say, each critic sees what the one before let through.
+    #[test]
+    fn funnel_and_rows_agree() {
+        for panel in presets() {
+            let mut siblings = siblings(90);
+            let verdicts = judge(&panel, &mut siblings);
+            for task in Task::ALL {
+                let steps = verdicts.funnel.steps(task);
+                assert_eq!(steps[0].seen, siblings.pair_count());
+                assert!(steps.windows(2).all(|two| two[0].passed == two[1].seen), "{steps:?}");
+                let mut refused = BTreeMap::<&str, u64>::new();
+                for row in verdicts.scored.iter().filter(|row| row.task == task) {
+                    *refused.entry(&row.refused_by).or_default() += 1;
+                }
+                let kept = refused.remove("").unwrap_or(0);
+                assert_eq!(kept, steps.last().unwrap().passed);
+                assert!(kept > 0, "{task:?} {steps:?}");
+                for (critic, n) in refused {
+                    let step = steps.iter().find(|step| step.critic == critic).unwrap();
+                    assert_eq!(n, step.seen - step.passed, "{critic}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn scores_are_those_of_the_pair_and_thresholds_hold() {
+        for panel in presets() {
+            let mut siblings = siblings(90);
+            let verdicts = judge(&panel, &mut siblings);
+            let text = |row| siblings.get(siblings.index_of(row).unwrap()).text.as_str();
+            for row in &verdicts.scored {
+                let (x, y) = (text(row.x), text(row.y));
+                assert_eq!(row.length_ratio, y.len() as f32 / x.len() as f32);
+                assert_eq!(row.context, 7);
+                assert!(row.forward.is_none_or(|p| p == overlap(x, y)));
+                assert!(row.backward.is_none_or(|p| p == overlap(y, x)));
+                let (min, cosine_min) = match row.task {
+                    Task::Paraphrase => (panel.paraphrase.entailment_min, panel.paraphrase.cosine_min),
+                    Task::Summary => (panel.summary.entailment_min, panel.summary.cosine_min),
+                };
+                if row.task == Task::Summary {
+                    assert!(row.length_ratio < panel.summary.length_max && row.backward.is_none());
+                } else {
+                    assert!(row.rouge_l <= panel.paraphrase.rouge_max);
+                    assert!(row.refused_by.is_empty() <= row.backward.is_some_and(|p| p >= min));
+                }
+                assert!(row.refused_by.is_empty() <= row.forward.is_some_and(|p| p >= min));
+                assert!(row.forward.is_none() || cosine_min <= -1.0 || row.cosine.unwrap() >= cosine_min);
+            }
+        }
+    }
+
+    #[test]
+    fn models_are_asked_once_and_within_bounds() {
+        for panel in presets() {
+            let mut siblings = siblings(90);
+            let (mut encoder, mut nli) = (Letters::default(), Nli::new(overlap));
+            let verdicts = now(panel.judge(7, &mut siblings, Some(&mut encoder), &mut nli)).unwrap();
+            assert_eq!(verdicts.nli_calls, nli.asked.len() as u64);
+            assert_eq!(nli.asked.iter().collect::<HashSet<_>>().len(), nli.asked.len());
+            assert!(2 * verdicts.links.len() as u64 <= verdicts.nli_calls + 2 * EXTRA_CALLS);
+            assert_eq!(encoder.calls, usize::from(panel.needs_encoder()));
+            assert_eq!(encoder.asked.iter().collect::<HashSet<_>>().len(), encoder.asked.len());
+            let with_cosine = verdicts.scored.iter().filter(|row| row.cosine.is_some());
+            assert_eq!(encoder.asked.len(), with_cosine.flat_map(|row| [row.x, row.y]).collect::<HashSet<_>>().len());
+        }
+    }
+
+    #[test]
+    fn strict_turns_a_pair_where_that_fits() {
+        let texts = ["The firm reported that sales rose.", "Sales, the firm said, rose."];
+        let rows = |panel: &Panel| {
+            let mut siblings = Siblings::new(texts.iter().enumerate().map(|(row, text)| (row as u32, *text))).unwrap();
+            judge(panel, &mut siblings).scored
+        };
+        let [_, reference, mut strict] = presets();
+        (strict.paraphrase.length_min, strict.paraphrase.length_max) = (0.9, 1.5);
+        let turned = &rows(&strict)[0];
+        assert_eq!((turned.task, turned.x, turned.y), (Task::Paraphrase, 1, 0));
+        let mut reference = Panel { summary: strict.summary.clone(), ..reference };
+        (reference.paraphrase.length_min, reference.paraphrase.length_max) = (0.9, 1.5);
+        assert!(rows(&reference).iter().all(|row| row.task == Task::Summary));
+    }
+
+    #[test]
+    fn an_encoder_is_demanded_and_few_siblings_are_fine() {
+        let [paper, _, strict] = presets();
+        let judge = |panel: &Panel, k| now(panel.judge(0, &mut siblings(k), None, &mut Nli::new(overlap)));
+        assert!(matches!(judge(&strict, 9), Err(Error::Input { name, .. }) if name == "models.encoder"));
+        assert_eq!(judge(&paper, 1).unwrap().scored, []);
+        assert_eq!(judge(&paper, 0).unwrap().nli_calls, 0);
+    }
 }

@@ -126,7 +126,13 @@ impl Panel {
     ///
     /// # Errors
     /// As [`refilter`].
-    pub fn refilter(&self, context: u64, siblings: &Siblings, scored: &[&Scored], links: &[&Link]) -> Result<Refiltered> {
+    pub fn refilter(
+        &self,
+        context: u64,
+        siblings: &Siblings,
+        scored: &[&Scored],
+        links: &[&Link],
+    ) -> Result<Refiltered> {
         let mut known = Known::new(context, siblings, scored)?;
         let mut result = Refiltered::default();
         let mut cases = self.open(context, siblings);
@@ -153,7 +159,11 @@ impl Panel {
         }
         for case in cases {
             result.missing += case.rows.iter().filter(|row| row.scored.refused_by == name::UNSCORED).count() as u64;
-            *result.funnel.steps_mut(case.rules.task) = case.steps.clone();
+            let steps = match case.rules.task {
+                Task::Paraphrase => &mut result.funnel.paraphrase,
+                Task::Summary => &mut result.funnel.summary,
+            };
+            steps.clone_from(&case.steps);
             result.scored.extend(rows(&mut known, siblings, case));
         }
         Ok(result)
@@ -170,7 +180,8 @@ fn rows(known: &mut Known, siblings: &Siblings, case: Case) -> Vec<Scored> {
             all.push((key, row.scored));
         }
     }
-    let mut left: Vec<_> = known.rows.iter().filter(|((task, _), _)| *task == rules.task).map(|(&(_, key), &(_, r))| (key, r)).collect();
+    let mut left: Vec<_> =
+        known.rows.iter().filter(|((task, _), _)| *task == rules.task).map(|(&(_, key), &(_, r))| (key, r)).collect();
     left.sort_unstable_by_key(|&(key, _)| key);
     let pairs: Vec<_> = left.iter().map(|&(key, _)| rules.orient(siblings, key)).collect();
     for ((key, record), refused_by) in left.into_iter().zip(rules.first_refusal(siblings, &pairs)) {
@@ -178,4 +189,118 @@ fn rows(known: &mut Known, siblings: &Siblings, case: Case) -> Vec<Scored> {
     }
     all.sort_by_key(|&(key, _)| key);
     all.into_iter().map(|(_, scored)| scored).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::critic::panel::tests::{judge, presets, siblings};
+    use crate::distill::plan::{Diversity, NumberRule};
+
+    const K: u32 = 90;
+
+    fn run(from: &Panel, to: &Panel) -> Refiltered {
+        let mut siblings = siblings(K);
+        let verdicts = judge(from, &mut siblings);
+        let siblings = BTreeMap::from([(7, siblings)]);
+        refilter(&verdicts.scored, &verdicts.links, &siblings, &to.paraphrase, &to.summary).unwrap()
+    }
+
+    fn kept(scored: &[Scored]) -> Vec<(Task, u32, u32)> {
+        scored.iter().filter(|row| row.refused_by.is_empty()).map(|row| (row.task, row.x, row.y)).collect()
+    }
+
+    fn without_diversity(mut panel: Panel) -> Panel {
+        panel.paraphrase.diversity = Diversity::Off;
+        panel.summary.diversity = Diversity::Off;
+        panel
+    }
+
+    #[test]
+    fn the_same_plan_gives_the_same_rows() {
+        for panel in presets() {
+            let verdicts = judge(&panel, &mut siblings(K));
+            assert!(!verdicts.links.is_empty());
+            let again = run(&panel, &panel);
+            assert_eq!(again.scored, verdicts.scored);
+            assert_eq!(again.funnel, verdicts.funnel);
+            assert_eq!(again.missing, 0);
+        }
+    }
+
+    #[test]
+    fn tighter_thresholds_equal_a_new_run() {
+        for from in presets().map(without_diversity) {
+            let mut to = from.clone();
+            (to.paraphrase.rouge_max, to.paraphrase.entailment_min) = (0.6, 0.8);
+            (to.summary.length_max, to.summary.min_words, to.summary.entailment_min) = (0.7, 6, 0.9);
+            (to.summary.max_per_summary, to.summary.numbers) = (2, true);
+            let new = judge(&to, &mut siblings(K));
+            let again = run(&from, &to);
+            assert_eq!(kept(&again.scored), kept(&new.scored));
+            assert_eq!(again.funnel, new.funnel);
+            assert_eq!(again.missing, 0);
+            let old = judge(&from, &mut siblings(K));
+            assert_eq!(again.scored.len(), old.scored.len());
+            assert!(again.scored.iter().any(|row| row.refused_by == name::ROUGE));
+            assert!(again.scored.iter().any(|row| row.refused_by == name::LENGTH));
+            assert!(kept(&again.scored).len() < kept(&old.scored).len());
+        }
+    }
+
+    #[test]
+    fn looser_thresholds_count_what_was_never_scored() {
+        let [_, _, strict] = presets().map(without_diversity);
+        let mut loose = strict.clone();
+        (loose.paraphrase.cosine_min, loose.paraphrase.rouge_max) = (0.8, 0.9);
+        loose.summary.cosine_min = -1.0;
+        let again = run(&strict, &loose);
+        let new = judge(&loose, &mut siblings(K));
+        let kept = kept(&again.scored);
+        assert!(again.missing > 0);
+        assert!(again.scored.iter().any(|row| row.refused_by == name::UNSCORED));
+        assert!(new.scored.iter().filter(|row| row.refused_by.is_empty()).count() > kept.len());
+        assert!(again.funnel.paraphrase.windows(2).all(|two| two[0].passed == two[1].seen));
+    }
+
+    #[test]
+    fn what_needs_no_model_is_admitted_without_a_row() {
+        let [_, _, strict] = presets();
+        let mut free = without_diversity(strict.clone());
+        (free.paraphrase.cosine_min, free.paraphrase.entailment_min, free.paraphrase.rouge_max) = (-1.0, 0.0, 1.0);
+        (free.summary.cosine_min, free.summary.entailment_min, free.summary.max_per_summary) = (-1.0, 0.0, 0);
+        let again = run(&strict, &free);
+        assert_eq!(again.missing, 0);
+        assert_eq!(kept(&again.scored), kept(&judge(&free, &mut siblings(K)).scored));
+    }
+
+    #[test]
+    fn a_record_of_the_other_direction_is_read_the_other_way() {
+        let texts = [(0, "The firm reported that sales rose."), (1, "Sales, the firm said, rose.")];
+        let siblings = Siblings::new(texts).unwrap();
+        let [paper, _, mut strict] = presets().map(without_diversity);
+        strict.paraphrase.numbers = NumberRule::Strict;
+        (strict.paraphrase.length_min, strict.paraphrase.length_max) = (0.9, 1.5);
+        let mut row = judge(&strict, &mut siblings.clone()).scored.remove(0);
+        (row.forward, row.backward) = (Some(0.8), Some(0.9));
+        assert_eq!((row.task, row.x, row.y), (Task::Paraphrase, 1, 0));
+        let again = paper.refilter(7, &siblings, &[&row], &[]).unwrap().scored.remove(0);
+        assert_eq!((again.x, again.y, again.forward, again.backward), (0, 1, Some(0.9), Some(0.8)));
+        assert_eq!(again.refused_by, "");
+    }
+
+    #[test]
+    fn rows_of_other_samples_are_refused() {
+        let [paper, ..] = presets();
+        let siblings = siblings(K);
+        let row = judge(&paper, &mut siblings.clone()).scored.remove(0);
+        let try_one = |row: Scored| {
+            let by_context = BTreeMap::from([(7, siblings.clone())]);
+            refilter(&[row], &[], &by_context, &paper.paraphrase, &paper.summary).unwrap_err()
+        };
+        assert!(matches!(try_one(Scored { x: 9999, ..row.clone() }), Error::Missing { .. }));
+        assert!(matches!(try_one(Scored { context: 8, ..row.clone() }), Error::Missing { .. }));
+        assert!(matches!(try_one(Scored { x: row.y, ..row.clone() }), Error::Broken { .. }));
+    }
 }

@@ -53,7 +53,8 @@ mod tests {
     #[test]
     fn the_bound_is_accepted_and_order_does_not_matter() {
         let siblings =
-            Siblings::new([(0, "One two three four five."), (1, "one, two three"), (2, "six seven"), (3, "...")]).unwrap();
+            Siblings::new([(0, "One two three four five."), (1, "one, two three"), (2, "six seven"), (3, "...")])
+                .unwrap();
         let pairs = [(0, 1), (1, 0), (2, 0), (1, 2), (3, 0), (0, 1)].map(|(x, y)| Pair { x, y });
         let critic = RougeL { max: 0.75 };
         let scores = critic.scores(&siblings, &pairs);

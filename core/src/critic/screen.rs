@@ -72,7 +72,11 @@ impl Rules {
             orientation,
             free,
             cosine: floor(plan.cosine_min, -1.0).map(|min| Cosine { min }),
-            entailment: entailment.map(|min| [(Direction::Forward, min), (Direction::Backward, min)]).into_iter().flatten().collect(),
+            entailment: entailment
+                .map(|min| [(Direction::Forward, min), (Direction::Backward, min)])
+                .into_iter()
+                .flatten()
+                .collect(),
             cap: None,
             diversity: plan.diversity,
             tau: entailment.unwrap_or(diversity::DEFAULT_TAU),
@@ -172,7 +176,12 @@ impl Case {
             for (critic, step) in rules.free.iter().zip(&mut steps[1..]) {
                 let scores = critic.scores(siblings, &alive);
                 step.seen += alive.len() as u64;
-                alive = alive.into_iter().zip(scores).filter(|&(_, score)| critic.accepts(score)).map(|(pair, _)| pair).collect();
+                alive = alive
+                    .into_iter()
+                    .zip(scores)
+                    .filter(|&(_, score)| critic.accepts(score))
+                    .map(|(pair, _)| pair)
+                    .collect();
                 step.passed += alive.len() as u64;
             }
             let rouge = rouge_l(siblings, &alive);
@@ -209,7 +218,12 @@ impl Case {
     }
 
     /// One more critic: a score for each pair still alive, `None` where there is none.
-    pub fn apply(&mut self, critic: &'static str, scores: impl IntoIterator<Item = Option<f32>>, accepts: impl Fn(f32) -> bool) {
+    pub fn apply(
+        &mut self,
+        critic: &'static str,
+        scores: impl IntoIterator<Item = Option<f32>>,
+        accepts: impl Fn(f32) -> bool,
+    ) {
         let mut step = FunnelStep { critic: critic.to_string(), seen: 0, passed: 0 };
         for (row, score) in self.rows.iter_mut().filter(|row| row.alive()).zip(scores) {
             step.seen += 1;
@@ -257,8 +271,126 @@ impl Case {
     /// One pair of those that say the same, by what is known of their entailments.
     pub fn choose(&mut self, cache: &EntailmentCache) {
         if self.rules.diversity != Diversity::Off {
-            let kept = diversity::choose(self.rules.diversity, &self.nodes(), &Linked::new(cache.above(self.rules.tau)));
+            let kept =
+                diversity::choose(self.rules.diversity, &self.nodes(), &Linked::new(cache.above(self.rules.tau)));
             self.keep(name::DIVERSITY, &kept);
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::critic::panel::tests::now;
+    use crate::critic::{BoxFuture, SentenceEncoder};
+    use crate::distill::plan::Critics;
+    use crate::metric::rouge::rouge_l as rouge;
+
+    fn random(state: &mut u64) -> usize {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) as usize
+    }
+
+    /// About 15 words out of 400, some of them names and numbers.
+    fn sentences(k: usize) -> Siblings {
+        let mut state = 5;
+        let texts: Vec<String> = (0..k)
+            .map(|_| {
+                let mut text = String::from("The");
+                for _ in 0..10 + random(&mut state) % 9 {
+                    let word = random(&mut state) % 400;
+                    match word {
+                        0..4 => write!(text, " {}", word + 3),
+                        4..12 => write!(text, " Name{}", ["a", "b", "c", "d"][word % 4]),
+                        _ => write!(text, " w{}", ["o", "or", "ord"][word % 3].repeat(1 + word / 40)),
+                    }
+                    .unwrap();
+                }
+                text + "."
+            })
+            .collect();
+        Siblings::new(texts.iter().enumerate().map(|(row, text)| (row as u32, text.as_str()))).unwrap()
+    }
+
+    struct Noise;
+
+    impl SentenceEncoder for Noise {
+        fn embed<'a>(&'a mut self, texts: &'a [&'a str]) -> BoxFuture<'a, crate::Result<Vec<Vec<f32>>>> {
+            let mut state = 9;
+            let row = |_| (0..384).map(|_| (random(&mut state) % 1000) as f32 - 400.0).collect();
+            Box::pin(std::future::ready(Ok(texts.iter().map(row).collect())))
+        }
+    }
+
+    /// Pairs and steps of the screen are those of a plain double loop.
+    #[test]
+    fn screen_equals_one_pair_at_a_time() {
+        let siblings = sentences(60);
+        let plan = Paraphrase::preset(Critics::Strict);
+        let case = Case::open(3, &siblings, Rules::paraphrase(&plan));
+        let range = Range { min: plan.length_min, max: plan.length_max };
+        let mut expected = Vec::new();
+        for pair in siblings.pairs() {
+            let pair = range.orient(&siblings, pair);
+            let f = rouge(&siblings.get(pair.x).tokens, &siblings.get(pair.y).tokens).f as f32;
+            let one = [pair];
+            let agree = Numbers::Both.scores(&siblings, &one)[0] * Entities::Both.scores(&siblings, &one)[0];
+            if range.accepts(ratio(&siblings, pair)) && f <= plan.rouge_max && agree == 1.0 {
+                expected.push((pair, f));
+            }
+        }
+        let found: Vec<_> = case.rows.iter().map(|row| (row.pair, row.scored.rouge_l)).collect();
+        assert_eq!(found, expected);
+        assert!(!found.is_empty() && (found.len() as u64) < siblings.pair_count() / 2);
+        let rules = Rules::paraphrase(&plan);
+        let oriented: Vec<_> = siblings.pairs().map(|pair| rules.orient(&siblings, pair)).collect();
+        let refusals = rules.first_refusal(&siblings, &oriented);
+        for step in &case.steps[1..] {
+            let refused = refusals.iter().filter(|name| **name == step.critic).count() as u64;
+            assert_eq!(step.seen - step.passed, refused, "{}", step.critic);
+        }
+    }
+
+    /// Prints what all pairs of a context cost without the entailment model (`cargo test --release -- --nocapture`).
+    #[test]
+    fn print_the_time_of_all_pairs() {
+        let k = if cfg!(debug_assertions) { 150 } else { 1000 };
+        let start = Instant::now();
+        let mut siblings = sentences(k);
+        let features = start.elapsed();
+        let pairs: Vec<_> = siblings.pairs().collect();
+        let time = |what: &str, work: &mut dyn FnMut() -> usize| {
+            let start = Instant::now();
+            let n = work();
+            println!("{what}: {:?} ({n})", start.elapsed());
+        };
+        println!("{k} sentences, {} pairs; features: {features:?}", pairs.len());
+        let indices: Vec<u32> = (0..siblings.len() as u32).collect();
+        now(siblings.embed(&indices, &mut Noise)).unwrap();
+        time("ROUGE-L of all pairs", &mut || rouge_l(&siblings, &pairs).len());
+        time("numbers of all pairs", &mut || Numbers::Both.scores(&siblings, &pairs).len());
+        time("entities of all pairs", &mut || Entities::Both.scores(&siblings, &pairs).len());
+        time("cosine of all pairs", &mut || {
+            now(crate::critic::Critic::score(&mut Cosine { min: 0.0 }, &siblings, &pairs)).unwrap().len()
+        });
+        for critics in [Critics::Strict, Critics::Paper] {
+            time(&format!("both tasks, {critics:?}, free critics and cosine of what they leave"), &mut || {
+                let rules =
+                    [Rules::paraphrase(&Paraphrase::preset(critics)), Rules::summary(&Summary::preset(critics))];
+                let mut scored = 0;
+                for rules in rules {
+                    let mut case = Case::open(0, &siblings, rules);
+                    let scores =
+                        now(crate::critic::Critic::score(&mut Cosine { min: 0.0 }, &siblings, &case.pairs())).unwrap();
+                    case.apply(name::COSINE, scores.into_iter().map(Some), |cosine| cosine >= 0.0);
+                    scored += case.rows.len();
+                }
+                scored
+            });
         }
     }
 }

@@ -1,11 +1,11 @@
 //! From logits to text: processors, the sampler, searches, and the batched loop over siblings.
 
-//pub mod contrastive;
-//pub mod group;
+pub mod contrastive;
+pub mod group;
 pub mod process;
 pub mod random;
 pub mod sample;
-//pub mod search;
+pub mod search;
 pub mod siblings;
 mod teacher;
 

@@ -48,9 +48,12 @@ impl Processor {
             Self::Typical(p) => check(unit(*p), "typical_p", "above 0, at most 1", p),
             Self::RepetitionPenalty(p) => check((1e-3..=1e3).contains(p), "repetition_penalty", "0.001 to 1000", p),
             Self::NoRepeatNgram(n) => check(*n > 0, "no_repeat_ngram", "at least 1", n),
-            Self::Banned(sequences) => {
-                check(sequences.iter().all(|s| !s.is_empty()), "banned", "sequences of at least one token", "an empty one")
-            }
+            Self::Banned(sequences) => check(
+                sequences.iter().all(|s| !s.is_empty()),
+                "banned",
+                "sequences of at least one token",
+                "an empty one",
+            ),
             Self::MinLength { .. } => Ok(()),
         }
     }
@@ -117,19 +120,17 @@ impl Processors {
     }
 }
 
-/// `logits` `[vocab]` to log-probabilities, in place.
+/// ln of the sum of exp(logit) of a row `[vocab]`: a token's log-probability is its logit less this.
 ///
 /// # Errors
-/// [`Error::NonFinite`] naming `place` where a logit is NaN or infinite, or all are `-inf`. Single `-inf` may occur.
-pub fn log_softmax(logits: &mut [f32], place: &str) -> Result<()> {
+/// [`Error::NonFinite`] naming `place` where a logit is NaN or +inf, or all are `-inf`. Single `-inf` may occur.
+pub fn log_normaliser(logits: &[f32], place: &str) -> Result<f64> {
     let max = logits.iter().fold(f32::NEG_INFINITY, |m, &x| if x > m { x } else { m });
     let total: f64 = logits.iter().map(|&x| f64::from(x - max).exp()).sum();
-    if !max.is_finite() || !total.is_finite() {
-        return Err(Error::NonFinite { what: "a logit".into(), place: place.into() });
+    if max.is_finite() && total.is_finite() {
+        return Ok(f64::from(max) + total.ln());
     }
-    let log_total = f64::from(max) + total.ln();
-    logits.iter_mut().for_each(|x| *x = (f64::from(*x) - log_total) as f32);
-    Ok(())
+    Err(Error::NonFinite { what: "a logit".into(), place: place.into() })
 }
 
 /// The logit of a token that already occurred.
@@ -267,7 +268,8 @@ pub(super) mod tests {
             let ops = case["ops"].as_array().unwrap();
             let chain = ops.iter().map(|op| processor(op["op"].as_str().unwrap(), &op["value"])).collect();
             Processors::new(chain).unwrap().apply(&[], 0, &mut logits);
-            let kept: Vec<u32> = (0..logits.len()).filter(|&i| logits[i] > f32::NEG_INFINITY).map(|i| i as u32).collect();
+            let kept: Vec<u32> =
+                (0..logits.len()).filter(|&i| logits[i] > f32::NEG_INFINITY).map(|i| i as u32).collect();
             assert_eq!(kept, ids(&case["kept"]), "{case}");
             let (weights, total) = softmax(&logits);
             for (w, p) in weights.iter().zip(floats(&case["probs"])) {
@@ -294,8 +296,17 @@ pub(super) mod tests {
     fn refuses_values_out_of_range() {
         use Processor as P;
         let bad = [
-            P::Temperature(0.0), P::Temperature(f32::NAN), P::TopK(0), P::TopP(0.0), P::TopP(1.5), P::MinP(-0.1), P::MinP(f32::NAN),
-            P::Typical(0.0), P::RepetitionPenalty(-1.0), P::NoRepeatNgram(0), P::Banned(vec![vec![1], vec![]]),
+            P::Temperature(0.0),
+            P::Temperature(f32::NAN),
+            P::TopK(0),
+            P::TopP(0.0),
+            P::TopP(1.5),
+            P::MinP(-0.1),
+            P::MinP(f32::NAN),
+            P::Typical(0.0),
+            P::RepetitionPenalty(-1.0),
+            P::NoRepeatNgram(0),
+            P::Banned(vec![vec![1], vec![]]),
         ];
         for processor in bad {
             assert!(matches!(Processors::new(vec![processor.clone()]), Err(Error::Input { .. })), "{processor:?}");
@@ -306,9 +317,15 @@ pub(super) mod tests {
     fn survives_any_row() {
         let eos = vec![1, 9];
         let all = [
-            Processor::RepetitionPenalty(1.2), Processor::NoRepeatNgram(2), Processor::Banned(vec![vec![0], vec![7, 99]]),
-            Processor::MinLength { min_new_tokens: 9, eos }, Processor::Temperature(0.5), Processor::TopK(3), Processor::TopP(0.5),
-            Processor::MinP(0.1), Processor::Typical(0.5),
+            Processor::RepetitionPenalty(1.2),
+            Processor::NoRepeatNgram(2),
+            Processor::Banned(vec![vec![0], vec![7, 99]]),
+            Processor::MinLength { min_new_tokens: 9, eos },
+            Processor::Temperature(0.5),
+            Processor::TopK(3),
+            Processor::TopP(0.5),
+            Processor::MinP(0.1),
+            Processor::Typical(0.5),
         ];
         for row in [vec![], vec![f32::NAN; 3], vec![f32::NEG_INFINITY; 3], vec![f32::INFINITY, 0.0], vec![0.0]] {
             for processor in &all {

@@ -225,3 +225,6 @@ fn check_call(len: usize, u: f64) -> Result<()> {
     if (0.0..1.0).contains(&u) { Ok(()) } else { Err(Error::input("u", "0 to below 1", u)) }
 }
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;

@@ -295,5 +295,5 @@ async fn host(logits: Tensor<2>) -> Result<Vec<f32>> {
         reason: format!("reading logits failed: {e}"),
     })?;
     let data = if data.dtype() == DType::F32 { data } else { data.convert_dtype(DType::F32) };
-    data.into_vec::<f32>().map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e:?}") })
+    data.try_into_vec::<f32>().map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e:?}") })
 }

@@ -138,12 +138,10 @@ pub fn lcs_row(pattern: &Pattern, y: &[u32]) -> usize {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use std::collections::HashMap;
-
     use serde_json::Value;
 
     use super::*;
-    use crate::text::word::rouge_tokens;
+    use crate::text::word::Interner;
 
     fn table_lcs(x: &[u32], y: &[u32]) -> usize {
         let mut row = vec![0; y.len() + 1];
@@ -170,18 +168,8 @@ mod tests {
         let mut seen = 0;
         for (pair, expected) in pairs.iter().zip(&golden) {
             assert_eq!(pair["id"], expected["id"]);
-            let mut ids = HashMap::<String, u32>::new();
-            let mut tokens = |text: &str| -> Vec<u32> {
-                let tokens = rouge_tokens(text);
-                tokens
-                    .into_iter()
-                    .map(|t| {
-                        let next = u32::try_from(ids.len()).unwrap();
-                        *ids.entry(t).or_insert(next)
-                    })
-                    .collect()
-            };
-            let y = tokens(pair["hypothesis"].as_str().unwrap());
+            let mut words = Interner::new();
+            let y = words.intern(pair["hypothesis"].as_str().unwrap());
             let mut check = |key: &str, x: &[u32]| {
                 let rouge = rouge_l(x, &y);
                 for (found, expected) in [rouge.precision, rouge.recall, rouge.f]
@@ -193,9 +181,9 @@ mod tests {
                     seen += 1;
                 }
             };
-            check("against_source", &tokens(pair["source"].as_str().unwrap()));
+            check("against_source", &words.intern(pair["source"].as_str().unwrap()));
             if let Some(reference) = pair["references"][0].as_str() {
-                check("first_reference", &tokens(reference));
+                check("first_reference", &words.intern(reference));
             }
         }
         assert!(seen > 200, "{seen}");

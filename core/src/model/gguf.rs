@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use half::f16;
 
-pub use super::gguf_llama::{Llama, llama};
-
 use super::files::{Files, missing};
-use super::gguf_dequant::{Kind, name_of};
+pub use super::gguf_dequant::Kind;
+use super::gguf_dequant::name_of;
+pub use super::gguf_llama::{Llama, llama};
 use super::gguf_reader::Reader;
-pub use super::gguf_reader::Value;
+pub use super::gguf_reader::{Numbers, Value};
 use super::tensors::{Dtype, Span, TensorInfo, unknown};
 use crate::{Error, Result};
 
@@ -183,7 +183,8 @@ fn tensor(reader: &mut Reader<'_>, alignment: u64) -> Result<(String, Located)> 
     let (block_bytes, block) = kind.block();
     let row = shape.first().copied().unwrap_or(1);
     if !row.is_multiple_of(block) {
-        return Err(reader.broken(format!("tensor `{name}`: {} rows need a multiple of {block} values, not {row}", kind.name())));
+        return Err(reader
+            .broken(format!("tensor `{name}`: {} rows need a multiple of {block} values, not {row}", kind.name())));
     }
     let Some(bytes) = ((elements / block) as u64).checked_mul(block_bytes as u64) else {
         return Err(reader.broken(format!("tensor `{name}` is larger than any file")));
@@ -216,4 +217,168 @@ fn place(reader: &Reader<'_>, tensors: &mut BTreeMap<String, Located>, base: u64
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::model::files::MemoryFiles;
+
+    const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/bad");
+
+    /// Writes GGUF files for tests.
+    #[derive(Default)]
+    pub(crate) struct Writer {
+        entries: Vec<(String, Vec<u8>)>,
+        tensors: Vec<(String, Vec<usize>, u32, Vec<u8>)>,
+    }
+
+    fn string(text: &str) -> Vec<u8> {
+        [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+    }
+
+    impl Writer {
+        /// A metadata entry: its value type and the bytes of the value.
+        pub fn raw(&mut self, key: &str, kind: u32, value: &[u8]) -> &mut Self {
+            self.entries.retain(|(old, _)| old != key);
+            self.entries.push((key.to_owned(), [&kind.to_le_bytes()[..], value].concat()));
+            self
+        }
+
+        pub fn u32(&mut self, key: &str, value: u32) -> &mut Self {
+            self.raw(key, 4, &value.to_le_bytes())
+        }
+
+        pub fn text(&mut self, key: &str, value: &str) -> &mut Self {
+            self.raw(key, 8, &string(value))
+        }
+
+        pub fn texts(&mut self, key: &str, values: &[&str]) -> &mut Self {
+            let mut bytes = [&8u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
+            values.iter().for_each(|value| bytes.extend(string(value)));
+            self.raw(key, 9, &bytes)
+        }
+
+        /// `shape` is outermost first.
+        pub fn tensor(&mut self, name: &str, shape: &[usize], kind: u32, bytes: &[u8]) -> &mut Self {
+            self.tensors.push((name.to_owned(), shape.to_vec(), kind, bytes.to_vec()));
+            self
+        }
+
+        pub fn f32s(&mut self, name: &str, shape: &[usize], values: &[f32]) -> &mut Self {
+            let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            self.tensor(name, shape, 0, &bytes)
+        }
+
+        pub fn bytes(&self) -> Vec<u8> {
+            let mut out = [MAGIC, &3u32.to_le_bytes()].concat();
+            out.extend((self.tensors.len() as u64).to_le_bytes());
+            out.extend((self.entries.len() as u64).to_le_bytes());
+            for (key, value) in &self.entries {
+                out.extend(string(key));
+                out.extend(value);
+            }
+            let mut data = Vec::new();
+            for (name, shape, kind, bytes) in &self.tensors {
+                out.extend(string(name));
+                out.extend((shape.len() as u32).to_le_bytes());
+                shape.iter().rev().for_each(|d| out.extend((*d as u64).to_le_bytes()));
+                out.extend(kind.to_le_bytes());
+                out.extend((data.len() as u64).to_le_bytes());
+                data.extend(bytes);
+                data.resize(data.len().next_multiple_of(32), 0);
+            }
+            out.resize(out.len().next_multiple_of(32), 0);
+            [out, data].concat()
+        }
+    }
+
+    pub(crate) fn memory(bytes: Vec<u8>) -> Arc<dyn Files> {
+        Arc::new(MemoryFiles::from_iter([("m.gguf", bytes)]))
+    }
+
+    #[test]
+    fn golden_files_are_read_or_refused_as_the_manifest_says() {
+        let manifest = std::fs::read(format!("{GOLDEN}/manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let mut seen = 0;
+        for entry in manifest["files"].as_array().unwrap() {
+            let name = entry["file"].as_str().unwrap();
+            if !name.starts_with("gguf/") {
+                continue;
+            }
+            let bytes = std::fs::read(format!("{GOLDEN}/{name}")).unwrap();
+            let result = Gguf::open(memory(bytes), "m.gguf");
+            match (entry["expect"].as_str().unwrap(), result) {
+                ("ok", result) => assert_eq!(result.unwrap().read_f32("t").unwrap().len(), 8),
+                // Also the file with a dimension of 0.
+                (_, Err(Error::Broken { .. } | Error::Unsupported { .. })) => {}
+                (_, result) => panic!("{name}: {:?}", result.err()),
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 26);
+    }
+
+    #[test]
+    fn every_shorter_file_is_refused() {
+        let whole = Writer::default()
+            .text("a", "text")
+            .texts("b", &["x", "yz"])
+            .u32("c", 7)
+            .f32s("t", &[2, 4], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+            .bytes();
+        let gguf = Gguf::open(memory(whole.clone()), "m.gguf").unwrap();
+        assert_eq!(gguf.metadata("b"), Some(&Value::Strings(vec!["x".to_owned(), "yz".to_owned()])));
+        assert_eq!(gguf.info("t").unwrap(), TensorInfo { shape: vec![2, 4], dtype: Dtype::F32 });
+        assert_eq!(gguf.read_f16("t").unwrap()[7].to_f32(), 8.0);
+        for len in 0..whole.len() {
+            let result = Gguf::open(memory(whole[..len].to_vec()), "m.gguf");
+            assert!(matches!(result, Err(Error::Broken { .. })), "{len}: {:?}", result.err());
+        }
+    }
+
+    #[test]
+    fn flipped_bytes_never_panic() {
+        let whole = Writer::default()
+            .u32("general.alignment", 32)
+            .texts("b", &["x"])
+            .raw("n", 9, &[2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 5, 0])
+            .f32s("t", &[2, 2], &[1.0; 4])
+            .tensor("q", &[1, 32], 8, &[1; 34])
+            .bytes();
+        for at in 0..whole.len() {
+            for flip in [1, 0x40, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] ^= flip;
+                if let Ok(gguf) = Gguf::open(memory(bytes), "m.gguf") {
+                    gguf.names().iter().for_each(|name| drop(gguf.read_f32(name)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn headers_longer_than_a_window_are_read() {
+        let long = "word ".repeat(300_000);
+        let texts: Vec<String> = (0..200_000).map(|i| format!("t{i}")).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let bytes = Writer::default().texts("a", &texts).text("b", &long).f32s("t", &[1], &[3.5]).bytes();
+        let gguf = Gguf::open(memory(bytes), "m.gguf").unwrap();
+        assert_eq!(gguf.metadata("b").and_then(Value::as_str), Some(long.as_str()));
+        assert!(matches!(gguf.metadata("a"), Some(Value::Strings(list)) if list[199_999] == "t199999"));
+        assert_eq!(gguf.read_f32("t").unwrap(), [3.5]);
+    }
+
+    #[test]
+    fn unread_formats_and_non_finite_values_are_named() {
+        let file = Writer::default().tensor("t", &[1, 256], 13, &[0; 176]).bytes();
+        let error = Gguf::open(memory(file), "m.gguf").err().unwrap();
+        assert!(matches!(&error, Error::Unsupported { found, expected, .. }
+            if found.contains("`t`") && found.contains("Q5_K") && expected.contains("Q4_K")));
+        let file = Writer::default().f32s("t", &[2], &[0.0, f32::NAN]).bytes();
+        let error = Gguf::open(memory(file), "m.gguf").unwrap().read_f32("t").unwrap_err();
+        assert!(matches!(error, Error::NonFinite { what, .. } if what.contains("`t`")));
+    }
 }

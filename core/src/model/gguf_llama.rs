@@ -61,7 +61,7 @@ impl Llama {
         &self.config
     }
 
-    /// A `tokenizer.json`; see [`tokenizer`](super::gguf_tokenizer::tokenizer).
+    /// A `tokenizer.json` of byte-level BPE, with the start token in front where the file asks for it.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where it is not byte-level BPE, [`Error::Broken`] where its parts contradict each other.
@@ -145,11 +145,16 @@ struct Heads {
 }
 
 fn entry_error(gguf: &Gguf, key: &str, expected: &str) -> Error {
-    let found = gguf.metadata(key).map_or_else(|| "nothing".to_owned(), |value| match value {
-        Value::Strings(_) | Value::Arrays(_) | Value::Numbers(_) => "an array".to_owned(),
-        value => format!("{value:?}"),
-    });
+    let found = match gguf.metadata(key) {
+        None => "nothing".to_owned(),
+        Some(Value::Strings(_) | Value::Arrays(_) | Value::Numbers(_)) => "an array".to_owned(),
+        Some(value) => format!("{value:?}").chars().take(80).collect(),
+    };
     Error::Config { file: gguf.place(), field: key.to_owned(), expected: expected.to_owned(), found }
+}
+
+fn shape_error(gguf: &Gguf, tensor: &str, expected: String, shape: &[usize]) -> Error {
+    Error::Tensor { file: gguf.place(), tensor: tensor.to_owned(), expected, found: format!("{shape:?}") }
 }
 
 fn unsupported(gguf: &Gguf, found: impl Into<String>, expected: &str) -> Error {
@@ -246,12 +251,7 @@ fn rename(gguf: &Gguf, heads: &Heads) -> Result<BTreeMap<String, Source>> {
         if let Some(count) = count {
             let shape = gguf.info(name).map(|info| info.shape).unwrap_or_default();
             if shape.first().copied() != count.checked_mul(heads.dim) {
-                return Err(Error::Tensor {
-                    file: gguf.place(),
-                    tensor: name.to_owned(),
-                    expected: format!("{count} heads of {} rows", heads.dim),
-                    found: format!("{shape:?}"),
-                });
+                return Err(shape_error(gguf, name, format!("{count} heads of {} rows", heads.dim), &shape));
             }
         }
         tensors.insert(new, Source { name: name.to_owned(), heads: count });
@@ -264,12 +264,8 @@ fn config(gguf: &Gguf, heads: &Heads) -> Result<Json> {
     let vocab = match embeddings.shape[..] {
         [vocab, hidden] if hidden == heads.hidden => vocab,
         _ => {
-            return Err(Error::Tensor {
-                file: gguf.place(),
-                tensor: "token_embd.weight".to_owned(),
-                expected: format!("[vocabulary, {}]", heads.hidden),
-                found: format!("{:?}", embeddings.shape),
-            });
+            let expected = format!("[vocabulary, {}]", heads.hidden);
+            return Err(shape_error(gguf, "token_embd.weight", expected, &embeddings.shape));
         }
     };
     if whole_or(gguf, "llama.vocab_size", vocab)? != vocab {
@@ -309,4 +305,93 @@ pub(crate) fn token_id(gguf: &Gguf, key: &str, vocab: usize) -> Result<Option<us
     let Some(value) = gguf.metadata(&key) else { return Ok(None) };
     let id = value.as_u64().and_then(|id| usize::try_from(id).ok()).filter(|id| *id < vocab);
     id.map(Some).ok_or_else(|| entry_error(gguf, &key, &format!("a token of the {vocab} in the vocabulary")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+pub(crate) mod tests {
+    use super::super::gguf::tests::{Writer, memory};
+    use super::*;
+
+    /// A Llama of one layer: 2 heads of width 4, 1 key-value head, 6 tokens.
+    pub(crate) fn tiny() -> Writer {
+        let mut file = Writer::default();
+        file.text("general.architecture", "llama").raw(
+            "llama.attention.layer_norm_rms_epsilon",
+            6,
+            &1e-5f32.to_le_bytes(),
+        );
+        for (key, value) in [
+            ("block_count", 1),
+            ("context_length", 64),
+            ("embedding_length", 8),
+            ("feed_forward_length", 4),
+            ("attention.head_count", 2),
+            ("attention.head_count_kv", 1),
+        ] {
+            file.u32(&format!("llama.{key}"), value);
+        }
+        for (name, rows, width) in [("token_embd", 6, 8), ("blk.0.attn_q", 8, 8), ("blk.0.attn_k", 4, 8)] {
+            let values: Vec<f32> = (0..rows * width).map(|i| (i / width) as f32).collect();
+            file.f32s(&format!("{name}.weight"), &[rows, width], &values);
+        }
+        file
+    }
+
+    fn open(file: &Writer) -> Result<Llama> {
+        llama(memory(file.bytes()), "m.gguf")
+    }
+
+    #[test]
+    fn names_config_and_rows_are_hugging_faces() {
+        let model = open(&tiny()).unwrap();
+        let query = "model.layers.0.self_attn.q_proj.weight";
+        assert_eq!(model.names(), ["model.embed_tokens.weight", "model.layers.0.self_attn.k_proj.weight", query]);
+        let rows = |name: &str| -> Vec<f32> { model.read_f32(name).unwrap().into_iter().step_by(8).collect() };
+        assert_eq!(rows("model.embed_tokens.weight"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(rows(query), [0.0, 2.0, 1.0, 3.0, 4.0, 6.0, 5.0, 7.0]);
+        assert_eq!(rows("model.layers.0.self_attn.k_proj.weight"), [0.0, 2.0, 1.0, 3.0]);
+        assert_eq!(model.read_f16(query).unwrap()[8].to_f32(), 2.0);
+        let config = model.config();
+        assert_eq!(config["rms_norm_eps"], 1e-5);
+        assert_eq!(config["rope_theta"], 10_000.0);
+        assert_eq!(config["tie_word_embeddings"], true);
+        assert_eq!((&config["head_dim"], &config["vocab_size"]), (&json!(4), &json!(6)));
+        assert!(config.get("bos_token_id").is_none());
+        assert!(matches!(model.read_f32("token_embd.weight"), Err(Error::Tensor { .. })));
+    }
+
+    #[test]
+    fn other_models_and_contradictions_are_refused() {
+        let unsupported = |file: &Writer, word: &str| match open(file).err().unwrap() {
+            Error::Unsupported { found, .. } => assert!(found.contains(word), "{found}"),
+            error => panic!("{word}: {error}"),
+        };
+        unsupported(tiny().text("general.architecture", "qwen2"), "qwen2");
+        unsupported(tiny().u32("llama.expert_count", 8), "experts");
+        unsupported(tiny().text("llama.rope.scaling.type", "yarn"), "rotary");
+        unsupported(tiny().f32s("rope_freqs.weight", &[2], &[1.0; 2]), "rotary");
+        unsupported(tiny().f32s("blk.1.attn_v.weight", &[4, 8], &[0.0; 32]), "blk.1.attn_v.weight");
+        unsupported(tiny().f32s("blk.00.attn_v.weight", &[4, 8], &[0.0; 32]), "blk.00");
+        for (key, value) in [
+            ("llama.block_count", 1 << 30),
+            ("llama.block_count", 0),
+            ("llama.attention.head_count", 0),
+            ("llama.attention.head_count", 3),
+            ("llama.attention.head_count_kv", 4),
+            ("llama.embedding_length", u32::MAX),
+            ("llama.vocab_size", 7),
+            ("llama.rope.dimension_count", 2),
+            ("llama.context_length", 0),
+            ("tokenizer.ggml.eos_token_id", 6),
+        ] {
+            let error = open(tiny().u32(key, value)).err().unwrap();
+            assert!(matches!(&error, Error::Config { field, .. } if field == key), "{key} {value}: {error}");
+        }
+        let nan = f32::NAN.to_le_bytes();
+        assert!(matches!(open(tiny().raw("llama.rope.freq_base", 6, &nan)), Err(Error::Config { .. })));
+        for (key, value) in [("llama.embedding_length", 16), ("llama.attention.key_length", 6)] {
+            assert!(matches!(open(tiny().u32(key, value)), Err(Error::Tensor { .. })), "{key}");
+        }
+    }
 }

@@ -177,7 +177,9 @@ impl<'a> Reader<'a> {
             let position = self.position();
             let left = self.size - position;
             if len as u64 > left {
-                return Err(self.broken(format!("it ends inside its header: {len} bytes from byte {position} are needed")));
+                return Err(
+                    self.broken(format!("it ends inside its header: {len} bytes from byte {position} are needed"))
+                );
             }
             if position + len as u64 > HEADER_LIMIT {
                 return Err(self.broken(format!("its header is longer than {HEADER_LIMIT} bytes")));

@@ -47,7 +47,8 @@ pub fn tokenizer(gguf: &Gguf) -> Result<Json> {
             json!({ "type": "Sequence", "pretokenizers": [digits, byte_level(true)] })
         }
         _ if llama_3 => {
-            let split = json!({ "type": "Split", "pattern": { "Regex": LLAMA_3 }, "behavior": "Isolated", "invert": false });
+            let split =
+                json!({ "type": "Split", "pattern": { "Regex": LLAMA_3 }, "behavior": "Isolated", "invert": false });
             json!({ "type": "Sequence", "pretokenizers": [split, byte_level(false)] })
         }
         "default" | "gpt-2" | "gpt2" => byte_level(true),
@@ -61,7 +62,8 @@ pub fn tokenizer(gguf: &Gguf) -> Result<Json> {
     let start = gguf.metadata("tokenizer.ggml.add_bos_token").and_then(Value::as_bool).unwrap_or(llama_3);
     let post_processor = match token_id(gguf, "bos", tokens.len())? {
         Some(id) if start => {
-            let (token, sequence) = (&tokens[id], |id: &str, kind: u8| json!({ "Sequence": { "id": id, "type_id": kind } }));
+            let (token, sequence) =
+                (&tokens[id], |id: &str, kind: u8| json!({ "Sequence": { "id": id, "type_id": kind } }));
             let special = |kind: u8| json!({ "SpecialToken": { "id": token, "type_id": kind } });
             let mut special_tokens = serde_json::Map::new();
             special_tokens.insert(token.clone(), json!({ "id": token, "ids": [id], "tokens": [token] }));
@@ -168,4 +170,67 @@ fn added(gguf: &Gguf, tokens: &[String]) -> Result<Vec<Json>> {
         }
     }
     Ok(added)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::super::gguf::tests::{Writer, memory};
+    use super::super::gguf_llama::{llama, tests::tiny};
+    use super::*;
+
+    fn file(pre: &str) -> Writer {
+        let mut file = tiny();
+        file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", pre);
+        file.texts("tokenizer.ggml.tokens", &["<s>", "a", "b", "ab", "<x>"]).texts("tokenizer.ggml.merges", &["a b"]);
+        let types: Vec<u8> = [3u32, 1, 1, 1, 4].iter().flat_map(|n| n.to_le_bytes()).collect();
+        let header = [&5u32.to_le_bytes()[..], &5u64.to_le_bytes()].concat();
+        file.raw("tokenizer.ggml.token_type", 9, &[header, types].concat());
+        file.u32("tokenizer.ggml.bos_token_id", 0);
+        file
+    }
+
+    fn read(file: &Writer) -> Result<Json> {
+        llama(memory(file.bytes()), "m.gguf")?.tokenizer()
+    }
+
+    /// What the text becomes, by the library that will read the JSON.
+    fn encode(json: &Json, text: &str) -> Vec<u32> {
+        let tokenizer = tokenizers::Tokenizer::from_bytes(serde_json::to_vec(json).unwrap()).unwrap();
+        tokenizer.encode(text, true).unwrap().get_ids().to_vec()
+    }
+
+    #[test]
+    fn the_library_reads_every_way_to_split() {
+        for (pre, start) in [("smollm", false), ("default", false), ("gpt-2", false), ("llama-bpe", true)] {
+            let json = read(&file(pre)).unwrap();
+            let expected: &[u32] = if start { &[0, 3, 4, 1, 0] } else { &[3, 4, 1, 0] };
+            assert_eq!(encode(&json, "ab<x>a<s>"), expected, "{pre}");
+            let quiet = read(file(pre).raw("tokenizer.ggml.add_bos_token", 7, &[0])).unwrap();
+            assert_eq!(encode(&quiet, "a"), [1], "{pre}");
+            let loud = read(file(pre).raw("tokenizer.ggml.add_bos_token", 7, &[1])).unwrap();
+            assert_eq!(encode(&loud, "a"), [0, 1], "{pre}");
+        }
+        let added = &read(&file("smollm")).unwrap()["added_tokens"];
+        assert_eq!((&added[0]["special"], &added[1]["special"]), (&json!(true), &json!(false)));
+    }
+
+    #[test]
+    fn other_tokenizers_and_contradictions_are_refused() {
+        for (key, word) in [("tokenizer.ggml.model", "llama"), ("tokenizer.ggml.pre", "tekken")] {
+            let error = read(file("smollm").text(key, word)).unwrap_err();
+            assert!(matches!(&error, Error::Unsupported { found, .. } if found.contains(word)), "{error}");
+        }
+        assert!(matches!(read(&tiny()), Err(Error::Unsupported { .. })));
+        for merge in ["ab", "a  b", "a z", "b a", "a b b", " a", ""] {
+            let error = read(file("smollm").texts("tokenizer.ggml.merges", &[merge])).unwrap_err();
+            assert!(matches!(&error, Error::Broken { reason, .. } if reason.contains("merge")), "{merge:?}: {error}");
+        }
+        let twice = read(file("smollm").texts("tokenizer.ggml.tokens", &["<s>", "a", "b", "ab", "a"]));
+        assert!(matches!(twice, Err(Error::Broken { .. })));
+        let many = ["<s>", "a", "b", "ab", "c", "d", "e"];
+        assert!(matches!(read(file("smollm").texts("tokenizer.ggml.tokens", &many)), Err(Error::Broken { .. })));
+        let fewer = read(file("smollm").texts("tokenizer.ggml.tokens", &["<s>", "a", "b", "ab"]));
+        assert!(matches!(fewer, Err(Error::Config { .. })));
+    }
 }

@@ -91,7 +91,10 @@ impl TensorIndex {
             match entries.get(tensor) {
                 Some(entry) if *entry.file == **shard => {}
                 Some(entry) => {
-                    return Err(broken(format!("it says tensor `{tensor}` is in {shard}, but it is in {}", entry.file)));
+                    return Err(broken(format!(
+                        "it says tensor `{tensor}` is in {shard}, but it is in {}",
+                        entry.file
+                    )));
                 }
                 None => return Err(broken(format!("it says tensor `{tensor}` is in {shard}, but it is not there"))),
             }
@@ -172,8 +175,7 @@ fn read_header(files: &dyn Files, name: &str, entries: &mut BTreeMap<String, Loc
     let header = files.range(name, 8, len)?;
     // The crate keeps the last of two tensors with the same name.
     serde_json::from_slice::<Unique<IgnoredAny>>((*header).as_ref()).map_err(|e| broken(format!("header: {e}")))?;
-    let metadata: Metadata =
-        serde_json::from_slice((*header).as_ref()).map_err(|e| broken(format!("header: {e}")))?;
+    let metadata: Metadata = serde_json::from_slice((*header).as_ref()).map_err(|e| broken(format!("header: {e}")))?;
     drop(header);
     if metadata.data_len() as u64 != data {
         let described = metadata.data_len();
@@ -235,5 +237,153 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Unique<V> {
             }
         }
         deserializer.deserialize_map(Keys(PhantomData))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::model::files::MemoryFiles;
+
+    const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/bad");
+
+    /// A file with `tensors` (name, type, shape, bytes) one after the other.
+    fn file(tensors: &[(&str, &str, &[usize], &[u8])]) -> Vec<u8> {
+        let (mut header, mut data) = (serde_json::Map::new(), Vec::new());
+        for (name, dtype, shape, bytes) in tensors {
+            let offsets = [data.len(), data.len() + bytes.len()];
+            let entry = serde_json::json!({ "dtype": dtype, "shape": shape, "data_offsets": offsets });
+            header.insert((*name).to_owned(), entry);
+            data.extend_from_slice(bytes);
+        }
+        let header = serde_json::to_vec(&header).unwrap();
+        [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
+    }
+
+    fn open<const N: usize>(files: [(&str, Vec<u8>); N]) -> Result<TensorIndex> {
+        TensorIndex::open(Arc::new(MemoryFiles::from_iter(files)))
+    }
+
+    fn f32s(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    }
+
+    #[test]
+    fn golden_files_are_read_or_refused_as_the_manifest_says() {
+        let manifest = std::fs::read(format!("{GOLDEN}/manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let mut seen = 0;
+        for entry in manifest["files"].as_array().unwrap() {
+            let name = entry["file"].as_str().unwrap();
+            if !name.starts_with("safetensors/") {
+                continue;
+            }
+            let result = open([(SINGLE, std::fs::read(format!("{GOLDEN}/{name}")).unwrap())]);
+            match entry["expect"].as_str().unwrap() {
+                "ok" => {
+                    let index = result.unwrap();
+                    for tensor in index.names() {
+                        let info = index.info(tensor).unwrap();
+                        let count = info.shape.iter().product::<usize>();
+                        match info.dtype {
+                            Dtype::Other(_) => assert!(index.read_f32(tensor).is_err()),
+                            _ => assert_eq!(index.read_f32(tensor).unwrap().len(), count, "{name} {tensor}"),
+                        }
+                    }
+                }
+                // Also the file with a repeated name.
+                _ => assert!(matches!(result, Err(Error::Broken { .. })), "{name}: {:?}", result.err()),
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 33);
+    }
+
+    #[test]
+    fn golden_folders_give_the_errors_that_concern_weights() {
+        let folder = |name: &str| -> Result<TensorIndex> {
+            let dir = std::fs::read_dir(format!("{GOLDEN}/models/{name}")).unwrap();
+            let files = dir
+                .map(|entry| entry.unwrap())
+                .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap()));
+            TensorIndex::open(Arc::new(MemoryFiles::from_iter(files)))
+        };
+        let all = |index: &TensorIndex| -> Result<()> {
+            index.names().iter().try_for_each(|name| index.read_f32(name).map(|_| ()))
+        };
+        all(&folder("good").unwrap()).unwrap();
+        for name in ["nan_weight", "inf_weight"] {
+            let error = all(&folder(name).unwrap()).unwrap_err();
+            assert!(matches!(&error, Error::NonFinite { place, .. } if place == SINGLE), "{name}: {error}");
+        }
+        let error = all(&folder("wrong_dtype").unwrap()).unwrap_err();
+        assert!(matches!(&error, Error::Tensor { found, expected, .. } if found == "I64" && expected == FLOATS));
+        let missing = "transformer.h.0.attn.c_proj.weight";
+        let error = folder("missing_tensor").unwrap().read_f32(missing).unwrap_err();
+        assert!(matches!(&error, Error::Tensor { tensor, .. } if tensor == missing));
+        let error = folder("no_weights").err().unwrap();
+        assert!(matches!(&error, Error::Missing { what, .. } if what.contains(SINGLE)));
+        let error = folder("index_missing_shard").err().unwrap();
+        assert!(matches!(&error, Error::Missing { what, .. } if what == "model-00001-of-00002.safetensors"));
+        let error = folder("index_path_escape").err().unwrap();
+        assert!(matches!(&error, Error::Broken { file, reason } if file == INDEX && reason.contains("../../safe")));
+    }
+
+    #[test]
+    fn every_float_type_reads_alike() {
+        let values = [1.5, -2.0, 0.25];
+        let halves: Vec<u8> = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+        let brains: Vec<u8> = values.iter().flat_map(|v| half::bf16::from_f32(*v).to_le_bytes()).collect();
+        let doubles: Vec<u8> = values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect();
+        let index = open([(
+            SINGLE,
+            file(&[
+                ("a", "F16", &[3], &halves),
+                ("b", "BF16", &[3, 1], &brains),
+                ("c", "F64", &[1, 3], &doubles),
+                ("d", "F32", &[3], &f32s(&values)),
+                ("e", "F64", &[1], &1e300f64.to_le_bytes()),
+                ("f", "F32", &[], &1e5f32.to_le_bytes()),
+                ("g", "BOOL", &[2], &[0, 1]),
+            ]),
+        )])
+        .unwrap();
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(index.read_f32(name).unwrap(), values, "{name}");
+            assert_eq!(index.read_f16(name).unwrap(), values.map(f16::from_f32), "{name}");
+        }
+        assert_eq!(index.info("c").unwrap(), TensorInfo { shape: vec![1, 3], dtype: Dtype::F64 });
+        assert!(matches!(index.read_f32("e"), Err(Error::NonFinite { .. })));
+        assert_eq!(index.read_f32("f").unwrap(), [1e5]);
+        assert!(matches!(index.read_f16("f"), Err(Error::Tensor { found, .. }) if found == "100000"));
+        assert!(matches!(index.read_f32("g"), Err(Error::Tensor { found, .. }) if found == "BOOL"));
+    }
+
+    #[test]
+    fn shards_are_one_model_and_contradictions_are_refused() {
+        let index = |map: &str| format!(r#"{{"metadata":{{}},"weight_map":{map}}}"#).into_bytes();
+        let (one, two) = (file(&[("a", "F32", &[1], &f32s(&[1.0]))]), file(&[("b", "F32", &[1], &f32s(&[2.0]))]));
+        let shards = |map: &str| open([(INDEX, index(map)), ("1.st", one.clone()), ("2.st", two.clone())]);
+        let good = shards(r#"{"a":"1.st","b":"2.st"}"#).unwrap();
+        assert_eq!(good.names(), ["a", "b"]);
+        assert_eq!(good.read_f32("b").unwrap(), [2.0]);
+        assert_eq!((good.place("b"), good.place("c")), ("2.st".to_owned(), INDEX.to_owned()));
+        for bad in [
+            "{}",
+            "[]",
+            "7",
+            r#"{"a":1}"#,
+            r#"{"a":"1.st","b":"1.st"}"#,
+            r#"{"a":"1.st","a":"1.st"}"#,
+            r#"{"a":"2.st","b":"1.st"}"#,
+            r#"{"a":"/1.st"}"#,
+            r#"{"a":""}"#,
+        ] {
+            let error = shards(bad).err().unwrap();
+            assert!(matches!(&error, Error::Broken { file, .. } if file == INDEX), "{bad}: {error}");
+        }
+        let twice = open([(INDEX, index(r#"{"a":"1.st","b":"2.st"}"#)), ("1.st", one.clone()), ("2.st", one)]);
+        assert!(matches!(twice, Err(Error::Broken { file, .. }) if file == "2.st"));
     }
 }

@@ -6,8 +6,7 @@ use std::fmt;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 use super::files::{Files, in_chunks};
-use super::gguf::Llama;
-use super::gguf_dequant::Kind;
+use super::gguf::{Kind, Llama};
 use super::safetensors::TensorIndex;
 use crate::{Error, Result};
 

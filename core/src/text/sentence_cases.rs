@@ -62,6 +62,7 @@ const CASES: &[&str] = &[
     "He paid.|$5 was too much.",
     "A title without end|The text begins.",
     "He left.|— She stayed.",
+    "He is 5 ft. 3 inches tall.|She is 6 ft.|They met.",
     "See Fig. 3 and Eq. 4.|They agree.",
     "Roe v. Wade was decided.|It was 1973.",
     "Smith et al. found it.|Others did not.",
@@ -131,9 +132,27 @@ fn growing_text_never_changes_its_mind() {
 
 #[test]
 fn what_is_not_proven_waits() {
-    for text in ["He left", "He left.", "He left. ", "He left. \"", "It rose 3.", "It rose 3.5", "In the U.S", "In the U.S. ", "In the U.S. Th",
-        "He met Mr.", "He met Mr. S", "Wait..", "He said.\"", "", " ", ".", "...", "He left. i", "He left\nShe"]
-    {
+    for text in [
+        "He left",
+        "He left.",
+        "He left. ",
+        "He left. \"",
+        "It rose 3.",
+        "It rose 3.5",
+        "In the U.S",
+        "In the U.S. ",
+        "In the U.S. Th",
+        "He met Mr.",
+        "He met Mr. S",
+        "Wait..",
+        "He said.\"",
+        "",
+        " ",
+        ".",
+        "...",
+        "He left. i",
+        "He left\nShe",
+    ] {
         assert_eq!(first_sentence(text, false), None, "{text:?}");
     }
     assert_eq!(first_sentence(" He left. S", false), Some("He left."));
@@ -147,10 +166,23 @@ fn what_is_not_proven_waits() {
 
 #[test]
 fn usable_sentences() {
-    for s in ["He left.", "Why?", "No!", "\"Go.\"", "He left . \"", "(He left.)", "Wait...", "He moved to the U.S.", "他来了。", "He got a C."] {
+    for s in [
+        "He left.",
+        "Why?",
+        "No!",
+        "\"Go.\"",
+        "He left . \"",
+        "(He left.)",
+        "Wait...",
+        "He moved to the U.S.",
+        "他来了。",
+        "He got a C.",
+    ] {
         assert!(usable(s), "{s:?}");
     }
-    for s in ["", "a.", "He left", "He\nleft.", "123.", "...", "He left,", "He left:", "He met Mr.", "\"\"\"", "He left…"] {
+    for s in
+        ["", "a.", "He left", "He\nleft.", "123.", "...", "He left,", "He left:", "He met Mr.", "\"\"\"", "He left…"]
+    {
         assert!(!usable(s), "{s:?}");
     }
 }
@@ -199,8 +231,11 @@ fn noise(seed: &mut u64) -> usize {
 
 #[test]
 fn any_text_is_covered_and_grows_without_surprise() {
-    let parts = [".", "?", "!", "…", "。", " ", "  ", "\n", "\"", "'", "''", "“", "”", "(", ")", "[", "]", "a", "B", "He", "the", "U.S", "Mr",
-        "3", "5", "é", "😀", "中", "\u{301}", "-", "$", "No", "p.m", "Yahoo", "\u{a0}", "iP", "\u{0}", ",", "\t", "The", "A"];
+    let parts = [
+        ".", "?", "!", "…", "。", " ", "  ", "\n", "\"", "'", "''", "“", "”", "(", ")", "[", "]", "a", "B", "He",
+        "the", "U.S", "Mr", "3", "5", "é", "😀", "中", "\u{301}", "-", "$", "No", "p.m", "Yahoo", "\u{a0}", "iP",
+        "\u{0}", ",", "\t", "The", "A",
+    ];
     let mut seed = 7;
     for _ in 0..4000 {
         let text: String = (0..noise(&mut seed) % 24).map(|_| parts[noise(&mut seed) % parts.len()]).collect();
@@ -228,7 +263,10 @@ fn any_text_is_covered_and_grows_without_surprise() {
 /// Quadratic behaviour on any of these would take minutes.
 #[test]
 fn long_texts_take_linear_time() {
-    for part in [".", ". ", "a. ", "( ", "(a. ", "\"", "\" . ", "a", " ", "\n", "Mr. ", "' ", "a.\u{a0}", "U.S. Th ", "- ", "a. - ", "?!\" ) "] {
+    for part in [
+        ".", ". ", "a. ", "( ", "(a. ", "\"", "\" . ", "a", " ", "\n", "Mr. ", "' ", "a.\u{a0}", "U.S. Th ", "- ",
+        "a. - ", "?!\" ) ",
+    ] {
         let text = part.repeat(100_000 / part.len());
         assert!(!split(&text).is_empty() || text.trim().is_empty());
         let _ = (first_sentence(&text, false), usable(&text), degenerate(&[&text]));

@@ -68,6 +68,23 @@ mod tests {
         }
     }
 
+    /// The tokens rouge-score itself made of the hypotheses.
+    #[test]
+    fn tokens_are_those_of_rouge_score() {
+        let read = |name: &str| -> Vec<serde_json::Value> {
+            let path = format!("{}/../tests/golden/metrics/{name}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&path).expect("golden file");
+            text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+        };
+        let (pairs, golden) = (read("pairs.jsonl"), read("rouge.jsonl"));
+        assert!(golden.len() >= 40);
+        for (pair, row) in pairs.iter().zip(&golden) {
+            assert_eq!(pair["id"], row["id"]);
+            let tokens = rouge_tokens(pair["hypothesis"].as_str().expect("a text"));
+            assert_eq!(serde_json::json!(tokens), row["tokens"], "{pair}");
+        }
+    }
+
     #[test]
     fn same_word_same_id_in_order_of_first_sight() {
         let mut words = Interner::new();

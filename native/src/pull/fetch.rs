@@ -1,7 +1,7 @@
 //! One file from a hub to the disk: resumed where it was cut, checked, and renamed when it is whole.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -96,10 +96,9 @@ impl Part {
             identified && same && earlier.size == wanted.size && earlier.sha256 == wanted.sha256
         });
         let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(true).open(&path);
+        let file = options.read(true).write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(|error| Error::io("writing", path.display(), error))?;
-        let mut part =
-            Self { path, origin_path, origin: fresh, file, hasher: Sha256::new(), length: 0, received: 0 };
+        let mut part = Self { path, origin_path, origin: fresh, file, hasher: Sha256::new(), length: 0, received: 0 };
         match earlier {
             Some(earlier) => {
                 part.origin = earlier;
@@ -132,7 +131,10 @@ impl Part {
     }
 
     fn restart(&mut self) -> Result<()> {
-        self.file.set_len(0).map_err(|error| Error::io("writing", self.path.display(), error))?;
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .map_err(|error| Error::io("writing", self.path.display(), error))?;
         self.hasher = Sha256::new();
         self.length = 0;
         self.origin.etag = None;

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use impossible_core::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
-use ureq::http::{Response, Uri, header};
+use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
+use super::address::{Origin, escape, is_inside, is_revision, join, without_query};
 use super::store::JSON_LIMIT;
 
 /// Where models come from unless told otherwise.
@@ -197,7 +198,8 @@ impl Hub {
     /// Waits before another try; returns the new number of tries, or the failure when it was the last.
     pub(super) fn pause(&self, tries: u32, reason: &str, url: &str, stop: &AtomicBool) -> Result<u32> {
         if tries + 1 >= self.patience.tries {
-            let reason = format!("{reason}; {} tries in a row brought nothing", self.patience.tries);
+            let hint = if self.reached.load(Ordering::Relaxed) { String::new() } else { format!(". {WITHOUT_HUB}") };
+            let reason = format!("{reason}; {} tries in a row brought nothing{hint}", self.patience.tries);
             return Err(Error::io("downloading", without_query(url), reason));
         }
         let end = Instant::now() + self.patience.pause * 2_u32.pow(tries.min(5));
@@ -232,7 +234,9 @@ impl Hub {
             }
             let target = text_header(&response, header::LOCATION).and_then(|target| join(&url, target));
             let Some(target) = target else {
-                return Err(Error::broken(without_query(&url), format!("status {status} without a usable address")).into());
+                return Err(
+                    Error::broken(without_query(&url), format!("status {status} without a usable address")).into()
+                );
             };
             if url.starts_with("https:") && !target.starts_with("https:") {
                 return Err(Error::broken(without_query(&url), "it redirects to an address without encryption").into());
@@ -251,7 +255,10 @@ impl Hub {
             200 | 206 | 416 => Ok(response),
             401 | 403 if !unknown => Err(Failure::Final(Error::Input {
                 name: repo.into(),
-                expected: format!("access (accept the licence at {}/{repo} and set HF_TOKEN to a token of that account)", self.endpoint),
+                expected: format!(
+                    "access (accept the licence at {}/{repo} and set HF_TOKEN to a token of that account)",
+                    self.endpoint
+                ),
                 found: format!("status {status}: the model is gated, private, or does not exist"),
             })),
             401 | 403 | 404 | 410 => Err(Failure::Final(Error::Missing {
@@ -260,7 +267,8 @@ impl Hub {
                 hint: "Check the spelling of OWNER/REPOSITORY and of the revision.".into(),
             })),
             408 | 425 | 429 | 500..=599 => Err(Failure::Retry(format!("the server answered with status {status}"))),
-            _ => Err(Error::io("downloading", without_query(url), format!("the server answered with status {status}")).into()),
+            _ => Err(Error::io("downloading", without_query(url), format!("the server answered with status {status}"))
+                .into()),
         }
     }
 
@@ -271,7 +279,9 @@ impl Hub {
             ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
             ureq::Error::Io(error) => !matches!(
                 error.kind(),
-                std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::BrokenPipe
+                std::io::ErrorKind::ConnectionReset
+                    | std::io::ErrorKind::UnexpectedEof
+                    | std::io::ErrorKind::BrokenPipe
             ),
             ureq::Error::Timeout(_) | ureq::Error::Protocol(_) | ureq::Error::BodyStalled => false,
             ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
@@ -284,27 +294,6 @@ impl Hub {
             return Error::io("connecting to", &self.endpoint, reason).into();
         }
         Failure::Retry(error.to_string())
-    }
-}
-
-/// Scheme, host and port: who may see the token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Origin {
-    secure: bool,
-    host: String,
-    port: u16,
-}
-
-impl Origin {
-    fn of(url: &str) -> Option<Self> {
-        let uri: Uri = url.parse().ok()?;
-        let secure = match uri.scheme_str()? {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let host = uri.host().filter(|host| !host.is_empty())?.to_lowercase();
-        Some(Self { secure, host, port: uri.port_u16().unwrap_or(if secure { 443 } else { 80 }) })
     }
 }
 
@@ -331,38 +320,6 @@ fn listed(page: &Value, url: &str) -> Result<Vec<RemoteFile>> {
     Ok(files)
 }
 
-/// Whether a server's file name stays inside the folder it is joined to, on every system.
-#[must_use]
-pub(super) fn is_inside(name: &str) -> bool {
-    let harmless = |part: &str| !part.is_empty() && part != "." && part != "..";
-    name.len() <= 512 && name.split('/').all(harmless) && !name.contains(['\\', ':']) && !name.contains(char::is_control)
-}
-
-/// Whether this can be a branch, tag or commit.
-#[must_use]
-pub(super) fn is_revision(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+".contains(&byte);
-    !text.is_empty() && text.len() <= 200 && text.bytes().all(allowed) && is_inside(text)
-}
-
-/// Percent-encoding for one part of a path, or a path with its slashes.
-fn escape(text: &str, keep_slashes: bool) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (byte == b'/' && keep_slashes) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
-}
-
-/// Signed addresses carry secrets in their query: not for messages.
-fn without_query(url: &str) -> &str {
-    url.split(['?', '#']).next().unwrap_or(url)
-}
-
 pub(super) fn text_header(response: &Response<Body>, name: header::HeaderName) -> Option<&str> {
     response.headers().get(name)?.to_str().ok()
 }
@@ -372,22 +329,4 @@ fn next_page(response: &Response<Body>) -> Option<String> {
     let links = text_header(response, header::LINK)?;
     let next = links.split(", ").find(|link| link.contains("rel=\"next\""))?;
     Some(next.split('<').nth(1)?.split('>').next()?.to_owned())
-}
-
-/// A `Location` seen from `base`.
-fn join(base: &str, target: &str) -> Option<String> {
-    let scheme_end = base.find("://")? + 3;
-    let path_start = base[scheme_end..].find(['/', '?', '#']).map_or(base.len(), |at| scheme_end + at);
-    let joined = if target.starts_with("http://") || target.starts_with("https://") {
-        target.to_owned()
-    } else if target.starts_with("//") {
-        format!("{}{target}", &base[..scheme_end - 2])
-    } else if target.starts_with('/') {
-        format!("{}{target}", &base[..path_start])
-    } else {
-        let path = without_query(base);
-        let folder = path.rfind('/').filter(|at| *at >= path_start).map_or(path, |at| &path[..at]);
-        format!("{folder}/{target}")
-    };
-    Origin::of(&joined).map(|_| joined)
 }

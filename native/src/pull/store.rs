@@ -251,9 +251,10 @@ fn lacks(path: &Path, files: &[(String, u64)], record: Option<&Record>, gguf: bo
         None
     } else if size(index).is_some() {
         match read_json::<serde_json::Value>(&path.join(index)).as_ref().map(shards) {
-            Some(shards) if !shards.is_empty() => {
-                shards.iter().find(|shard| size(shard).is_none()).map(|shard| format!("no {shard}, which {index} lists"))
-            }
+            Some(shards) if !shards.is_empty() => shards
+                .iter()
+                .find(|shard| size(shard).is_none())
+                .map(|shard| format!("no {shard}, which {index} lists")),
             _ => Some(format!("no readable {index}")),
         }
     } else {

@@ -34,7 +34,8 @@ impl Lock {
             Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(e)) => return Err(io_error("locking", &path)(e)),
         }
-        let owner = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let owner =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         owner.map_err(io_error("writing", &path))?;
         Ok(Self { _file: file })
     }

@@ -14,7 +14,8 @@ pub const FORMAT: u32 = 1;
 /// File name of both manifests.
 pub const MANIFEST: &str = "manifest.json";
 /// The files of a shard.
-pub const SHARD_FILES: [&str; 4] = ["contexts.jsonl", "funnel.json", "samples.parquet", "scored.parquet"];
+pub const SHARD_FILES: [&str; 5] =
+    ["contexts.jsonl", "funnel.json", "links.jsonl", "samples.parquet", "scored.parquet"];
 const MOST_BYTES: u64 = 1 << 20;
 
 /// One file of a manifest.
@@ -81,7 +82,7 @@ impl ShardManifest {
             return broken("its context range is empty");
         }
         if !manifest.files.keys().map(String::as_str).eq(SHARD_FILES) {
-            return broken("it does not list the four files of a shard");
+            return broken("it does not list the five files of a shard");
         }
         Ok(manifest)
     }

@@ -96,7 +96,9 @@ fn entries(plan: &Plan) -> Result<Vec<(String, String)>> {
     let mut out = Vec::new();
     for (key, value) in table {
         match value {
-            toml::Value::Table(inner) => out.extend(inner.into_iter().map(|(k, v)| (format!("{key}.{k}"), v.to_string()))),
+            toml::Value::Table(inner) => {
+                out.extend(inner.into_iter().map(|(k, v)| (format!("{key}.{k}"), v.to_string())));
+            }
             other => out.push((key, other.to_string())),
         }
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use impossible_core::critic::Link;
 use impossible_core::distill::record::{Context, Funnel, Kept, Sample, Scored};
 use impossible_core::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct Shard {
     pub scored: Vec<Scored>,
     /// What was dropped.
     pub funnel: Funnel,
+    /// Entailments that selection asked for.
+    pub links: Vec<Link>,
 }
 
 impl Shard {
@@ -100,13 +103,14 @@ pub(super) fn read(dir: &Path, manifest: &ShardManifest) -> Result<Shard> {
     for (name, entry) in &manifest.files {
         check_file(&shard.join(name), entry)?;
     }
-    let [contexts, funnel, samples, scored] = SHARD_FILES.map(|name| shard.join(name));
+    let [contexts, funnel, links, samples, scored] = SHARD_FILES.map(|name| shard.join(name));
     let out = Shard {
         range: manifest.range(),
         contexts: lines(&contexts)?,
         samples: read_samples(&samples)?,
         scored: read_scored(&scored)?,
         funnel: parse(&funnel, &bytes(&funnel)?)?,
+        links: lines(&links)?,
     };
     match out.scored.iter().find(|s| out.text(s.context, s.x).is_none() || out.text(s.context, s.y).is_none()) {
         Some(s) => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use impossible_core::critic::Link;
 use impossible_core::distill::record::{Context, Funnel, Sample, Scored};
 use impossible_core::{Error, Result};
 
@@ -27,6 +28,8 @@ pub struct ShardData<'a> {
     pub samples: &'a [Sample],
     /// Their scored pairs, of both tasks.
     pub scored: &'a [Scored],
+    /// Entailments that selection asked for, so that thresholds can change later.
+    pub links: &'a [Link],
     /// What was dropped.
     pub funnel: &'a Funnel,
 }
@@ -43,18 +46,15 @@ pub(super) fn write(dir: &Path, plan_hash: &str, range: &Range<u64>, data: Shard
     scored.sort_by_key(|s| (s.task, s.context, s.x, s.y));
 
     let staged = StagedDir::new(&target)?;
-    let mut lines = Vec::new();
-    for context in &contexts {
-        let line = serde_json::to_vec(context).map_err(|e| Error::io("writing", target.display(), e))?;
-        lines.extend(line);
-        lines.push(b'\n');
-    }
+    let lines = jsonl(&contexts, &target)?;
+    let links = jsonl(data.links, &target)?;
     let funnel = to_json(data.funnel, &target.join(SHARD_FILES[1]))?;
     let entries = [
         put(staged.file(SHARD_FILES[0])?, &lines, contexts.len())?,
         put(staged.file(SHARD_FILES[1])?, &funnel, 0)?,
-        table(staged.file(SHARD_FILES[2])?, &target.join(SHARD_FILES[2]), &SAMPLES, &samples, sample_columns)?,
-        table(staged.file(SHARD_FILES[3])?, &target.join(SHARD_FILES[3]), &SCORED, &scored, scored_columns)?,
+        put(staged.file(SHARD_FILES[2])?, &links, data.links.len())?,
+        table(staged.file(SHARD_FILES[3])?, &target.join(SHARD_FILES[3]), &SAMPLES, &samples, sample_columns)?,
+        table(staged.file(SHARD_FILES[4])?, &target.join(SHARD_FILES[4]), &SCORED, &scored, scored_columns)?,
     ];
     let files: BTreeMap<_, _> = SHARD_FILES.iter().map(|n| (*n).to_owned()).zip(entries).collect();
     let manifest = ShardManifest {
@@ -66,6 +66,15 @@ pub(super) fn write(dir: &Path, plan_hash: &str, range: &Range<u64>, data: Shard
     };
     put(staged.file(MANIFEST)?, &to_json(&manifest, &target.join(MANIFEST))?, 0)?;
     staged.commit()
+}
+
+fn jsonl<T: serde::Serialize>(rows: &[T], target: &Path) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for row in rows {
+        lines.extend(serde_json::to_vec(row).map_err(|e| Error::io("writing", target.display(), e))?);
+        lines.push(b'\n');
+    }
+    Ok(lines)
 }
 
 fn check(range: &Range<u64>, data: ShardData<'_>) -> Result<()> {

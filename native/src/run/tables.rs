@@ -59,11 +59,11 @@ fn u32s<T>(rows: &[T], get: impl Fn(&T) -> u32) -> Column {
     Column::U32(rows.iter().map(|r| get(r).cast_signed()).collect())
 }
 
-fn scores<'a>(rows: impl Iterator<Item = &'a Scored> + Clone) -> [Column; 7] {
-    let optional = |get: fn(&Scored) -> Option<f32>| Column::OptF32(rows.clone().map(get).collect());
+fn scores(rows: &[&Scored]) -> [Column; 7] {
+    let optional = |get: fn(&Scored) -> Option<f32>| Column::OptF32(rows.iter().map(|s| get(s)).collect());
     [
-        Column::F32(rows.clone().map(|s| s.length_ratio).collect()),
-        Column::F32(rows.clone().map(|s| s.rouge_l).collect()),
+        Column::F32(rows.iter().map(|s| s.length_ratio).collect()),
+        Column::F32(rows.iter().map(|s| s.rouge_l).collect()),
         optional(|s| s.numbers),
         optional(|s| s.entities),
         optional(|s| s.cosine),
@@ -89,7 +89,7 @@ pub fn sample_columns(rows: &[Sample]) -> Vec<Column> {
 pub fn scored_columns(rows: &[Scored]) -> Vec<Column> {
     let mut columns =
         vec![text(rows, |r| r.task.name()), u64s(rows, |r| r.context), u32s(rows, |r| r.x), u32s(rows, |r| r.y)];
-    columns.extend(scores(rows.iter()));
+    columns.extend(scores(&rows.iter().collect::<Vec<_>>()));
     columns.push(text(rows, |r| &r.refused_by));
     columns
 }
@@ -98,7 +98,7 @@ pub fn scored_columns(rows: &[Scored]) -> Vec<Column> {
 #[must_use]
 pub fn kept_columns(rows: &[Kept]) -> Vec<Column> {
     let mut columns = vec![text(rows, |r| &r.text), text(rows, |r| &r.target)];
-    columns.extend(scores(rows.iter().map(|k| &k.scored)));
+    columns.extend(scores(&rows.iter().map(|k| &k.scored).collect::<Vec<_>>()));
     columns.extend([u64s(rows, |r| r.scored.context), u32s(rows, |r| r.scored.x), u32s(rows, |r| r.scored.y)]);
     columns
 }
@@ -162,16 +162,6 @@ impl Rows<'_> {
         }
     }
 
-    fn sample(&self, i: usize) -> Option<Sample> {
-        Some(Sample {
-            context: self.u64(0, i)?,
-            row: self.u32(1, i)?,
-            text: self.text(2, i)?.to_owned(),
-            tokens: self.u32(3, i)?,
-            finish: finish_of(self.text(4, i)?)?,
-        })
-    }
-
     /// The pair whose ids start at column `ids` and whose scores start at column `at`.
     fn scored(&self, task: Task, ids: usize, at: usize, refused_by: String, i: usize) -> Option<Scored> {
         Some(Scored {
@@ -196,6 +186,16 @@ impl Rows<'_> {
     }
 }
 
+fn sample(rows: &Rows<'_>, i: usize) -> Option<Sample> {
+    Some(Sample {
+        context: rows.u64(0, i)?,
+        row: rows.u32(1, i)?,
+        text: rows.text(2, i)?.to_owned(),
+        tokens: rows.u32(3, i)?,
+        finish: finish_of(rows.text(4, i)?)?,
+    })
+}
+
 fn read_all<T>(path: &Path, fields: &[Field], get: impl Fn(&Rows<'_>, usize) -> Option<T>) -> Result<Vec<T>> {
     let mut out = Vec::new();
     read_table(path, fields, |columns| {
@@ -214,7 +214,7 @@ fn read_all<T>(path: &Path, fields: &[Field], get: impl Fn(&Rows<'_>, usize) -> 
 /// # Errors
 /// [`Error::Io`], [`Error::Broken`].
 pub fn read_samples(path: &Path) -> Result<Vec<Sample>> {
-    read_all(path, &SAMPLES, Rows::sample)
+    read_all(path, &SAMPLES, sample)
 }
 
 /// Reads `scored.parquet`.

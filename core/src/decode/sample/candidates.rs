@@ -13,7 +13,8 @@ pub struct Candidates<'a> {
     pub ids: &'a [u32],
     /// Their logits as the model gave them: no penalty, no ban, not divided by the temperature.
     pub logits: &'a [f32],
-    /// ln of the sum over the **whole** vocabulary of exp(logit / temperature), of the same raw logits.
+    /// ln of the sum over the **whole** vocabulary of exp(logit / temperature), of the same raw logits,
+    /// off by at most 1e-5: sum pairwise (as GPU reductions do) or in f64, not one after the other in f32.
     pub log_normaliser: f32,
     /// Size of the vocabulary.
     pub vocab: usize,
@@ -97,7 +98,7 @@ impl Sampler {
                 ranked.keys.push(key(w, id));
             }
         }
-        let slack = before * (1e-6 + f64::from(log_normaliser.abs()) * f64::from(f32::EPSILON));
+        let slack = before * (1e-5 + f64::from(log_normaliser.abs()) * f64::from(f32::EPSILON));
         let outside = (seen.len() + banned.len() + options.banned.len()).saturating_sub(edits_inside) as f64;
         let mut bounds = [before - removed - slack - outside * f64::from(least), before - removed + slack];
         if complete {
@@ -133,9 +134,12 @@ impl Sampler {
         if closed {
             return Ok(Outcome::Token(self.finish(cut, None, u, scratch)));
         }
+        if options.min_p > 0.0 || options.typical_p < 1.0 {
+            return Ok(Outcome::NeedFullRow);
+        }
         let [low, high] = bounds.map(|b| ranked.locate(u * b));
         Ok(match (low, high) {
-            (Some(a), Some(b)) if a.key == b.key && options.typical_p >= 1.0 => Outcome::Token(token(a.key)),
+            (Some(a), Some(b)) if a.key == b.key => Outcome::Token(token(a.key)),
             _ => Outcome::NeedFullRow,
         })
     }

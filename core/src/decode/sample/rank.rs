@@ -17,6 +17,22 @@ fn mass_of(keys: &[u64]) -> f64 {
     keys.iter().map(|&key| f64::from(weight(key))).sum()
 }
 
+/// Tokens that are looked at together.
+const CHUNK: usize = 16;
+
+/// Calls with the id of a chunk's first token and its weights, padded with 0.
+fn for_chunks(weights: &[f32], mut call: impl FnMut(u32, &[f32; CHUNK])) {
+    let (chunks, rest) = weights.as_chunks::<CHUNK>();
+    let mut first = 0;
+    for chunk in chunks {
+        call(first, chunk);
+        first += CHUNK as u32;
+    }
+    let mut last = [0.0; CHUNK];
+    last[..rest.len()].copy_from_slice(rest);
+    call(first, &last);
+}
+
 /// The last key of the smallest prefix that reaches a mass, and the prefix's mass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cut {
@@ -55,31 +71,38 @@ impl Ranked {
     pub(super) fn collect(&mut self, weights: &[f32], least: f32) {
         let least = least.max(f32::MIN_POSITIVE);
         self.keys.clear();
-        for (c, chunk) in weights.chunks(16).enumerate() {
-            if chunk.iter().fold(0, |any, &w| any | u32::from(w >= least)) == 0 {
-                continue;
-            }
-            let ids = (c * 16) as u32..;
-            self.keys.extend(chunk.iter().zip(ids).filter(|(w, _)| **w >= least).map(|(&w, id)| key(w, id)));
-        }
+        for_chunks(weights, |ids, chunk| self.take(ids, chunk, least));
     }
 
     /// Takes the k likeliest tokens and those equal to the k-th.
     pub(super) fn collect_top(&mut self, weights: &[f32], k: usize) {
         let (mut least, mut limit) = (f32::MIN_POSITIVE, 2 * k + 1024);
         self.keys.clear();
-        for (c, chunk) in weights.chunks(16).enumerate() {
-            if chunk.iter().fold(0, |any, &w| any | u32::from(w >= least)) == 0 {
-                continue;
-            }
-            let ids = (c * 16) as u32..;
-            self.keys.extend(chunk.iter().zip(ids).filter(|(w, _)| **w >= least).map(|(&w, id)| key(w, id)));
+        for_chunks(weights, |ids, chunk| {
+            self.take(ids, chunk, least);
             if self.keys.len() > limit {
                 least = self.truncate(k);
                 limit = 2 * self.keys.len() + 1024;
             }
-        }
+        });
         self.truncate(k);
+    }
+
+    /// Appends those of a chunk that weigh enough. Branch-free inside, as in flat rows every second one does.
+    fn take(&mut self, first: u32, chunk: &[f32; CHUNK], least: f32) {
+        let mut any = 0;
+        for w in chunk {
+            any |= u32::from(*w >= least);
+        }
+        if any == 0 {
+            return;
+        }
+        let (mut found, mut n) = ([0; CHUNK], 0);
+        for (id, &w) in (first..).zip(chunk) {
+            found[n % CHUNK] = key(w, id);
+            n += usize::from(w >= least);
+        }
+        self.keys.extend_from_slice(&found[..n]);
     }
 
     /// Drops what is less likely than the k-th (from 1); the k-th weight.

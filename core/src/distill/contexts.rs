@@ -1,0 +1,166 @@
+//! Left contexts: a prefix or the user's own sentences, extended by the teacher (paper, section 3.1).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::event::{Event, Observer, Stage};
+use super::plan::{Plan, Source};
+use super::prefix::Prefixes;
+use super::record::{Context, Finish};
+use super::stage;
+use crate::decode::random::Stream;
+use crate::decode::sample::SampleOptions;
+use crate::decode::siblings::{Job, Limits, Stop, sample};
+use crate::decode::Teacher;
+use crate::text::sentence;
+use crate::Result;
+
+/// Tries per context before it is given up.
+const ATTEMPTS: u32 = 8;
+
+/// A text of the user's, cut for one context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seed {
+    /// Its sentences, joined by spaces.
+    pub text: String,
+    /// How many.
+    pub sentences: usize,
+    /// Where it comes from ("news.txt, line 12").
+    pub origin: String,
+}
+
+/// Cuts texts into seeds of at most `max` sentences; duplicates are dropped.
+pub fn seeds<'a>(texts: impl Iterator<Item = (String, &'a str)>, max: usize) -> Vec<Seed> {
+    let mut seen = BTreeSet::new();
+    let mut out = Vec::new();
+    for (origin, text) in texts {
+        for window in sentence::split(text).chunks(max.max(1)) {
+            let text = window.join(" ");
+            if seen.insert(text.clone()) {
+                out.push(Seed { text, sentences: window.len(), origin: origin.clone() });
+            }
+        }
+    }
+    out
+}
+
+/// What became of a range of contexts.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// Contexts, by id.
+    pub contexts: Vec<Context>,
+    /// "made", and attempts refused by reason.
+    pub counts: BTreeMap<String, u64>,
+}
+
+struct Draft {
+    id: u64,
+    start: String,
+    origin: String,
+    /// Sentences the start has already.
+    have: usize,
+    /// Sentences wanted.
+    want: usize,
+}
+
+/// Makes the contexts of a range. Each depends on the seed and its own number alone.
+///
+/// # Errors
+/// The teacher's; [`crate::Error::Interrupted`].
+pub async fn make(
+    teacher: &Teacher,
+    plan: &Plan,
+    range: Range<u64>,
+    seeds: &[Seed],
+    event: &mut Event,
+    observer: &mut dyn Observer,
+) -> Result<Made> {
+    let prefixes = Prefixes::new()?;
+    let c = &plan.contexts;
+    let options = SampleOptions { temperature: c.temperature, top_p: c.top_p, no_repeat_ngram: 3, ..SampleOptions::default() };
+    let sampler = teacher.sampler(options)?;
+    let mut made = Made::default();
+    let mut texts = BTreeSet::new();
+    let mut pending: Vec<u64> = range.collect();
+    for attempt in 0..ATTEMPTS {
+        let (mut jobs, mut drafts) = (Vec::new(), Vec::new());
+        for id in std::mem::take(&mut pending) {
+            let Some(draft) = draft(plan, &prefixes, seeds, id, attempt) else {
+                made.count("no seed left");
+                continue;
+            };
+            if draft.have >= draft.want {
+                made.settle(&draft, draft.start.clone(), &mut texts);
+                continue;
+            }
+            match teacher.prompt(&draft.start, c.max_tokens) {
+                Ok(prompt) => {
+                    let stop = Stop::Sentences(draft.want - draft.have);
+                    jobs.push(Job { context: id, prompt, rows: attempt..attempt + 1, stop });
+                    drafts.push(draft);
+                }
+                Err(_) => made.count("longer than the teacher's context"),
+            }
+        }
+        let limits = Limits { batch: plan.siblings.batch, max_tokens: c.max_tokens };
+        let rows = sample(teacher, &jobs, &sampler, limits, (plan.seed, stage::CONTEXT), event, &mut |e: &Event| {
+            observer.event(&Event { stage: Stage::Contexts, ..e.clone() })
+        })
+        .await?;
+        for (draft, row) in drafts.iter().zip(rows) {
+            let text = format!("{} {}", draft.start, row.text).trim().to_owned();
+            let settled = match row.finish {
+                Finish::Sentence => made.settle(draft, text, &mut texts),
+                _ => {
+                    made.count("unfinished");
+                    false
+                }
+            };
+            if !settled {
+                pending.push(draft.id);
+            }
+        }
+    }
+    for _ in pending {
+        made.count("given up");
+    }
+    made.contexts.sort_by_key(|c| c.id);
+    Ok(made)
+}
+
+fn draft(plan: &Plan, prefixes: &Prefixes, seeds: &[Seed], id: u64, attempt: u32) -> Option<Draft> {
+    let c = &plan.contexts;
+    let span = c.max_sentences - c.min_sentences + 1;
+    let want = c.min_sentences + Stream::new(plan.seed, stage::CONTEXT, id, u32::MAX).below(span);
+    if c.source == Source::Seeds {
+        let seed = seeds.get(usize::try_from(id).ok()?)?;
+        let want = want.min(c.min_sentences);
+        return Some(Draft { id, start: seed.text.clone(), origin: seed.origin.clone(), have: seed.sentences, want });
+    }
+    let start = prefixes.draw(c.source, plan.seed, id, attempt);
+    Some(Draft { id, origin: start.clone(), start, have: 0, want })
+}
+
+impl Made {
+    fn count(&mut self, reason: &str) {
+        *self.counts.entry(reason.to_owned()).or_default() += 1;
+    }
+
+    /// Takes a context unless it is degenerate or there already.
+    fn settle(&mut self, draft: &Draft, text: String, texts: &mut BTreeSet<String>) -> bool {
+        let body = text.strip_prefix(&draft.origin).unwrap_or(&text);
+        let sentences = sentence::split(body);
+        if let Some(reason) = sentence::degenerate(&sentences) {
+            self.count(reason);
+            return false;
+        }
+        if !texts.insert(text.clone()) {
+            self.count("duplicate");
+            return false;
+        }
+        self.count("made");
+        let sentences = sentences.len();
+        self.contexts.push(Context { id: draft.id, text, origin: draft.origin.clone(), sentences });
+        true
+    }
+}

@@ -1,0 +1,121 @@
+//! `impossible bench`: sampling, entailment, embedding and whole contexts on this machine.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::Result;
+use impossible_core::critic::{EntailmentModel, Panel, SentenceEncoder, Siblings};
+use impossible_core::distill::event::{Event, Stage};
+use impossible_core::distill::pipeline;
+use impossible_core::distill::plan::Plan;
+use impossible_core::distill::record::{Context, Finish};
+use serde_json::json;
+
+use super::{Session, wait};
+use crate::args::Bench;
+use crate::progress::Progress;
+use crate::{models, plans};
+
+/// The contexts that the Python comparison uses as well.
+const CONTEXTS: [&str; 2] = [
+    "LONDON, England (Reuters) - The central bank said on Tuesday that it would keep interest rates unchanged.",
+    "SYDNEY, Australia (ABC) - Heavy rain closed roads across the north of the state on Monday. Emergency crews worked \
+     through the night to reach cut-off towns. Farmers said the water had destroyed most of the late crop. The \
+     government promised help within days.",
+];
+
+fn context(id: usize) -> Context {
+    Context { id: id as u64, text: CONTEXTS[id].to_owned(), origin: String::new(), sentences: 0 }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn rate(n: usize, start: Instant) -> f64 {
+    n as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Most memory this process ever had, in bytes, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
+    let compute = session.compute()?;
+    let mut plan: Plan = plans::preset_plan(args.preset, compute.spec);
+    let single = args.teacher.is_some() || args.critic.is_some() || args.encoder.is_some();
+    let pick = |flag: &Option<String>, preset: &str| flag.clone().or_else(|| (!single).then(|| preset.to_owned()));
+    let (teacher, critic, encoder) = (
+        pick(&args.teacher, &plan.models.teacher),
+        pick(&args.critic, &plan.models.critic),
+        pick(&args.encoder, &plan.models.encoder).filter(|n| !n.is_empty()),
+    );
+    plan.siblings.k = args.k;
+    plan.siblings.batch = args.batch.unwrap_or(plan.siblings.batch);
+    plan.validate()?;
+    let say = |row: serde_json::Value| session.say(&row, || row.to_string());
+    let mut event = Event { stage: Stage::Siblings, done: 0, total: 0, tokens: 0, pairs: 0, kept: 0 };
+    let mut progress = Progress::new(0, 0, true, Arc::new(AtomicBool::new(false)));
+
+    let mut sentences: Vec<String> = Vec::new();
+    let teacher = teacher.map(|name| models::teacher(&session.store, &name, &compute)).transpose()?;
+    if let Some(teacher) = &teacher {
+        for k in [1, args.k] {
+            plan.siblings.k = k;
+            let start = Instant::now();
+            let rows = wait(pipeline::siblings(teacher, &plan, &[context(0)], &mut event, &mut progress))?;
+            let tokens: u32 = rows.iter().map(|r| r.tokens).sum();
+            let usable = rows.iter().filter(|r| r.finish == Finish::Sentence).count();
+            say(json!({"measure": "sampling", "k": k, "tokens_per_s": rate(tokens as usize, start),
+                "usable_first_sentences_per_s": rate(usable, start), "seconds": start.elapsed().as_secs_f64(),
+                "device": compute.spec.to_string()}))?;
+            sentences = rows.into_iter().filter(|r| r.finish == Finish::Sentence).map(|r| r.text).collect();
+        }
+    }
+    if sentences.is_empty() {
+        sentences = (0..64).map(|i| format!("The central bank raised interest rates for the {i}th time this year.")).collect();
+    }
+    let mut critic = critic.map(|name| models::entailment(&session.store, &name, &compute)).transpose()?;
+    if let Some(critic) = &mut critic {
+        let pairs: Vec<(&str, &str)> = sentences
+            .iter()
+            .flat_map(|x| sentences.iter().map(move |y| (x.as_str(), y.as_str())))
+            .filter(|(x, y)| x != y)
+            .step_by((sentences.len() * sentences.len() / 400).max(1))
+            .collect();
+        let start = Instant::now();
+        wait(critic.entail(&pairs))?;
+        say(json!({"measure": "entailment", "directed_pairs": pairs.len(), "nli_pairs_per_s": rate(pairs.len(), start)}))?;
+    }
+    let mut encoder = encoder.map(|name| models::encoder(&session.store, &name, &compute)).transpose()?;
+    if let Some(encoder) = &mut encoder {
+        let texts: Vec<&str> = sentences.iter().map(String::as_str).collect();
+        let start = Instant::now();
+        wait(encoder.embed(&texts))?;
+        say(json!({"measure": "embedding", "sentences": texts.len(), "embeddings_per_s": rate(texts.len(), start)}))?;
+    }
+    if let (Some(teacher), Some(critic)) = (&teacher, &mut critic) {
+        let panel = Panel::new(&plan.paraphrase, &plan.summary);
+        for id in 0..CONTEXTS.len() {
+            let start = Instant::now();
+            let rows = wait(pipeline::siblings(teacher, &plan, &[context(id)], &mut event, &mut progress))?;
+            let sampling = start.elapsed().as_secs_f64();
+            let usable = rows.iter().filter(|r| r.finish == Finish::Sentence).map(|r| (r.row, r.text.as_str()));
+            let mut siblings = Siblings::new(usable)?;
+            let encoder = encoder.as_mut().map(|e| e as &mut dyn SentenceEncoder);
+            let verdicts = wait(panel.judge(id as u64, &mut siblings, encoder, critic))?;
+            let seconds = start.elapsed().as_secs_f64();
+            let kept = verdicts.scored.iter().filter(|s| s.refused_by.is_empty()).count();
+            #[allow(clippy::cast_precision_loss)]
+            let per_minute = kept as f64 / seconds * 60.0;
+            say(json!({"measure": "context", "k": args.k, "sentences": siblings.len(), "nli_calls": verdicts.nli_calls,
+                "kept": kept, "kept_per_minute": per_minute, "sampling_s": sampling,
+                "critics_s": seconds - sampling, "seconds": seconds}))?;
+        }
+    }
+    if let Some(bytes) = peak_memory() {
+        say(json!({"measure": "memory", "peak_bytes": bytes}))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! `impossible distill`: contexts, siblings, critics, dataset.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use impossible_core::critic::SentenceEncoder;
+use impossible_core::critic::models::Entailment;
+use impossible_core::device::DeviceSpec;
+use impossible_core::distill::contexts::{Seed, seeds};
+use impossible_core::distill::event::{Event, Signal, Stage};
+use impossible_core::distill::pipeline::{self, Models, RANGE};
+use impossible_core::distill::plan::{Plan, Source};
+use impossible_core::distill::record::{Finish, Kept, Task};
+use impossible_core::Error;
+use serde::Serialize;
+
+use super::{Session, wait};
+use crate::args::{Distill, Until};
+use crate::progress::{Progress, stop_flag};
+use crate::run::view::{Style, render};
+use crate::run::{RunFolder, ShardData, jsonl, ranges};
+use crate::{models, plans};
+
+#[derive(Serialize)]
+struct Done<'a> {
+    run: &'a Path,
+    contexts: u64,
+    paraphrase: u64,
+    summary: u64,
+}
+
+/// `i/N` from 1 to `(i - 1, N)`.
+fn part(text: Option<&str>) -> impossible_core::Result<(u64, u64)> {
+    let Some(text) = text else { return Ok((0, 1)) };
+    let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));
+    match parsed {
+        Some((i, n)) if (1..=n).contains(&i) => Ok((i - 1, n)),
+        _ => Err(Error::input("--shard", "i/N with i from 1 to N", format!("\"{text}\""))),
+    }
+}
+
+/// The user's sentences, cut into contexts; the plan's count shrinks to what there is.
+pub(super) fn load_seeds(plan: &mut Plan, field: Option<&str>, asked: Option<usize>) -> impossible_core::Result<Vec<Seed>> {
+    if plan.contexts.source != Source::Seeds {
+        return Ok(Vec::new());
+    }
+    let path = Path::new(&plan.contexts.seeds);
+    let rows = jsonl::read_seeds(path, field)?;
+    let name = path.file_name().map_or_else(|| plan.contexts.seeds.clone(), |n| n.to_string_lossy().into_owned());
+    let texts = rows.iter().map(|r| (format!("{name}, line {}", r.line), r.text.as_str()));
+    let seeds = seeds(texts, plan.contexts.max_sentences);
+    if seeds.is_empty() {
+        return Err(Error::input(&plan.contexts.seeds, "at least one sentence", "none"));
+    }
+    plan.contexts.count = asked.unwrap_or(seeds.len()).min(seeds.len());
+    Ok(seeds)
+}
+
+pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
+    let Until::Dataset = args.until;
+    let spec = session.spec()?;
+    // The plan records what `auto` stands for here: a run belongs to one kind of device.
+    let spec = if spec == DeviceSpec::Auto { session.compute()?.spec } else { spec };
+    let mut plan = plans::plan(&args.plan, spec)?;
+    let seeds = load_seeds(&mut plan, args.plan.field.as_deref(), args.plan.contexts)?;
+    if args.preview.is_some() {
+        plan.contexts.count = plan.contexts.count.min(usize::try_from(RANGE).unwrap_or(1));
+    }
+    let (i, n) = part(args.shard.as_deref())?;
+    let stop = stop_flag()?;
+    let compute = plans::device(&plan)?.open()?;
+
+    let folder = if args.preview.is_some() { None } else { Some(RunFolder::create_or_resume(&args.out, &plan)?) };
+    let mine = ranges(plan.contexts.count as u64, RANGE, i, n);
+    let todo: Vec<_> = mine.iter().filter(|r| folder.as_ref().is_none_or(|f| !f.shard_done(r))).cloned().collect();
+    let (total, left) = (count(&mine), count(&todo));
+    let mut progress = Progress::new(total, total - left, session.quiet, stop.clone());
+    if !todo.is_empty() {
+        let teacher = models::teacher(&session.store, &plan.models.teacher, &compute)?;
+        let mut entailment = models::entailment(&session.store, &plan.models.critic, &compute)?;
+        watch(&mut entailment, stop.clone());
+        let needs_encoder = plan.paraphrase.cosine_min > -1.0 || plan.summary.cosine_min > -1.0;
+        let mut encoder =
+            if needs_encoder { Some(models::encoder(&session.store, &plan.models.encoder, &compute)?) } else { None };
+        let mut event =
+            Event { stage: Stage::Contexts, done: total - left, total, tokens: 0, pairs: 0, kept: 0 };
+        for range in todo {
+            let mut models = Models {
+                teacher: &teacher,
+                entailment: &mut entailment,
+                encoder: encoder.as_mut().map(|e| e as &mut dyn SentenceEncoder),
+            };
+            let out = match wait(pipeline::run(&plan, &mut models, range.clone(), &seeds, &mut event, &mut progress)) {
+                Ok(out) => out,
+                Err(error) => {
+                    close(&folder, &mut progress)?;
+                    return Err(advise(error, &args.out).into());
+                }
+            };
+            let Some(folder) = &folder else {
+                progress.finish();
+                return preview(session, &out, args.preview.unwrap_or(0));
+            };
+            progress.enter(Stage::Writing);
+            let data = ShardData {
+                contexts: &out.contexts,
+                samples: &out.samples,
+                scored: &out.scored,
+                links: &out.links,
+                funnel: &out.funnel,
+            };
+            folder.write_shard(&range, data)?;
+            if stop.load(Ordering::Relaxed) {
+                close(&Some(folder), &mut progress)?;
+                return Err(advise(Error::Interrupted, &args.out).into());
+            }
+        }
+    }
+    close(&folder, &mut progress)?;
+    let Some(folder) = folder else { return Ok(()) };
+    let written = folder.write_dataset()?;
+    let made = written.funnel.contexts.get("made").copied().unwrap_or(0);
+    if made == 0 {
+        let found = format!("{:?}", written.funnel.contexts);
+        return Err(Error::input("contexts", "at least one usable context", format!("none; refused by reason: {found}")).into());
+    }
+    if written.funnel.samples.get("sentence").copied().unwrap_or(0) == 0 {
+        let found = format!("{:?}", written.funnel.samples);
+        return Err(Error::input("the teacher", "usable first sentences", format!("none; samples by outcome: {found}")).into());
+    }
+    let done = Done { run: &args.out, contexts: made, paraphrase: written.kept[0], summary: written.kept[1] };
+    session.say(&done, || {
+        let out = args.out.display();
+        format!(
+            "{} paraphrase pairs and {} summary pairs from {made} contexts.\n  {out}/dataset/paraphrase.jsonl\n  {out}/dataset/summary.jsonl\n  {out}/report.html\nRead them: impossible inspect {out}\nOther thresholds: impossible filter --run {out} --rouge-max 0.6",
+            done.paraphrase, done.summary
+        )
+    })
+}
+
+fn count(ranges: &[std::ops::Range<u64>]) -> u64 {
+    ranges.iter().map(|r| r.end - r.start).sum()
+}
+
+/// Lets Ctrl-C reach the critic between batches.
+pub(super) fn watch(entailment: &mut Entailment, stop: std::sync::Arc<AtomicBool>) {
+    entailment.observer =
+        Some(Box::new(move |_| if stop.load(Ordering::Relaxed) { Signal::Stop } else { Signal::Continue }));
+}
+
+fn close<F: std::borrow::Borrow<RunFolder>>(folder: &Option<F>, progress: &mut Progress) -> Result<()> {
+    progress.finish();
+    if let Some(folder) = folder {
+        folder.borrow().add_timings(&progress.timings)?;
+    }
+    Ok(())
+}
+
+fn advise(error: Error, out: &Path) -> Error {
+    if error == Error::Interrupted {
+        eprintln!(
+            "Finished ranges of contexts are saved in {}. The same command goes on from there.",
+            out.display()
+        );
+    }
+    error
+}
+
+fn preview(session: &Session, out: &pipeline::Outcome, limit: usize) -> Result<()> {
+    let text = |context: u64, row: u32| {
+        let found = out.samples.iter().find(|s| s.context == context && s.row == row && s.finish == Finish::Sentence);
+        found.map(|s| s.text.clone()).unwrap_or_default()
+    };
+    for task in Task::ALL {
+        let kept = out.scored.iter().filter(|s| s.task == task && s.refused_by.is_empty()).take(limit);
+        for s in kept {
+            let pair = Kept { text: text(s.context, s.x), target: text(s.context, s.y), scored: s.clone() };
+            session.say(&pair, || render(&pair, Style { width: 100, colour: false }))?;
+        }
+    }
+    session.say(&out.funnel, || format!("{:#?}", out.funnel))
+}

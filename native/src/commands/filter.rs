@@ -1,0 +1,76 @@
+//! `impossible filter`: other thresholds on a finished run, without sampling again.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use impossible_core::critic::Siblings;
+use impossible_core::critic::refilter::refilter;
+use impossible_core::distill::plan::{Paraphrase, Summary};
+use impossible_core::distill::record::{Finish, Kept, Task};
+use serde::Serialize;
+
+use super::Session;
+use crate::args::Filter;
+use crate::plans;
+use crate::run::{RunFolder, dataset};
+
+#[derive(Serialize)]
+struct Done {
+    out: std::path::PathBuf,
+    paraphrase: u64,
+    summary: u64,
+    missing: u64,
+}
+
+pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
+    let folder = RunFolder::open(&args.run)?;
+    let mut plan = folder.plan().clone();
+    if let Some(critics) = args.critics {
+        plan.paraphrase = Paraphrase::preset(critics.into());
+        plan.summary = Summary::preset(critics.into());
+    }
+    plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
+    plan.validate()?;
+    let mut kept: [Vec<Kept>; 2] = Default::default();
+    let mut funnel = impossible_core::distill::record::Funnel::default();
+    let mut missing = 0;
+    for shard in folder.shards()? {
+        let shard = shard?;
+        funnel.contexts.extend(shard.funnel.contexts.clone());
+        let mut siblings = BTreeMap::new();
+        for context in &shard.contexts {
+            let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
+            siblings.insert(context.id, Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?);
+        }
+        let new = refilter(&shard.scored, &shard.links, &siblings, &plan.paraphrase, &plan.summary)?;
+        missing += new.missing;
+        let mut counts = new.funnel;
+        counts.contexts = shard.funnel.contexts.clone();
+        counts.samples = shard.funnel.samples.clone();
+        funnel.contexts.clear();
+        funnel.add(&counts);
+        for scored in new.scored.into_iter().filter(|s| s.refused_by.is_empty()) {
+            let text = |row| shard.text(scored.context, row).unwrap_or_default().to_owned();
+            let place = usize::from(scored.task == Task::Summary);
+            kept[place].push(Kept { text: text(scored.x), target: text(scored.y), scored });
+        }
+    }
+    let out = args.out.clone().unwrap_or_else(|| args.run.join("filtered"));
+    dataset::write_pairs(&out, &plan, &kept, &funnel)?;
+    let done = Done { out, paraphrase: kept[0].len() as u64, summary: kept[1].len() as u64, missing };
+    session.say(&done, || {
+        let mut text = format!(
+            "{} paraphrase pairs and {} summary pairs in {}.",
+            done.paraphrase,
+            done.summary,
+            done.out.display()
+        );
+        if missing > 0 {
+            text += &format!(
+                "\n{missing} more pairs would pass the critics that have scores, but were never read by the next one: \
+                 the run refused them earlier. Run `distill` with these thresholds into a new folder to decide them."
+            );
+        }
+        text
+    })
+}

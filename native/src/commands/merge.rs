@@ -1,0 +1,27 @@
+//! `impossible merge`: runs made with --shard become one.
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::Session;
+use crate::args::Merge;
+use crate::run::merge::merge;
+
+pub(super) fn run(session: &Session, args: &Merge) -> Result<()> {
+    let (folder, merged) = merge(&args.runs, &args.out)?;
+    let written = folder.write_dataset()?;
+    let row = json!({"out": args.out, "shards": merged.copied + merged.same, "gaps": merged.gaps,
+        "paraphrase": written.kept[0], "summary": written.kept[1]});
+    session.say(&row, || {
+        let mut text = format!(
+            "{} paraphrase pairs and {} summary pairs in {}.",
+            written.kept[0],
+            written.kept[1],
+            args.out.display()
+        );
+        for gap in &merged.gaps {
+            text += &format!("\nContexts {} to {} are in none of the runs.", gap.start, gap.end - 1);
+        }
+        text
+    })
+}

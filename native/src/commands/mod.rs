@@ -1,0 +1,112 @@
+//! The commands, one file each.
+
+mod audit;
+mod bench;
+mod distill;
+mod doctor;
+mod filter;
+mod generate;
+mod inspect;
+mod judge;
+mod merge;
+mod pull;
+mod verify;
+
+use std::future::Future;
+use std::io::Write;
+
+use anyhow::Result;
+use clap::CommandFactory;
+use impossible_core::device::{Compute, DeviceSpec};
+use impossible_core::distill::record::Task;
+use serde::Serialize;
+
+use crate::args::{Args, Command, TaskName};
+use crate::pull::Store;
+
+/// What every command may need.
+struct Session {
+    store: Store,
+    device: String,
+    json: bool,
+    quiet: bool,
+}
+
+impl Session {
+    fn spec(&self) -> impossible_core::Result<DeviceSpec> {
+        self.device.parse()
+    }
+
+    /// Opens the device; `auto` becomes what it stands for.
+    fn compute(&self) -> impossible_core::Result<Compute> {
+        self.spec()?.open()
+    }
+
+    /// One JSON line, or text, on stdout.
+    fn say<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, value)?;
+            writeln!(out)?;
+        } else {
+            let text = text();
+            out.write_all(text.as_bytes())?;
+            if !text.ends_with('\n') && !text.is_empty() {
+                writeln!(out)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs the command of the arguments.
+///
+/// # Errors
+/// Whatever the command fails with; [`impossible_core::Error`] inside says which exit code it is.
+pub fn run(args: Args) -> Result<()> {
+    let store = Store::locate(args.models.as_deref())?;
+    let session = Session { store, device: args.device, json: args.json, quiet: args.quiet };
+    match args.command {
+        Command::Distill(a) => distill::run(&session, &a),
+        Command::Generate(a) => generate::run(&session, &a),
+        Command::Filter(a) => filter::run(&session, &a),
+        Command::Inspect(a) => inspect::run(&session, &a),
+        Command::Audit(a) => audit::run(&session, &a),
+        Command::Judge(a) => judge::run(&session, &a),
+        Command::Merge(a) => merge::run(&session, &a),
+        Command::Verify(a) => verify::run(&session, &a),
+        Command::Pull(a) => pull::run(&session, &a),
+        Command::Doctor => doctor::run(&session),
+        Command::Bench(a) => bench::run(&session, &a),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "impossible", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// Runs a future of the core to its end on this thread.
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+fn task(name: TaskName) -> Task {
+    match name {
+        TaskName::Paraphrase => Task::Paraphrase,
+        TaskName::Summary => Task::Summary,
+    }
+}

@@ -1,0 +1,40 @@
+//! `impossible verify`: re-hash every file of a run.
+
+use anyhow::Result;
+use impossible_core::Error;
+use serde_json::json;
+
+use super::Session;
+use crate::args::Verify;
+use crate::run::verify::{State, verify};
+
+pub(super) fn run(session: &Session, args: &Verify) -> Result<()> {
+    let seen = verify(&args.run)?;
+    let broken: Vec<String> = seen
+        .files
+        .iter()
+        .filter_map(|f| match &f.state {
+            State::Ok => None,
+            State::Missing => Some(format!("{}: missing", f.path)),
+            State::Broken(reason) => Some(format!("{}: {reason}", f.path)),
+        })
+        .collect();
+    let row = json!({"files": seen.files.len(), "broken": broken, "unfinished": seen.unfinished, "gaps": seen.gaps,
+        "complete": seen.is_complete()});
+    session.say(&row, || {
+        let mut text = format!("{} files read, {} broken or missing.", seen.files.len(), broken.len());
+        for line in &broken {
+            text += &format!("\n  {line}");
+        }
+        for gap in &seen.gaps {
+            text += &format!("\nContexts {} to {} are not done yet.", gap.start, gap.end - 1);
+        }
+        text
+    })?;
+    if seen.is_ok() {
+        Ok(())
+    } else {
+        let reason = format!("{} of its files are broken or missing; delete the named shards and run distill again", broken.len());
+        Err(Error::broken(args.run.display(), reason).into())
+    }
+}

@@ -1,0 +1,358 @@
+//! Blind judging by people: a reproducible sample of kept and refused pairs, their answers, and the precision.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::OpenOptions;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use impossible_core::distill::record::{Kept, Scored, Task};
+use impossible_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::atomic::io_error;
+
+/// Name of the file of answers in a run folder.
+pub const JUDGEMENTS: &str = "judgements.jsonl";
+const MOST_BYTES: u64 = 1 << 28;
+
+/// Names a pair within a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PairId {
+    /// The dataset.
+    pub task: Task,
+    /// The context.
+    pub context: u64,
+    /// Row of x.
+    pub x: u32,
+    /// Row of y.
+    pub y: u32,
+}
+
+impl From<&Scored> for PairId {
+    fn from(s: &Scored) -> Self {
+        Self { task: s.task, context: s.context, x: s.x, y: s.y }
+    }
+}
+
+/// A pair to be judged; what the critics said of it stays hidden until [`Question::reveal`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Question {
+    pair: Kept,
+}
+
+impl Question {
+    /// Which pair it is.
+    #[must_use]
+    pub fn id(&self) -> PairId {
+        (&self.pair.scored).into()
+    }
+
+    /// x.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.pair.text
+    }
+
+    /// y.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.pair.target
+    }
+
+    /// The record that goes with an answer.
+    #[must_use]
+    pub fn judged(&self, answer: Answer) -> Judgement {
+        Judgement { pair: self.id(), kept: self.pair.scored.refused_by.is_empty(), answer }
+    }
+
+    /// The pair with its scores.
+    #[must_use]
+    pub fn reveal(self) -> Kept {
+        self.pair
+    }
+}
+
+/// Draws pairs evenly out of a stream. The same seed draws the same pairs, in whatever order they are offered.
+#[derive(Debug)]
+pub struct Draw {
+    seed: u64,
+    /// For kept and refused: how many to draw, and what is drawn so far.
+    sides: [(usize, BTreeMap<[u8; 32], Kept>); 2],
+}
+
+impl Draw {
+    /// Draws up to `kept` kept and `refused` refused pairs.
+    #[must_use]
+    pub fn new(seed: u64, kept: usize, refused: usize) -> Self {
+        Self { seed, sides: [(kept, BTreeMap::new()), (refused, BTreeMap::new())] }
+    }
+
+    /// Offers a pair.
+    pub fn offer(&mut self, pair: &Kept) {
+        let (most, drawn) = &mut self.sides[usize::from(!pair.scored.refused_by.is_empty())];
+        let key = key(b"draw", self.seed, (&pair.scored).into());
+        if *most == 0 || (drawn.len() >= *most && drawn.last_key_value().is_some_and(|(last, _)| key >= *last)) {
+            return;
+        }
+        if let Entry::Vacant(place) = drawn.entry(key) {
+            place.insert(pair.clone());
+            if drawn.len() > *most {
+                drawn.pop_last();
+            }
+        }
+    }
+
+    /// The pairs drawn, kept and refused ones mixed.
+    #[must_use]
+    pub fn finish(self) -> Vec<Question> {
+        let mut out: Vec<_> =
+            self.sides.into_iter().flat_map(|(_, d)| d.into_values()).map(|pair| Question { pair }).collect();
+        out.sort_by_cached_key(|q| key(b"mix", self.seed, q.id()));
+        out
+    }
+}
+
+/// Orders pairs at random but reproducibly.
+fn key(purpose: &[u8], seed: u64, pair: PairId) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(purpose);
+    digest.update(seed.to_le_bytes());
+    digest.update([pair.task as u8]);
+    digest.update(pair.context.to_le_bytes());
+    digest.update(pair.x.to_le_bytes());
+    digest.update(pair.y.to_le_bytes());
+    digest.finalize().into()
+}
+
+/// Does y say what x says (paraphrase), or does x say all that y says (summary)?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// It does.
+    Yes,
+    /// A detail differs.
+    Partly,
+    /// It does not.
+    No,
+}
+
+/// One answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// The pair.
+    #[serde(flatten)]
+    pub pair: PairId,
+    /// Whether the critics had kept it.
+    pub kept: bool,
+    /// The person's answer.
+    pub answer: Answer,
+}
+
+/// The answers in `judgements.jsonl`. A later answer about a pair replaces an earlier one.
+#[derive(Debug)]
+pub struct Judgements {
+    path: PathBuf,
+    answers: BTreeMap<PairId, Judgement>,
+}
+
+impl Judgements {
+    /// Reads the file; none yet = no answers. A last line that a killed process left unfinished is ignored.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Line`] for a line that is no judgement.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut answers = BTreeMap::new();
+        if path.exists() {
+            let bytes = super::atomic::read_small(path, MOST_BYTES)?;
+            let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
+            for (i, line) in bytes[..whole].split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
+                let file = path.display().to_string();
+                let judgement: Judgement = serde_json::from_slice(line).map_err(|e| Error::Line {
+                    file,
+                    line: i + 1,
+                    reason: e.to_string(),
+                })?;
+                answers.insert(judgement.pair, judgement);
+            }
+        }
+        Ok(Self { path: path.into(), answers })
+    }
+
+    /// Appends an answer and brings it to the disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn record(&mut self, judgement: Judgement) -> Result<()> {
+        let mut line = serde_json::to_vec(&judgement).map_err(|e| Error::io("writing", self.path.display(), e))?;
+        line.push(b'\n');
+        append(&self.path, &line).map_err(io_error("writing", &self.path))?;
+        self.answers.insert(judgement.pair, judgement);
+        Ok(())
+    }
+
+    /// The answer about a pair.
+    #[must_use]
+    pub fn get(&self, pair: &PairId) -> Option<Answer> {
+        self.answers.get(pair).map(|j| j.answer)
+    }
+
+    /// All answers, by pair.
+    pub fn iter(&self) -> impl Iterator<Item = &Judgement> {
+        self.answers.values()
+    }
+
+    /// How the pairs of a task that the critics kept (or refused) were judged.
+    #[must_use]
+    pub fn tally(&self, task: Task, kept: bool) -> Tally {
+        let mut tally = Tally::default();
+        for j in self.iter().filter(|j| j.pair.task == task && j.kept == kept) {
+            match j.answer {
+                Answer::Yes => tally.yes += 1,
+                Answer::Partly => tally.partly += 1,
+                Answer::No => tally.no += 1,
+            }
+        }
+        tally
+    }
+}
+
+/// One write of one whole line, under a lock, after cutting off what a killed process left of a line.
+fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match file.lock() {
+        Err(e) if e.kind() != std::io::ErrorKind::Unsupported => return Err(e),
+        _ => {}
+    }
+    let end = file.seek(SeekFrom::End(0))?;
+    let tail = end.min(1 << 12);
+    file.seek(SeekFrom::Start(end - tail))?;
+    let mut bytes = Vec::new();
+    Read::by_ref(&mut file).take(tail).read_to_end(&mut bytes)?;
+    let torn = bytes.len() - bytes.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let end = end - torn as u64;
+    file.set_len(end)?;
+    file.seek(SeekFrom::Start(end))?;
+    file.write_all(line)?;
+    file.sync_all()
+}
+
+/// Answers counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// [`Answer::Yes`].
+    pub yes: u64,
+    /// [`Answer::Partly`].
+    pub partly: u64,
+    /// [`Answer::No`].
+    pub no: u64,
+}
+
+impl Tally {
+    /// All answers.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.yes + self.partly + self.no
+    }
+
+    /// Share of "yes" with its 95 % interval; "partly" counts as wrong.
+    #[must_use]
+    pub fn strict(self) -> Option<Share> {
+        wilson(self.yes, self.total())
+    }
+
+    /// Share of "yes" and "partly" with its 95 % interval.
+    #[must_use]
+    pub fn lenient(self) -> Option<Share> {
+        wilson(self.yes + self.partly, self.total())
+    }
+}
+
+/// A share and the interval it lies in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share {
+    /// Successes over all.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// Wilson score interval at 95 %; `None` without trials.
+#[must_use]
+pub fn wilson(successes: u64, trials: u64) -> Option<Share> {
+    const Z: f64 = 1.959_963_984_540_054;
+    if trials == 0 {
+        return None;
+    }
+    let (n, p) = (trials as f64, successes as f64 / trials as f64);
+    let scale = 1.0 + Z * Z / n;
+    let middle = (p + Z * Z / (2.0 * n)) / scale;
+    let half = Z / scale * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Some(Share { value: p, low: (middle - half).max(0.0), high: (middle + half).min(1.0) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::super::fixture::range_data;
+    use super::*;
+
+    fn pairs() -> Vec<Kept> {
+        let scored = range_data(&(0..40)).scored;
+        scored.into_iter().map(|s| Kept { text: "x".into(), target: "y".into(), scored: s }).collect()
+    }
+
+    fn draw(seed: u64, pairs: &[Kept]) -> Vec<Question> {
+        let mut draw = Draw::new(seed, 10, 20);
+        pairs.iter().for_each(|p| draw.offer(p));
+        draw.finish()
+    }
+
+    #[test]
+    fn draw_repeats_whatever_the_order_and_mixes_both_sides() {
+        let mut pairs = pairs();
+        let first = draw(1, &pairs);
+        pairs.reverse();
+        assert_eq!(first, draw(1, &pairs));
+        assert_ne!(first, draw(2, &pairs));
+        let kept: Vec<_> = first.iter().map(|q| q.judged(Answer::No).kept).collect();
+        assert_eq!((kept.len(), kept.iter().filter(|k| **k).count()), (30, 10));
+        assert!(kept[..15].iter().any(|k| *k) && kept[15..].iter().any(|k| *k));
+    }
+
+    #[test]
+    fn answers_survive_a_torn_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(JUDGEMENTS);
+        let questions = draw(1, &pairs());
+        let mut judgements = Judgements::open(&path).unwrap();
+        for q in &questions[..3] {
+            judgements.record(q.judged(Answer::No)).unwrap();
+        }
+        judgements.record(questions[0].judged(Answer::Yes)).unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"task\":\"para").unwrap();
+        let mut judgements = Judgements::open(&path).unwrap();
+        assert_eq!(judgements.iter().count(), 3);
+        assert_eq!(judgements.get(&questions[0].id()), Some(Answer::Yes));
+        judgements.record(questions[3].judged(Answer::Partly)).unwrap();
+        let again = Judgements::open(&path).unwrap();
+        assert_eq!(again.iter().count(), 4);
+        let total: u64 = Task::ALL.iter().flat_map(|t| [true, false].map(|kept| again.tally(*t, kept).total())).sum();
+        assert_eq!(total, 4);
+        std::fs::write(&path, "\nno json\n").unwrap();
+        assert!(matches!(Judgements::open(&path), Err(Error::Line { line: 2, .. })));
+    }
+
+    #[test]
+    fn wilson_matches_published_values() {
+        let close = |s: Share, low: f64, high: f64| (s.low - low).abs() < 5e-4 && (s.high - high).abs() < 5e-4;
+        assert!(close(wilson(81, 263).unwrap(), 0.2553, 0.3662));
+        assert!(close(wilson(0, 20).unwrap(), 0.0, 0.1611));
+        assert!(close(wilson(10, 10).unwrap(), 0.7225, 1.0));
+        assert_eq!(wilson(0, 0), None);
+    }
+}

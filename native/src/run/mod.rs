@@ -1,0 +1,332 @@
+//! The run folder: `plan.toml`, one folder a shard, the merged dataset, and the reports about it.
+//!
+//! ```text
+//! DIR/plan.toml                 the plan; its sha256 is the plan hash
+//! DIR/shards/00000000/          contexts.jsonl samples.parquet scored.parquet funnel.json manifest.json
+//! DIR/dataset/                  paraphrase.parquet paraphrase.jsonl summary.parquet summary.jsonl README.md
+//! DIR/funnel.json DIR/manifest.json      merged counts; length and sha256 of every merged file
+//! DIR/report.html DIR/timings.json       depend on the clock, therefore not in the manifest
+//! DIR/judgements.jsonl          answers of people, if any
+//! ```
+//! Everything but the last two lines has the same bytes whenever the plan is the same, however the run was split,
+//! killed or resumed.
+
+pub mod atomic;
+pub mod card;
+pub mod dataset;
+pub mod histogram;
+pub mod jsonl;
+pub mod judge;
+mod lock;
+pub mod manifest;
+pub mod merge;
+pub mod parquet;
+pub mod planfile;
+pub mod read;
+pub mod report;
+pub mod shard;
+pub mod survey;
+pub mod tables;
+pub mod timings;
+pub mod verify;
+pub mod view;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod fixture;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use impossible_core::distill::plan::Plan;
+use impossible_core::{Error, Result};
+
+pub use planfile::{plan_hash, read_plan};
+pub use read::{Shard, Shards};
+pub use shard::ShardData;
+
+use atomic::{io_error, sweep, write_file};
+use lock::Lock;
+use manifest::ShardManifest;
+use timings::Timings;
+
+/// Name of the plan's file.
+pub const PLAN: &str = "plan.toml";
+
+/// A run folder, open for reading, or locked and open for writing.
+#[derive(Debug)]
+pub struct RunFolder {
+    dir: PathBuf,
+    plan: Plan,
+    plan_hash: String,
+    lock: Option<Lock>,
+}
+
+impl RunFolder {
+    /// Starts a run in `dir`, or goes on with the one of the same plan. Takes the folder's lock and removes what a
+    /// killed run left half written.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when another run is using the folder, or when it was started with another plan: the message
+    /// names the first entry that differs. Whatever [`read_plan`] finds wrong with its `plan.toml`. [`Error::Io`]
+    /// when it cannot be written to.
+    pub fn create_or_resume(dir: &Path, plan: &Plan) -> Result<Self> {
+        plan.validate()?;
+        let text = planfile::plan_text(plan)?;
+        let shards = dir.join("shards");
+        fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
+        let lock = Lock::take(dir)?;
+        let file = dir.join(PLAN);
+        if file.exists() {
+            let theirs = read_plan(&file)?;
+            if theirs != *plan {
+                return Err(planfile::other_plan(&file, &theirs, plan)?);
+            }
+        } else {
+            write_file(&file, text.as_bytes())?;
+        }
+        for sub in [dir, &shards, &dir.join("dataset")] {
+            sweep(sub)?;
+        }
+        fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
+        let plan_hash = atomic::sha256(text.as_bytes());
+        Ok(Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) })
+    }
+
+    /// Opens a run folder for reading, also while a run is writing into it.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] when `dir` has no `plan.toml`; whatever [`read_plan`] finds wrong with it.
+    pub fn open(dir: &Path) -> Result<Self> {
+        let file = dir.join(PLAN);
+        if file.metadata().is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)) {
+            let hint = "Every run folder has one; check the path".to_owned();
+            return Err(Error::Missing { what: PLAN.to_owned(), place: dir.display().to_string(), hint });
+        }
+        let plan = read_plan(&file)?;
+        let plan_hash = plan_hash(&plan)?;
+        Ok(Self { dir: dir.into(), plan, plan_hash, lock: None })
+    }
+
+    /// The folder, as the user gave it.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The plan of the run.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// sha256 of the plan.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.plan_hash
+    }
+
+    /// True when the range's shard is whole and of this plan; it need not be made again. Lengths are compared,
+    /// not hashes: [`verify::verify`] does that.
+    #[must_use]
+    pub fn shard_done(&self, range: &Range<u64>) -> bool {
+        read::is_done(&self.dir, &self.plan_hash, range)
+    }
+
+    /// Writes a range's shard, all or nothing, replacing an unfinished one. Ranges may be written by several threads.
+    ///
+    /// # Errors
+    /// [`Error::Io`], a full disk among others; [`Error::Input`] for rows outside the range, and for folders that
+    /// were opened for reading.
+    pub fn write_shard(&self, range: &Range<u64>, data: ShardData<'_>) -> Result<()> {
+        self.writable()?;
+        shard::write(&self.dir, &self.plan_hash, range, data)
+    }
+
+    /// Manifests of the finished shards, in order.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] when two of them overlap; [`Error::Io`].
+    pub fn finished(&self) -> Result<Vec<ShardManifest>> {
+        read::finished(&self.dir, &self.plan_hash)
+    }
+
+    /// The finished shards, in order, read one at a time and re-hashed.
+    ///
+    /// # Errors
+    /// As [`Self::finished`]; items are [`Error::Broken`] where bytes changed since they were written.
+    pub fn shards(&self) -> Result<Shards> {
+        Shards::new(&self.dir, &self.plan_hash)
+    }
+
+    /// Contexts of the plan that no finished shard covers.
+    ///
+    /// # Errors
+    /// As [`Self::finished`].
+    pub fn gaps(&self) -> Result<Vec<Range<u64>>> {
+        Ok(gaps(self.finished()?.iter().map(ShardManifest::range), self.plan.contexts.count as u64))
+    }
+
+    /// Merges the finished shards into `dataset/`, `funnel.json`, `report.html` and `manifest.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: files already there then keep their content. [`Error::Broken`] for a damaged shard.
+    pub fn write_dataset(&self) -> Result<dataset::Written> {
+        self.writable()?;
+        dataset::write(self)
+    }
+
+    /// Adds the seconds of each stage to `timings.json`, which `report.html` shows.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Broken`] when `timings.json` is not one.
+    pub fn add_timings(&self, timings: &Timings) -> Result<()> {
+        self.writable()?;
+        timings::add(&self.dir, timings)
+    }
+
+    fn writable(&self) -> Result<()> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        Err(Error::input(self.dir.display(), "a run folder opened for writing", "one opened for reading"))
+    }
+}
+
+/// Cuts contexts `0..count` into ranges of `size`; of these, every `parts`-th one from `part` on (both from 0), so
+/// that `parts` machines share the work evenly.
+#[must_use]
+pub fn ranges(count: u64, size: u64, part: u64, parts: u64) -> Vec<Range<u64>> {
+    let size = size.max(1);
+    (0..count.div_ceil(size))
+        .filter(|i| i % parts.max(1) == part)
+        .map(|i| i * size..((i + 1).saturating_mul(size)).min(count))
+        .collect()
+}
+
+/// What sorted, disjoint ranges leave of `0..count`.
+fn gaps(covered: impl Iterator<Item = Range<u64>>, count: u64) -> Vec<Range<u64>> {
+    let (mut out, mut next) = (Vec::new(), 0);
+    for range in covered.chain(std::iter::once(count..count)) {
+        if range.start.min(count) > next {
+            out.push(next..range.start.min(count));
+        }
+        next = next.max(range.end);
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::single_range_in_vec_init)]
+mod tests {
+    use super::fixture::{finish_run, plan, range_data};
+    use super::*;
+
+    #[test]
+    fn ranges_share_everything_once() {
+        assert_eq!(ranges(10, 4, 0, 1), [0..4, 4..8, 8..10]);
+        let mut all: Vec<_> = (0..3).flat_map(|part| ranges(100, 7, part, 3)).collect();
+        all.sort_by_key(|r| r.start);
+        assert_eq!(all, ranges(100, 7, 0, 1));
+        assert_eq!(gaps([2..4, 4..5].into_iter(), 8), [0..2, 5..8]);
+        assert!(gaps(std::iter::once(0..8), 8).is_empty());
+    }
+
+    #[test]
+    fn shards_come_back_as_written_whatever_the_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        let range = 0..4;
+        let mut data = range_data(&range);
+        folder.write_shard(&range, data.view()).unwrap();
+        let first = fs::read(dir.path().join("shards/00000000/scored.parquet")).unwrap();
+        let shard = folder.shards().unwrap().next().unwrap().unwrap();
+        assert_eq!((&shard.contexts, &shard.samples), (&data.contexts, &data.samples));
+        assert_eq!((&shard.scored, &shard.funnel, shard.range), (&data.scored, &data.funnel, 0..4));
+        data.scored.reverse();
+        data.samples.reverse();
+        folder.write_shard(&range, data.view()).unwrap();
+        assert_eq!(fs::read(dir.path().join("shards/00000000/scored.parquet")).unwrap(), first);
+    }
+
+    #[test]
+    fn killed_shard_is_redone_and_its_rest_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        folder.write_shard(&(0..4), range_data(&(0..4)).view()).unwrap();
+        folder.write_shard(&(4..8), range_data(&(4..8)).view()).unwrap();
+        drop(folder);
+        let half = dir.path().join("shards/.00000008.impossible-tmp");
+        fs::create_dir(&half).unwrap();
+        fs::write(half.join("contexts.jsonl"), "{").unwrap();
+        fs::remove_file(dir.path().join("shards/00000004/manifest.json")).unwrap();
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        assert!(!half.exists());
+        assert!(folder.shard_done(&(0..4)));
+        assert!(!folder.shard_done(&(0..3)), "another range is another shard");
+        assert!(!folder.shard_done(&(4..8)));
+        assert_eq!(folder.gaps().unwrap(), [4..10]);
+        folder.write_shard(&(4..8), range_data(&(4..8)).view()).unwrap();
+        assert!(folder.shard_done(&(4..8)));
+        let cut = dir.path().join("shards/00000004/samples.parquet");
+        let bytes = fs::read(&cut).unwrap();
+        fs::write(&cut, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(!folder.shard_done(&(4..8)), "a cut file is no finished shard");
+    }
+
+    #[test]
+    fn another_plan_is_refused_with_the_entry_named() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(RunFolder::create_or_resume(dir.path(), &plan()).unwrap());
+        let mut other = plan();
+        other.siblings.k = 7;
+        let e = RunFolder::create_or_resume(dir.path(), &other).unwrap_err().to_string();
+        assert!(e.contains("siblings.k") && e.contains("found 7"), "{e}");
+        drop(RunFolder::create_or_resume(dir.path(), &plan()).unwrap());
+        let mut text = fs::read_to_string(dir.path().join(PLAN)).unwrap();
+        text.insert_str(0, "sed = 1\n");
+        fs::write(dir.path().join(PLAN), text).unwrap();
+        let e = RunFolder::create_or_resume(dir.path(), &plan()).unwrap_err();
+        assert!(matches!(&e, Error::Line { line: 1, reason, .. } if reason.contains("`sed`")), "{e}");
+    }
+
+    #[test]
+    fn two_writers_and_unusable_folders_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        let e = RunFolder::create_or_resume(dir.path(), &plan()).unwrap_err().to_string();
+        assert!(e.contains("another run is using it"), "{e}");
+        let reader = RunFolder::open(dir.path()).unwrap();
+        assert_eq!(reader.hash(), first.hash());
+        assert!(reader.write_shard(&(0..4), range_data(&(0..4)).view()).is_err());
+        let file = dir.path().join(PLAN);
+        assert!(matches!(RunFolder::create_or_resume(&file.join("x"), &plan()), Err(Error::Io { .. })));
+        assert!(matches!(RunFolder::open(&dir.path().join("nothing")), Err(Error::Missing { .. })));
+    }
+
+    #[test]
+    fn rows_of_other_contexts_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        assert!(matches!(folder.write_shard(&(0..3), range_data(&(0..4)).view()), Err(Error::Input { .. })));
+        let mut data = range_data(&(0..3));
+        data.scored[0].x = 99;
+        assert!(matches!(folder.write_shard(&(0..3), data.view()), Err(Error::Input { .. })));
+        assert!(!dir.path().join("shards/00000000").exists());
+    }
+
+    #[test]
+    fn one_shard_and_five_give_the_same_dataset() {
+        let (one, five) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        finish_run(one.path(), &plan(), 10);
+        finish_run(five.path(), &plan(), 2);
+        let files = manifest::DatasetManifest::read(one.path()).unwrap().files;
+        assert_eq!(files.len(), 6);
+        for name in files.keys().map(String::as_str).chain(["manifest.json", PLAN]) {
+            let read = |dir: &Path| fs::read(dir.join(name)).unwrap();
+            assert!(read(one.path()) == read(five.path()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! What the report needs of millions of pairs, gathered in one pass: histograms and a few examples.
+
+use impossible_core::distill::record::{Kept, Scored, Task};
+
+use super::histogram::Histogram;
+use super::judge::Draw;
+
+/// Kept examples of each task.
+pub const EXAMPLES: usize = 8;
+
+/// The scores with a histogram, in the order of [`TaskSurvey::scores`].
+pub const SCORES: [(&str, &str); 4] = [
+    ("rouge_l", "ROUGE-L of x and y"),
+    ("cosine", "Cosine of the embeddings"),
+    ("forward", "p(x entails y)"),
+    ("backward", "p(y entails x)"),
+];
+
+/// Kept and refused pairs of one score.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Of kept pairs.
+    pub kept: Histogram,
+    /// Of refused pairs.
+    pub refused: Histogram,
+}
+
+/// What was gathered of a task.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TaskSurvey {
+    /// Histograms of [`SCORES`].
+    pub scores: [Split; 4],
+    /// Pairs drawn evenly from the kept ones, by context.
+    pub examples: Vec<Kept>,
+}
+
+/// Gathers; the result does not depend on the order pairs come in.
+#[derive(Debug)]
+pub struct Survey {
+    scores: [[Split; 4]; 2],
+    draws: [Draw; 2],
+}
+
+impl Survey {
+    /// Starts one; the seed decides which examples are drawn.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { scores: Default::default(), draws: [(); 2].map(|()| Draw::new(seed, EXAMPLES, 0)) }
+    }
+
+    /// Counts the scores of a pair, kept or refused.
+    pub fn score(&mut self, s: &Scored) {
+        let values = [Some(s.rouge_l), s.cosine, s.forward, s.backward];
+        for (split, value) in self.scores[s.task as usize].iter_mut().zip(values) {
+            let into = if s.refused_by.is_empty() { &mut split.kept } else { &mut split.refused };
+            if let Some(value) = value {
+                into.add(value);
+            }
+        }
+    }
+
+    /// Offers a kept pair as an example.
+    pub fn kept(&mut self, pair: &Kept) {
+        self.draws[pair.scored.task as usize].offer(pair);
+    }
+
+    /// The result, in the order of [`Task::ALL`].
+    #[must_use]
+    pub fn finish(self) -> [TaskSurvey; 2] {
+        let mut out: [TaskSurvey; 2] = Default::default();
+        for ((survey, scores), draw) in out.iter_mut().zip(self.scores).zip(self.draws) {
+            let mut examples: Vec<Kept> = draw.finish().into_iter().map(super::judge::Question::reveal).collect();
+            examples.sort_by_key(|k| (k.scored.context, k.scored.x, k.scored.y));
+            *survey = TaskSurvey { scores, examples };
+        }
+        out
+    }
+}
+
+const _: () = assert!(Task::Paraphrase as usize == 0 && Task::Summary as usize == 1);

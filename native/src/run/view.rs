@@ -1,0 +1,346 @@
+//! Pairs on a terminal, side by side or stacked, with the words that differ marked; filters and sorting.
+
+use std::cmp::Ordering;
+use std::fmt::Write;
+
+use impossible_core::distill::record::{Kept, Scored, Task};
+use impossible_core::{Error, Result};
+
+/// A score of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Score {
+    /// len(y) / len(x).
+    LengthRatio,
+    /// ROUGE-L.
+    RougeL,
+    /// Numbers agree.
+    Numbers,
+    /// Entities agree.
+    Entities,
+    /// Cosine.
+    Cosine,
+    /// p(x => y).
+    Forward,
+    /// p(y => x).
+    Backward,
+}
+
+impl Score {
+    /// All, in the order of the columns.
+    pub const ALL: [Self; 7] =
+        [Self::LengthRatio, Self::RougeL, Self::Numbers, Self::Entities, Self::Cosine, Self::Forward, Self::Backward];
+
+    /// Its column in the dataset.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LengthRatio => "length_ratio",
+            Self::RougeL => "rouge_l",
+            Self::Numbers => "numbers",
+            Self::Entities => "entities",
+            Self::Cosine => "cosine",
+            Self::Forward => "forward",
+            Self::Backward => "backward",
+        }
+    }
+
+    /// By column name; `-` and `_` are the same.
+    ///
+    /// # Errors
+    /// [`Error::Input`] lists the names.
+    pub fn parse(name: &str) -> Result<Self> {
+        let wanted = name.replace('-', "_");
+        Self::ALL.into_iter().find(|s| s.name() == wanted).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::input("score", format_args!("one of {names}"), format_args!("`{name}`"))
+        })
+    }
+
+    /// Its value in a pair; `None` = never computed.
+    #[must_use]
+    pub fn of(self, s: &Scored) -> Option<f32> {
+        match self {
+            Self::LengthRatio => Some(s.length_ratio),
+            Self::RougeL => Some(s.rouge_l),
+            Self::Numbers => s.numbers,
+            Self::Entities => s.entities,
+            Self::Cosine => s.cosine,
+            Self::Forward => s.forward,
+            Self::Backward => s.backward,
+        }
+    }
+}
+
+/// Which pairs to show; what is `None` or empty does not restrict.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Filter {
+    /// Of this dataset.
+    pub task: Option<Task>,
+    /// Kept ones, or refused ones.
+    pub kept: Option<bool>,
+    /// Refused by this critic.
+    pub refused_by: Option<String>,
+    /// Of this context.
+    pub context: Option<u64>,
+    /// Scores from, to (both included); pairs without the score are out.
+    pub scores: Vec<(Score, f32, f32)>,
+}
+
+impl Filter {
+    /// True for pairs to show.
+    #[must_use]
+    pub fn admits(&self, s: &Scored) -> bool {
+        self.task.is_none_or(|task| s.task == task)
+            && self.kept.is_none_or(|kept| s.refused_by.is_empty() == kept)
+            && self.refused_by.as_ref().is_none_or(|critic| s.refused_by == *critic)
+            && self.context.is_none_or(|context| s.context == context)
+            && self.scores.iter().all(|(score, from, to)| score.of(s).is_some_and(|v| v >= *from && v <= *to))
+    }
+}
+
+/// Sorts by a score, lowest first, or highest first; pairs without it go to the end, ties stay in order.
+pub fn sort(pairs: &mut [Kept], by: Score, highest_first: bool) {
+    pairs.sort_by(|a, b| match (by.of(&a.scored), by.of(&b.scored)) {
+        (Some(a), Some(b)) if highest_first => b.total_cmp(&a),
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) => Ordering::Equal,
+    });
+}
+
+/// How a pair is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Columns of the terminal; below 80 x and y are stacked.
+    pub width: usize,
+    /// ANSI colours instead of brackets around words that differ.
+    pub colour: bool,
+}
+
+/// A pair as lines ending in a newline: where it is from, its verdict and scores, then x and y. Words only x has
+/// are `[-so-]`, words only y has `{+so+}`; in colour red and green, underlined.
+#[must_use]
+pub fn render(pair: &Kept, style: Style) -> String {
+    let s = &pair.scored;
+    let verdict =
+        if s.refused_by.is_empty() { "kept".to_owned() } else { format!("refused by {}", plain(&s.refused_by)) };
+    let mut out = format!("{} {}/{}/{}  {verdict}", s.task.name(), s.context, s.x, s.y);
+    for score in Score::ALL {
+        if let Some(v) = score.of(s) {
+            let _ = write!(out, "  {} {v:.2}", score.name());
+        }
+    }
+    out = wrap(&out.split(' ').filter(|w| !w.is_empty()).map(Word::same).collect::<Vec<_>>(), style.width, false)
+        .join("\n");
+    out.push('\n');
+    let (x, y) = (plain(&pair.text), plain(&pair.target));
+    let (x, y) = diff(&x, &y);
+    if style.width >= 80 {
+        let column = (style.width - 3) / 2;
+        let (left, right) = (wrap(&x, column, style.colour), wrap(&y, column, style.colour));
+        for i in 0..left.len().max(right.len()) {
+            let l = left.get(i).map_or("", String::as_str);
+            let pad = " ".repeat(column.saturating_sub(shown_width(l)));
+            let line = format!("{l}{pad} | {}", right.get(i).map_or("", String::as_str));
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+    } else {
+        for (name, words) in [("x", x), ("y", y)] {
+            for (i, line) in wrap(&words, style.width.saturating_sub(3), style.colour).iter().enumerate() {
+                let _ = writeln!(out, "{}  {line}", if i == 0 { name } else { " " });
+            }
+        }
+    }
+    out
+}
+
+/// Text that cannot steer the terminal: control and direction characters become U+FFFD, white space a space.
+fn plain(text: &str) -> String {
+    let replace = |c: char| match c {
+        c if c.is_whitespace() => ' ',
+        c if c.is_control() => '\u{fffd}',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    };
+    text.chars().map(replace).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Same,
+    OnlyX,
+    OnlyY,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Word<'a>(&'a str, Mark);
+
+impl<'a> Word<'a> {
+    fn same(text: &'a str) -> Self {
+        Self(text, Mark::Same)
+    }
+
+    fn draw(self, colour: bool) -> String {
+        match (self.1, colour) {
+            (Mark::Same, _) => self.0.to_owned(),
+            (Mark::OnlyX, false) => format!("[-{}-]", self.0),
+            (Mark::OnlyY, false) => format!("{{+{}+}}", self.0),
+            (Mark::OnlyX, true) => format!("\u{1b}[4;31m{}\u{1b}[0m", self.0),
+            (Mark::OnlyY, true) => format!("\u{1b}[4;32m{}\u{1b}[0m", self.0),
+        }
+    }
+}
+
+/// Marks the words outside the longest common subsequence. Texts beyond a thousand words stay unmarked.
+fn diff<'a>(x: &'a str, y: &'a str) -> (Vec<Word<'a>>, Vec<Word<'a>>) {
+    let (a, b): (Vec<_>, Vec<_>) = (x.split_whitespace().collect(), y.split_whitespace().collect());
+    if a.len() > 1000 || b.len() > 1000 {
+        return (a.into_iter().map(Word::same).collect(), b.into_iter().map(Word::same).collect());
+    }
+    let wide = b.len() + 1;
+    let mut length = vec![0u16; (a.len() + 1) * wide];
+    for i in (0..a.len()).rev() {
+        for j in (0..b.len()).rev() {
+            length[i * wide + j] = if a[i] == b[j] {
+                length[(i + 1) * wide + j + 1] + 1
+            } else {
+                length[(i + 1) * wide + j].max(length[i * wide + j + 1])
+            };
+        }
+    }
+    let mut left: Vec<_> = a.iter().map(|w| Word(w, Mark::OnlyX)).collect();
+    let mut right: Vec<_> = b.iter().map(|w| Word(w, Mark::OnlyY)).collect();
+    let (mut i, mut j) = (0, 0);
+    while i < a.len() && j < b.len() {
+        if a[i] == b[j] {
+            left[i].1 = Mark::Same;
+            right[j].1 = Mark::Same;
+            i += 1;
+            j += 1;
+        } else if length[(i + 1) * wide + j] >= length[i * wide + j + 1] {
+            i += 1;
+        } else {
+            j += 1;
+        }
+    }
+    (left, right)
+}
+
+/// Lines of at most `width` columns; a longer word is cut.
+fn wrap(words: &[Word<'_>], width: usize, colour: bool) -> Vec<String> {
+    let width = width.max(8);
+    let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
+    for word in words.iter().flat_map(|w| pieces(*w, width - 4)) {
+        let drawn = word.draw(colour);
+        let columns = shown_width(&drawn);
+        if used > 0 && used + 1 + columns > width {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        if used > 0 {
+            line.push(' ');
+            used += 1;
+        }
+        line.push_str(&drawn);
+        used += columns;
+    }
+    if used > 0 || lines.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+fn pieces(word: Word<'_>, width: usize) -> Vec<Word<'_>> {
+    let (mut out, mut start, mut used) = (Vec::new(), 0, 0);
+    for (at, c) in word.0.char_indices() {
+        let columns = char_width(c);
+        if used + columns > width {
+            out.push(Word(&word.0[start..at], word.1));
+            (start, used) = (at, 0);
+        }
+        used += columns;
+    }
+    out.push(Word(&word.0[start..], word.1));
+    out
+}
+
+/// Columns a drawn text takes; colour sequences take none.
+fn shown_width(text: &str) -> usize {
+    let (mut width, mut escape) = (0, false);
+    for c in text.chars() {
+        match c {
+            '\u{1b}' => escape = true,
+            'm' if escape => escape = false,
+            c if !escape => width += char_width(c),
+            _ => {}
+        }
+    }
+    width
+}
+
+/// Columns of a character, near enough: East Asian wide ones and emoji two, combining marks none.
+fn char_width(c: char) -> usize {
+    match u32::from(c) {
+        0x300..=0x36f | 0x200b..=0x200d | 0xfe00..=0xfe0f | 0x1f3fb..=0x1f3ff => 0,
+        0x1100..=0x115f | 0x2e80..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff | 0xfe30..=0xfe6f => 2,
+        0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::super::fixture::range_data;
+    use super::*;
+
+    fn pair(text: &str, target: &str) -> Kept {
+        let scored = range_data(&(3..4)).scored[0].clone();
+        Kept { text: text.into(), target: target.into(), scored }
+    }
+
+    #[test]
+    fn stacked_marks_words() {
+        let out = render(&pair("the mayor said no", "the chief mayor denied"), Style { width: 60, colour: false });
+        assert!(out.starts_with("paraphrase 3/0/1 kept length_ratio 1.03 rouge_l 0.30"), "{out}");
+        assert!(out.contains("x  the mayor [-said-] [-no-]\n") && out.contains("y  the {+chief+} mayor {+denied+}\n"));
+    }
+
+    #[test]
+    fn every_line_fits_the_width() {
+        let long = "word ".repeat(60) + &"x".repeat(300) + " 日本語の長い文章 e\u{301}nd";
+        for width in [0, 5, 20, 79, 80, 81, 200] {
+            for colour in [false, true] {
+                let out = render(&pair(&long, &long.replace("word", "wort")), Style { width, colour });
+                assert!(out.lines().all(|l| shown_width(l) <= width.max(11)), "{width}\n{out}");
+                assert_eq!(out.contains('\u{1b}'), colour);
+            }
+        }
+    }
+
+    #[test]
+    fn text_cannot_steer_the_terminal() {
+        let out = render(&pair("a \u{1b}[2J b\u{202e}c", "\u{7}"), Style { width: 100, colour: false });
+        assert!(!out.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{out:?}");
+        assert!(render(&pair("", ""), Style { width: 100, colour: false }).ends_with('\n'));
+    }
+
+    #[test]
+    fn filter_and_sort() {
+        let rows = range_data(&(0..10)).scored;
+        let admitted = |f: &Filter| rows.iter().filter(|s| f.admits(s)).count();
+        assert_eq!(admitted(&Filter::default()), 60);
+        assert_eq!(admitted(&Filter { task: Some(Task::Summary), kept: Some(true), ..Filter::default() }), 5);
+        assert_eq!(admitted(&Filter { refused_by: Some("entities".into()), context: Some(1), ..Filter::default() }), 5);
+        assert_eq!(admitted(&Filter { scores: vec![(Score::Backward, 0.0, 1.0)], ..Filter::default() }), 10);
+        let mut pairs: Vec<_> =
+            rows.iter().map(|s| Kept { text: String::new(), target: String::new(), scored: s.clone() }).collect();
+        sort(&mut pairs, Score::parse("rouge-l").unwrap(), true);
+        assert!(pairs.windows(2).all(|w| w[0].scored.rouge_l >= w[1].scored.rouge_l));
+        sort(&mut pairs, Score::Backward, false);
+        assert!(pairs[9].scored.backward.is_some() && pairs[10].scored.backward.is_none());
+        assert!(Score::parse("bleu").unwrap_err().to_string().contains("rouge_l"));
+    }
+}

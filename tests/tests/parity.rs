@@ -1,0 +1,211 @@
+//! Every architecture against its reference, on every device: logits, and cached = uncached, padded = unpadded,
+//! batched = single. Golden files from transformers.
+
+use anyhow::{Context, Result};
+use burn::tensor::Tensor;
+use impossible_core::device::Compute;
+use impossible_core::model::cache::{Sequences, Siblings};
+use impossible_core::model::{Batch, Bert, CausalLm, PairClassifier};
+use impossible_tests::{Expected, close, devices, folder, golden};
+
+const LOGITS: f32 = 1e-4;
+const CAUSAL: [&str; 4] = ["gpt2", "gpt2-hub-layout", "llama", "biogpt"];
+
+fn host(t: Tensor<2>) -> Result<Vec<f32>> {
+    t.into_data().try_into_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
+}
+
+fn expected(model: &str) -> Result<Expected> {
+    Expected::read(&golden(&format!("models/{}/expected.safetensors", model.trim_end_matches("-hub-layout"))))
+}
+
+fn causal(model: &str, compute: &Compute) -> Result<CausalLm> {
+    let folder = folder(golden(&format!("models/{model}")))?;
+    Ok(CausalLm::load(&folder.config, &folder.tensors, &compute.device)?)
+}
+
+fn each(models: &[&str], check: impl Fn(&str, &Compute) -> Result<()>) -> Result<()> {
+    for compute in devices()? {
+        for model in models {
+            check(model, &compute).with_context(|| format!("{model} on {}", compute.spec))?;
+        }
+    }
+    Ok(())
+}
+
+fn positions(from: usize, n: usize) -> Vec<u32> {
+    (from..from + n).map(|p| u32::try_from(p).unwrap_or(0)).collect()
+}
+
+#[test]
+fn causal_logits() -> Result<()> {
+    each(&CAUSAL, |model, compute| {
+        let (lm, want) = (causal(model, compute)?, expected(model)?);
+        let ids = &want.rows("single.input_ids")?[0];
+        let mut cache = Sequences::new(lm.shape().layers, &compute.device);
+        cache.extend(&[vec![true; ids.len()]]);
+        let hidden = lm.forward(1, ids, &positions(0, ids.len()), &mut cache, &compute.device);
+        close("hidden", &host(hidden.clone())?, want.values("single.hidden")?, LOGITS)?;
+        close("logits", &host(lm.logits(hidden))?, want.values("single.logits")?, LOGITS)
+    })
+}
+
+#[test]
+fn causal_cached_equals_uncached() -> Result<()> {
+    each(&CAUSAL, |model, compute| {
+        let (lm, want) = (causal(model, compute)?, expected(model)?);
+        let ids = &want.rows("single.input_ids")?[0];
+        let mut cache = Sequences::new(lm.shape().layers, &compute.device);
+        let mut logits = Vec::new();
+        let mut at = 0;
+        for n in [4, 1, 1, 1, 1, 1, 1, 1, 1] {
+            cache.extend(&[vec![true; n]]);
+            let hidden = lm.forward(1, &ids[at..at + n], &positions(at, n), &mut cache, &compute.device);
+            logits.extend(host(lm.logits(hidden))?);
+            at += n;
+        }
+        close("cached logits", &logits, want.values("cached.single.logits")?, LOGITS)?;
+        close("cached = uncached", &logits, want.values("single.logits")?, LOGITS)
+    })
+}
+
+#[test]
+fn causal_padded_rows_equal_unpadded() -> Result<()> {
+    each(&CAUSAL, |model, compute| {
+        let (lm, want) = (causal(model, compute)?, expected(model)?);
+        let ids = want.rows("padded.input_ids")?;
+        let mask = want.rows("padded.attention_mask")?;
+        let (rows, length, vocabulary) = (ids.len(), ids[0].len(), lm.shape().vocabulary);
+        let visible: Vec<Vec<bool>> = mask.iter().map(|r| r.iter().map(|&m| m == 1).collect()).collect();
+        let mut cache = Sequences::new(lm.shape().layers, &compute.device);
+        cache.extend(&visible);
+        let hidden =
+            lm.forward(rows, &ids.concat(), &want.rows("padded.position_ids")?.concat(), &mut cache, &compute.device);
+        let logits = host(lm.logits(hidden))?;
+        let golden_logits = want.values("padded.logits")?;
+        for (i, seen) in visible.concat().iter().enumerate().filter(|(_, s)| **s) {
+            let at = i * vocabulary..(i + 1) * vocabulary;
+            close(&format!("position {i} {seen}"), &logits[at.clone()], &golden_logits[at], LOGITS)?;
+        }
+        // Then one token a step for all rows.
+        let next = want.rows("cached.padded.next_ids")?;
+        let golden_cached = want.values("cached.padded.logits")?;
+        let lengths: Vec<usize> = visible.iter().map(|r| r.iter().filter(|v| **v).count()).collect();
+        for step in 0..next[0].len() {
+            cache.extend(&vec![vec![true]; rows]);
+            let ids: Vec<u32> = next.iter().map(|r| r[step]).collect();
+            let places: Vec<u32> = lengths.iter().map(|n| u32::try_from(n + step).unwrap_or(0)).collect();
+            let logits = host(lm.logits(lm.forward(rows, &ids, &places, &mut cache, &compute.device)))?;
+            for row in 0..rows {
+                let from = (row * (next[0].len() + 1) + step + 1) * vocabulary;
+                close(
+                    &format!("row {row} step {step}"),
+                    &logits[row * vocabulary..(row + 1) * vocabulary],
+                    &golden_cached[from..from + vocabulary],
+                    LOGITS,
+                )?;
+            }
+        }
+        anyhow::ensure!(length == 11, "the golden batch changed");
+        Ok(())
+    })
+}
+
+/// The siblings' cache (prefix once, ring of own slots, rows replaced and dropped on the way) against whole sequences.
+#[test]
+fn siblings_share_a_prefix() -> Result<()> {
+    each(&CAUSAL, |model, compute| {
+        let lm = causal(model, compute)?;
+        let device = &compute.device;
+        let prompts: [Vec<u32>; 2] = [vec![5, 9, 3, 17, 8], vec![40, 2, 77]];
+        let whole = |tokens: &[u32]| -> Result<Vec<f32>> {
+            let mut cache = Sequences::new(lm.shape().layers, device);
+            cache.extend(&[vec![true; tokens.len()]]);
+            let logits = host(lm.logits(lm.forward(1, tokens, &positions(0, tokens.len()), &mut cache, device)))?;
+            Ok(logits[(tokens.len() - 1) * lm.shape().vocabulary..].to_vec())
+        };
+        let prefixes: Vec<_> = prompts.iter().map(|p| lm.prefill(p, device)).collect::<Result<_, _>>()?;
+        close("prefill", &host(prefixes[0].1.clone().reshape([1, -1]))?, &whole(&prompts[0])?, LOGITS)?;
+        let token = |row: usize, step: usize| u32::try_from((row * 31 + step * 7 + 1) % 200).unwrap_or(0);
+        // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
+        let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
+        let mut cache = Siblings::new(lm.shape().layers, 3, 24, device);
+        let group = |rows: &[(usize, Vec<u32>)]| {
+            let members = |p: usize| (0..rows.len()).filter(|&r| rows[r].0 == p).collect::<Vec<_>>();
+            (0..2).filter(|&p| !members(p).is_empty()).map(|p| (prefixes[p].0.clone(), members(p))).collect::<Vec<_>>()
+        };
+        cache.regroup(group(&rows), &[0, 1, 2]);
+        for step in 0..30 {
+            if step == 20 {
+                rows[1] = (0, vec![]);
+                rows[0].1.clear();
+                cache.regroup(group(&rows), &[0, 1]);
+            }
+            if step == 22 {
+                rows.remove(0);
+                cache.keep(&[1, 2]);
+                cache.regroup(group(&rows), &[]);
+            }
+            if step == 23 {
+                rows[1].1.clear();
+                cache.regroup(group(&rows), &[1]);
+            }
+            for (r, row) in rows.iter_mut().enumerate() {
+                row.1.push(token(r, step));
+            }
+            let ids: Vec<u32> = rows.iter().map(|r| r.1[r.1.len() - 1]).collect();
+            let places: Vec<u32> =
+                rows.iter().map(|r| u32::try_from(prompts[r.0].len() + r.1.len() - 1).unwrap_or(0)).collect();
+            cache.advance();
+            let logits = host(lm.logits(lm.forward(rows.len(), &ids, &places, &mut cache, device)))?;
+            for (r, row) in rows.iter().enumerate() {
+                let v = lm.shape().vocabulary;
+                let tokens = [prompts[row.0].clone(), row.1.clone()].concat();
+                close(&format!("row {r} step {step}"), &logits[r * v..(r + 1) * v], &whole(&tokens)?, LOGITS)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn batch(want: &Expected, ids: &str, mask: Option<&str>, types: Option<&str>) -> Result<Batch> {
+    let ids = want.rows(ids)?;
+    let lengths: Vec<usize> = match mask {
+        Some(mask) => want.rows(mask)?.iter().map(|r| r.iter().filter(|m| **m == 1).count()).collect(),
+        None => ids.iter().map(Vec::len).collect(),
+    };
+    let types = match types {
+        Some(types) => want.rows(types)?,
+        None => ids.iter().map(|r| vec![0; r.len()]).collect(),
+    };
+    let rows: Vec<(&[u32], &[u32])> =
+        ids.iter().zip(&types).zip(&lengths).map(|((i, t), &n)| (&i[..n], &t[..n])).collect();
+    Ok(Batch::new(&rows, 0))
+}
+
+#[test]
+fn pair_classifiers() -> Result<()> {
+    each(&["roberta", "deberta-v3", "deberta-v3-b8"], |model, compute| {
+        let (folder, want) = (folder(golden(&format!("models/{model}")))?, expected(model)?);
+        let classifier = PairClassifier::load(&folder.config, &folder.tensors, &compute.device)?;
+        let run = |b: &Batch| host(classifier.logits(b));
+        close("padded batch", &run(&batch(&want, "input_ids", Some("attention_mask"), None)?)?, want.values("logits")?, 2e-5)?;
+        close("single", &run(&batch(&want, "single.input_ids", None, None)?)?, want.values("single.logits")?, 2e-5)?;
+        if model != "roberta" {
+            close("long", &run(&batch(&want, "long.input_ids", None, None)?)?, want.values("long.logits")?, 2e-5)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn sentence_encoder() -> Result<()> {
+    each(&["bert"], |model, compute| {
+        let (folder, want) = (folder(golden(&format!("models/{model}")))?, expected(model)?);
+        let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
+        let padded = batch(&want, "input_ids", Some("attention_mask"), Some("token_type_ids"))?;
+        close("embedding", &host(bert.embed(&padded))?, want.values("sentence_embedding")?, 2e-5)?;
+        let single = batch(&want, "single.input_ids", None, None)?;
+        close("single hidden", &host(bert.forward(&single))?, want.values("single.hidden")?, LOGITS)
+    })
+}
