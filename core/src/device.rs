@@ -195,7 +195,10 @@ mod gpu {
     }
 
     pub(super) fn failed(spec: DeviceSpec, error: &WgpuInitError) -> Error {
-        Error::Device { device: spec.to_string(), reason: format!("{error}. Use --device flex, or see `impossible doctor`") }
+        Error::Device {
+            device: spec.to_string(),
+            reason: format!("{error}. Use --device flex, or see `impossible doctor`"),
+        }
     }
 
     /// All adapters that wgpu sees, hardware first.

@@ -72,7 +72,9 @@ pub enum Error {
         found: String,
     },
     /// NaN or infinity where only finite numbers make sense.
-    #[error("{place}: {what} is not finite. The weights are damaged, or the device computes them wrongly; try --device flex")]
+    #[error(
+        "{place}: {what} is not finite. The weights are damaged, or the device computes them wrongly; try --device flex"
+    )]
     NonFinite {
         /// The tensor or step.
         what: String,
@@ -143,9 +145,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Input { .. } | Self::Missing { .. } | Self::Config { .. } | Self::Unsupported { .. } | Self::Line { .. } => {
-                ErrorKind::WrongInput
-            }
+            Self::Input { .. }
+            | Self::Missing { .. }
+            | Self::Config { .. }
+            | Self::Unsupported { .. }
+            | Self::Line { .. } => ErrorKind::WrongInput,
             Self::Broken { .. } | Self::Tensor { .. } | Self::NonFinite { .. } => ErrorKind::BrokenData,
             Self::Device { .. } | Self::Io { .. } => ErrorKind::Retry,
             Self::Interrupted => ErrorKind::Interrupted,

@@ -6,7 +6,12 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Paraphrase and summary datasets out of one small language model, on your own machine.
 #[derive(Debug, Parser)]
-#[command(name = "impossible", version, about, after_help = "Exit codes: 0 done, 1 try again, 2 wrong input, 3 broken data, 130 interrupted.")]
+#[command(
+    name = "impossible",
+    version,
+    about,
+    after_help = "Exit codes: 0 done, 1 try again, 2 wrong input, 3 broken data, 130 interrupted."
+)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]

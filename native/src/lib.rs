@@ -20,7 +20,9 @@ use impossible_core::Error;
 #[must_use]
 pub fn main() -> ExitCode {
     let args = args::Args::parse();
-    match commands::run(args) {
+    // Tensor kernels run on rayon's threads; starting there as well saves a wake-up at every kernel.
+    let _ = rayon::ThreadPoolBuilder::new().stack_size(16 << 20).build_global();
+    match rayon::scope(|_| commands::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A reader that went away (`| head`) is no failure of ours.

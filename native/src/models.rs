@@ -24,9 +24,10 @@ pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
         return ModelFolder::open(&files);
     }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let file = path.file_name().and_then(|n| n.to_str()).ok_or_else(|| {
-        Error::input(path.display(), "a model folder or a .gguf file", "a name that is not text")
-    })?;
+    let file = path
+        .file_name()
+        .and_then(|n| n.to_str())
+        .ok_or_else(|| Error::input(path.display(), "a model folder or a .gguf file", "a name that is not text"))?;
     let files: Arc<dyn Files> = Arc::new(FolderFiles::new(parent)?);
     ModelFolder::open_gguf(&files, file)
 }

@@ -35,7 +35,11 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
     Plan {
         seed: 7,
         device: device.to_string(),
-        models: Models { teacher: folder(name, preset::Role::Teacher), critic: folder(name, preset::Role::Critic), encoder },
+        models: Models {
+            teacher: folder(name, preset::Role::Teacher),
+            critic: folder(name, preset::Role::Critic),
+            encoder,
+        },
         contexts: Contexts {
             count: if paper { 1000 } else { 30 },
             source: if name == PresetName::Biomedical { Source::Biomedical } else { Source::News },
@@ -95,7 +99,9 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     }
     apply_thresholds(&flags.thresholds, &mut plan.paraphrase, &mut plan.summary);
     let m = &mut plan.models;
-    for (target, flag) in [(&mut m.teacher, &flags.teacher), (&mut m.critic, &flags.critic), (&mut m.encoder, &flags.encoder)] {
+    for (target, flag) in
+        [(&mut m.teacher, &flags.teacher), (&mut m.critic, &flags.critic), (&mut m.encoder, &flags.encoder)]
+    {
         if let Some(name) = flag {
             target.clone_from(name);
         }

@@ -64,6 +64,15 @@ impl Expected {
         Ok(Self(all))
     }
 
+    /// Name of the tensor of a file that has one.
+    ///
+    /// # Errors
+    /// When it has none or several.
+    pub fn only(&self) -> Result<&str> {
+        anyhow::ensure!(self.0.len() == 1, "{} tensors", self.0.len());
+        self.0.keys().next().map(String::as_str).context("no tensor")
+    }
+
     /// Values of a tensor.
     ///
     /// # Errors
@@ -99,6 +108,24 @@ pub fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Res
     anyhow::ensure!(found.len() == expected.len(), "{what}: {} values, expected {}", found.len(), expected.len());
     let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
     let (at, by) = worst.unwrap_or((0, 0.0));
-    anyhow::ensure!(by <= tolerance, "{what}: value {at} is {}, expected {} (tolerance {tolerance})", found[at], expected[at]);
+    anyhow::ensure!(
+        by <= tolerance,
+        "{what}: value {at} is {}, expected {} (tolerance {tolerance})",
+        found[at],
+        expected[at]
+    );
     Ok(())
+}
+
+/// Runs a future that never waits: reads from CPU devices are ready at once.
+///
+/// # Panics
+/// When it is not ready.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut cx) {
+        std::task::Poll::Ready(value) => value,
+        std::task::Poll::Pending => panic!("a future of a CPU device was not ready"),
+    }
 }

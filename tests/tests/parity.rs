@@ -189,7 +189,12 @@ fn pair_classifiers() -> Result<()> {
         let (folder, want) = (folder(golden(&format!("models/{model}")))?, expected(model)?);
         let classifier = PairClassifier::load(&folder.config, &folder.tensors, &compute.device)?;
         let run = |b: &Batch| host(classifier.logits(b));
-        close("padded batch", &run(&batch(&want, "input_ids", Some("attention_mask"), None)?)?, want.values("logits")?, 2e-5)?;
+        close(
+            "padded batch",
+            &run(&batch(&want, "input_ids", Some("attention_mask"), None)?)?,
+            want.values("logits")?,
+            2e-5,
+        )?;
         close("single", &run(&batch(&want, "single.input_ids", None, None)?)?, want.values("single.logits")?, 2e-5)?;
         if model != "roberta" {
             close("long", &run(&batch(&want, "long.input_ids", None, None)?)?, want.values("long.logits")?, 2e-5)?;

@@ -117,7 +117,8 @@ impl SentenceEncoder for Encoder {
 
 /// Indices of the rows in batches of similar length; rows beyond `longest` are left out.
 fn batches(rows: &[(Vec<u32>, Vec<u32>)], longest: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> = (0..rows.len()).filter(|&i| !rows[i].0.is_empty() && rows[i].0.len() <= longest).collect();
+    let mut order: Vec<usize> =
+        (0..rows.len()).filter(|&i| !rows[i].0.is_empty() && rows[i].0.len() <= longest).collect();
     order.sort_by_key(|&i| (rows[i].0.len(), i));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for i in order {

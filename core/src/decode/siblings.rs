@@ -290,10 +290,11 @@ fn members(slots: &[Option<Active>], read: &BTreeMap<usize, Read>) -> Vec<(Prefi
 
 /// Logits on the host, row after row.
 async fn host(logits: Tensor<2>) -> Result<Vec<f32>> {
-    let data = logits.into_data_async().await.map_err(|e| Error::Device {
-        device: "in use".into(),
-        reason: format!("reading logits failed: {e}"),
-    })?;
+    let data = logits
+        .into_data_async()
+        .await
+        .map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e}") })?;
     let data = if data.dtype() == DType::F32 { data } else { data.convert_dtype(DType::F32) };
-    data.try_into_vec::<f32>().map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e:?}") })
+    data.try_into_vec::<f32>()
+        .map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e:?}") })
 }

@@ -8,12 +8,12 @@ use super::plan::{Plan, Source};
 use super::prefix::Prefixes;
 use super::record::{Context, Finish};
 use super::stage;
+use crate::Result;
+use crate::decode::Teacher;
 use crate::decode::random::Stream;
 use crate::decode::sample::SampleOptions;
 use crate::decode::siblings::{Job, Limits, Stop, sample};
-use crate::decode::Teacher;
 use crate::text::sentence;
-use crate::Result;
 
 /// Tries per context before it is given up.
 const ATTEMPTS: u32 = 8;
@@ -77,7 +77,8 @@ pub async fn make(
 ) -> Result<Made> {
     let prefixes = Prefixes::new()?;
     let c = &plan.contexts;
-    let options = SampleOptions { temperature: c.temperature, top_p: c.top_p, no_repeat_ngram: 3, ..SampleOptions::default() };
+    let options =
+        SampleOptions { temperature: c.temperature, top_p: c.top_p, no_repeat_ngram: 3, ..SampleOptions::default() };
     let sampler = teacher.sampler(options)?;
     let mut made = Made::default();
     let mut texts = BTreeSet::new();

@@ -262,12 +262,27 @@ impl Plan {
             c.max_sentences,
         )?;
         check((1..=4096).contains(&c.max_tokens), "contexts.max_tokens", "1 to 4096", c.max_tokens)?;
-        check(c.temperature > 0.0 && c.temperature <= 10.0, "contexts.temperature", "above 0, at most 10", c.temperature)?;
+        check(
+            c.temperature > 0.0 && c.temperature <= 10.0,
+            "contexts.temperature",
+            "above 0, at most 10",
+            c.temperature,
+        )?;
         check(unit(c.top_p), "contexts.top_p", "above 0, at most 1", c.top_p)?;
-        check(c.source != Source::Seeds || !c.seeds.is_empty(), "contexts.seeds", "a file of seed sentences", "nothing")?;
+        check(
+            c.source != Source::Seeds || !c.seeds.is_empty(),
+            "contexts.seeds",
+            "a file of seed sentences",
+            "nothing",
+        )?;
         let s = &self.siblings;
         check((2..=4096).contains(&s.k), "siblings.k", "2 to 4096", s.k)?;
-        check(s.temperature > 0.0 && s.temperature <= 10.0, "siblings.temperature", "above 0, at most 10", s.temperature)?;
+        check(
+            s.temperature > 0.0 && s.temperature <= 10.0,
+            "siblings.temperature",
+            "above 0, at most 10",
+            s.temperature,
+        )?;
         check(unit(s.top_p), "siblings.top_p", "above 0, at most 1", s.top_p)?;
         check((0.0..1.0).contains(&s.min_p), "siblings.min_p", "0 (off) to below 1", s.min_p)?;
         check(unit(s.typical_p), "siblings.typical_p", "above 0, at most 1 (off)", s.typical_p)?;
@@ -280,7 +295,12 @@ impl Plan {
         check((1..=1024).contains(&s.max_tokens), "siblings.max_tokens", "1 to 1024", s.max_tokens)?;
         check((1..=1024).contains(&s.batch), "siblings.batch", "1 to 1024", s.batch)?;
         let p = &self.paraphrase;
-        check(p.length_min >= 0.0 && p.length_min < p.length_max, "paraphrase.length_min", "0 to below length_max", p.length_min)?;
+        check(
+            p.length_min >= 0.0 && p.length_min < p.length_max,
+            "paraphrase.length_min",
+            "0 to below length_max",
+            p.length_min,
+        )?;
         check((0.0..=1.0).contains(&p.rouge_max), "paraphrase.rouge_max", "0 to 1", p.rouge_max)?;
         check((-1.0..=1.0).contains(&p.cosine_min), "paraphrase.cosine_min", "-1 (off) to 1", p.cosine_min)?;
         check((0.0..=1.0).contains(&p.entailment_min), "paraphrase.entailment_min", "0 to 1", p.entailment_min)?;
@@ -289,6 +309,11 @@ impl Plan {
         check((-1.0..=1.0).contains(&m.cosine_min), "summary.cosine_min", "-1 (off) to 1", m.cosine_min)?;
         check((0.0..=1.0).contains(&m.entailment_min), "summary.entailment_min", "0 to 1", m.entailment_min)?;
         let needs_encoder = p.cosine_min > -1.0 || m.cosine_min > -1.0;
-        check(!needs_encoder || !self.models.encoder.is_empty(), "models.encoder", "a sentence encoder, as cosine_min is set", "nothing")
+        check(
+            !needs_encoder || !self.models.encoder.is_empty(),
+            "models.encoder",
+            "a sentence encoder, as cosine_min is set",
+            "nothing",
+        )
     }
 }

@@ -33,7 +33,8 @@ impl Prefixes {
     pub fn new() -> Result<Self> {
         let bad = |file: &str, e: toml::de::Error| Error::broken(file, e);
         Ok(Self {
-            news: toml::from_str(include_str!("../../../assets/prefixes/news.toml")).map_err(|e| bad("news.toml", e))?,
+            news: toml::from_str(include_str!("../../../assets/prefixes/news.toml"))
+                .map_err(|e| bad("news.toml", e))?,
             biomedical: toml::from_str(include_str!("../../../assets/prefixes/biomedical.toml"))
                 .map_err(|e| bad("biomedical.toml", e))?,
         })

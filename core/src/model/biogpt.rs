@@ -86,7 +86,13 @@ impl BioGpt {
     }
 
     /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`, after the final norm.
-    pub(super) fn forward(&self, rows: usize, ids: Tensor<1, Int>, positions: Tensor<1, Int>, cache: &mut dyn Cache) -> Tensor<2> {
+    pub(super) fn forward(
+        &self,
+        rows: usize,
+        ids: Tensor<1, Int>,
+        positions: Tensor<1, Int>,
+        cache: &mut dyn Cache,
+    ) -> Tensor<2> {
         #[allow(clippy::cast_possible_wrap)]
         let positions = positions + POSITION_OFFSET as i64;
         let mut x = self.tokens.forward(ids) * self.scale + self.positions.forward(positions);

@@ -53,7 +53,9 @@ impl Sequences {
         for (row, new) in self.visible.iter_mut().zip(visible) {
             row.extend_from_slice(new);
             for query in self.len..total {
-                scores.extend(row.iter().enumerate().map(|(key, &seen)| if seen && key <= query { 0.0 } else { HIDDEN_SCORE }));
+                scores.extend(
+                    row.iter().enumerate().map(|(key, &seen)| if seen && key <= query { 0.0 } else { HIDDEN_SCORE }),
+                );
             }
         }
         let data = TensorData::new(scores, [visible.len(), 1, 1, self.new, total]);

@@ -56,7 +56,11 @@ impl PairClassifier {
             l.starts_with("entail") && !l.contains("not")
         });
         place.ok_or_else(|| {
-            config.wrong("id2label", "a label named \"entailment\"", format!("{:?}; this is no entailment critic", self.labels))
+            config.wrong(
+                "id2label",
+                "a label named \"entailment\"",
+                format!("{:?}; this is no entailment critic", self.labels),
+            )
         })
     }
 

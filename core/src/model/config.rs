@@ -148,7 +148,9 @@ impl Config {
     pub fn labels(&self) -> Result<Vec<String>> {
         let bad = || self.wrong("id2label", "a label for each id from 0", shown(self.get("id2label")));
         let map = self.get("id2label").and_then(Value::as_object).ok_or_else(bad)?;
-        (0..map.len()).map(|i| map.get(&i.to_string()).and_then(Value::as_str).map(str::to_owned).ok_or_else(bad)).collect()
+        (0..map.len())
+            .map(|i| map.get(&i.to_string()).and_then(Value::as_str).map(str::to_owned).ok_or_else(bad))
+            .collect()
     }
 }
 

@@ -55,7 +55,8 @@ impl Deberta {
         config.word_or("hidden_act", &["gelu"])?;
         config.word_or("pooler_hidden_act", &["gelu"])?;
         config.word_or("norm_rel_ebd", &["layer_norm"])?;
-        for (field, needed) in [("relative_attention", true), ("share_att_key", true), ("position_biased_input", false)] {
+        for (field, needed) in [("relative_attention", true), ("share_att_key", true), ("position_biased_input", false)]
+        {
             if config.flag_or(field, needed)? != needed {
                 return Err(config.wrong(field, format!("{needed} (the v3 form of DeBERTa)"), !needed));
             }
@@ -149,8 +150,9 @@ impl Deberta {
         let [n, d] = x.dims();
         let (length, dim, heads) = (n / rows, d / self.heads, self.heads);
         let qkv = block.qkv.forward(x.clone());
-        let part =
-            |i: usize| qkv.clone().slice([0..n, i * d..(i + 1) * d]).reshape([rows, length, heads, dim]).swap_dims(1, 2);
+        let part = |i: usize| {
+            qkv.clone().slice([0..n, i * d..(i + 1) * d]).reshape([rows, length, heads, dim]).swap_dims(1, 2)
+        };
         // Three kinds of scores are summed, hence the 3.
         #[allow(clippy::cast_precision_loss)]
         let scale = 1.0 / (dim as f32 * 3.0).sqrt();

@@ -71,7 +71,8 @@ impl ModelFolder {
         self.tokenizer.as_ref().ok_or_else(|| Error::Missing {
             what: "tokenizer.json".into(),
             place: self.place.clone(),
-            hint: "Save the model's fast tokenizer there (AutoTokenizer.from_pretrained(...).save_pretrained(folder)).".into(),
+            hint: "Save the model's fast tokenizer there (AutoTokenizer.from_pretrained(...).save_pretrained(folder))."
+                .into(),
         })
     }
 }

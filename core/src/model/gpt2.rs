@@ -78,7 +78,13 @@ impl Gpt2 {
     }
 
     /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`, after the final norm.
-    pub(super) fn forward(&self, rows: usize, ids: Tensor<1, Int>, positions: Tensor<1, Int>, cache: &mut dyn Cache) -> Tensor<2> {
+    pub(super) fn forward(
+        &self,
+        rows: usize,
+        ids: Tensor<1, Int>,
+        positions: Tensor<1, Int>,
+        cache: &mut dyn Cache,
+    ) -> Tensor<2> {
         let mut x = self.wte.forward(ids) + self.wpe.forward(positions);
         for (i, block) in self.blocks.iter().enumerate() {
             let qkv = block.c_attn.forward(block.ln_1.forward(x.clone()));

@@ -71,7 +71,8 @@ impl Llama {
         let inner = config.size("intermediate_size", HIDDEN)?;
         let eps = config.positive_or("rms_norm_eps", 1e-6)?;
         // transformers 5 moved the base into `rope_parameters`.
-        let nested = config.get("rope_parameters").and_then(|p| p.get("rope_theta")).and_then(serde_json::Value::as_f64);
+        let nested =
+            config.get("rope_parameters").and_then(|p| p.get("rope_theta")).and_then(serde_json::Value::as_f64);
         let theta = config.positive_or("rope_theta", nested.filter(|t| *t > 0.0).unwrap_or(10_000.0))?;
         let blocks = (0..shape.layers)
             .map(|i| {
@@ -126,11 +127,20 @@ impl Llama {
         }
         let device = like.device();
         let shape = [rows, 1, positions.len() / rows, dim];
-        (Tensor::from_data(TensorData::new(cos, shape), &device), Tensor::from_data(TensorData::new(sin, shape), &device))
+        (
+            Tensor::from_data(TensorData::new(cos, shape), &device),
+            Tensor::from_data(TensorData::new(sin, shape), &device),
+        )
     }
 
     /// `ids` `[rows * new]`, `positions` the same on the host `-> [rows * new, hidden]`, after the final norm.
-    pub(super) fn forward(&self, rows: usize, ids: Tensor<1, Int>, positions: &[u32], cache: &mut dyn Cache) -> Tensor<2> {
+    pub(super) fn forward(
+        &self,
+        rows: usize,
+        ids: Tensor<1, Int>,
+        positions: &[u32],
+        cache: &mut dyn Cache,
+    ) -> Tensor<2> {
         let mut x = self.tokens.forward(ids);
         let (cos, sin) = self.rotation(rows, positions, &x);
         let n = x.dims()[0];

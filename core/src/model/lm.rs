@@ -74,7 +74,10 @@ impl CausalLm {
             }
             "biogpt" => {
                 BioGpt::shape(config)?;
-                Self::BioGpt(BioGpt::load(config, Loader::new(tensors, device, &["biogpt.", ""], "embed_tokens.weight")?)?)
+                Self::BioGpt(BioGpt::load(
+                    config,
+                    Loader::new(tensors, device, &["biogpt.", ""], "embed_tokens.weight")?,
+                )?)
             }
             "llama" => {
                 Llama::shape(config)?;
@@ -104,7 +107,14 @@ impl CausalLm {
     ///
     /// # Shapes
     /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`
-    pub fn forward(&self, rows: usize, ids: &[u32], positions: &[u32], cache: &mut dyn Cache, device: &Device) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        rows: usize,
+        ids: &[u32],
+        positions: &[u32],
+        cache: &mut dyn Cache,
+        device: &Device,
+    ) -> Tensor<2> {
         let tensor = |values: &[u32]| {
             let values: Vec<i32> = values.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
             let n = values.len();
@@ -138,7 +148,11 @@ impl CausalLm {
     pub fn prefill(&self, ids: &[u32], device: &Device) -> Result<(Prefix, Tensor<1>)> {
         let shape = self.shape();
         if ids.is_empty() || ids.len() >= shape.positions {
-            return Err(Error::input("prompt", format!("1 to {} tokens", shape.positions - 1), format!("{} tokens", ids.len())));
+            return Err(Error::input(
+                "prompt",
+                format!("1 to {} tokens", shape.positions - 1),
+                format!("{} tokens", ids.len()),
+            ));
         }
         let mut cache = Sequences::new(shape.layers, device);
         cache.extend(&[vec![true; ids.len()]]);

@@ -16,7 +16,8 @@ pub struct Tokenizer {
 
 /// The crate panics on some malformed files and inputs; natively that becomes an error.
 fn guarded<T>(file: &str, what: &str, work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T> {
-    std::panic::catch_unwind(work).map_err(|_| Error::broken(file, format!("the tokenizer library failed while {what}")))
+    std::panic::catch_unwind(work)
+        .map_err(|_| Error::broken(file, format!("the tokenizer library failed while {what}")))
 }
 
 impl Tokenizer {
@@ -40,7 +41,8 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Broken`] when the tokenizer cannot encode it (an unknown token without an `unk` entry).
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoded = guarded(&self.file, "encoding", std::panic::AssertUnwindSafe(|| self.inner.encode_fast(text, false)))?;
+        let encoded =
+            guarded(&self.file, "encoding", std::panic::AssertUnwindSafe(|| self.inner.encode_fast(text, false)))?;
         Ok(encoded.map_err(|e| Error::broken(&self.file, e))?.get_ids().to_vec())
     }
 
@@ -49,7 +51,8 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_special(&self, text: &str) -> Result<(Vec<u32>, Vec<u32>)> {
-        let encoded = guarded(&self.file, "encoding", std::panic::AssertUnwindSafe(|| self.inner.encode_fast(text, true)))?;
+        let encoded =
+            guarded(&self.file, "encoding", std::panic::AssertUnwindSafe(|| self.inner.encode_fast(text, true)))?;
         let encoded = encoded.map_err(|e| Error::broken(&self.file, e))?;
         Ok((encoded.get_ids().to_vec(), encoded.get_type_ids().to_vec()))
     }
@@ -114,7 +117,9 @@ impl Tokenizer {
         (0..u32::try_from(vocabulary).unwrap_or(u32::MAX))
             .filter(|&id| {
                 // Byte-level vocabularies write a line break as "Ċ" and a carriage return as "č".
-                self.inner.id_to_token(id).is_some_and(|t| t.contains(['\n', '\r', 'Ċ', 'č']) || t == "<0x0A>" || t == "<0x0D>")
+                self.inner
+                    .id_to_token(id)
+                    .is_some_and(|t| t.contains(['\n', '\r', 'Ċ', 'č']) || t == "<0x0A>" || t == "<0x0D>")
             })
             .collect()
     }

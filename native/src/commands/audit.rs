@@ -45,7 +45,8 @@ pub(super) fn run(session: &Session, args: &Audit) -> Result<()> {
     }
     let total: u64 = contexts.iter().map(|(_, s)| s.pair_count()).sum();
     let mut stream = Stream::new(args.seed, u32::MAX, 0, 0);
-    let mut picked: Vec<usize> = (0..args.sample).map(|_| stream.below(usize::try_from(total).unwrap_or(usize::MAX))).collect();
+    let mut picked: Vec<usize> =
+        (0..args.sample).map(|_| stream.below(usize::try_from(total).unwrap_or(usize::MAX))).collect();
     picked.sort_unstable();
     picked.dedup();
     let mut pairs = Vec::new();
@@ -79,7 +80,8 @@ pub(super) fn run(session: &Session, args: &Audit) -> Result<()> {
         .zip(BANDS.windows(2))
         .map(|(b, w)| json!({"cosine_from": w[0], "cosine_to": w[1].min(1.0), "pairs": b.pairs, "entailed_both_ways": b.both, "entailed_one_way": b.one}))
         .collect();
-    let value = json!({"pairs_of_the_run": total, "sample": pairs.len(), "floor": plan.paraphrase.cosine_min, "bands": rows});
+    let value =
+        json!({"pairs_of_the_run": total, "sample": pairs.len(), "floor": plan.paraphrase.cosine_min, "bands": rows});
     session.say(&value, || {
         let mut text = format!("{} of {total} pairs, scored without floors (entailment at {tau}):\n  cosine         pairs  both ways  one way at least\n", pairs.len());
         for (b, w) in bands.iter().zip(BANDS.windows(2)) {

@@ -74,7 +74,8 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
         }
     }
     if sentences.is_empty() {
-        sentences = (0..64).map(|i| format!("The central bank raised interest rates for the {i}th time this year.")).collect();
+        sentences =
+            (0..64).map(|i| format!("The central bank raised interest rates for the {i}th time this year.")).collect();
     }
     let mut critic = critic.map(|name| models::entailment(&session.store, &name, &compute)).transpose()?;
     if let Some(critic) = &mut critic {
@@ -86,7 +87,9 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
             .collect();
         let start = Instant::now();
         wait(critic.entail(&pairs))?;
-        say(json!({"measure": "entailment", "directed_pairs": pairs.len(), "nli_pairs_per_s": rate(pairs.len(), start)}))?;
+        say(
+            json!({"measure": "entailment", "directed_pairs": pairs.len(), "nli_pairs_per_s": rate(pairs.len(), start)}),
+        )?;
     }
     let mut encoder = encoder.map(|name| models::encoder(&session.store, &name, &compute)).transpose()?;
     if let Some(encoder) = &mut encoder {
@@ -109,9 +112,11 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
             let kept = verdicts.scored.iter().filter(|s| s.refused_by.is_empty()).count();
             #[allow(clippy::cast_precision_loss)]
             let per_minute = kept as f64 / seconds * 60.0;
-            say(json!({"measure": "context", "k": args.k, "sentences": siblings.len(), "nli_calls": verdicts.nli_calls,
+            say(
+                json!({"measure": "context", "k": args.k, "sentences": siblings.len(), "nli_calls": verdicts.nli_calls,
                 "kept": kept, "kept_per_minute": per_minute, "sampling_s": sampling,
-                "critics_s": seconds - sampling, "seconds": seconds}))?;
+                "critics_s": seconds - sampling, "seconds": seconds}),
+            )?;
         }
     }
     if let Some(bytes) = peak_memory() {

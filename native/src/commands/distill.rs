@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
+use impossible_core::Error;
 use impossible_core::critic::SentenceEncoder;
 use impossible_core::critic::models::Entailment;
 use impossible_core::device::DeviceSpec;
@@ -12,7 +13,6 @@ use impossible_core::distill::event::{Event, Signal, Stage};
 use impossible_core::distill::pipeline::{self, Models, RANGE};
 use impossible_core::distill::plan::{Plan, Source};
 use impossible_core::distill::record::{Finish, Kept, Task};
-use impossible_core::Error;
 use serde::Serialize;
 
 use super::{Session, wait};
@@ -41,7 +41,11 @@ fn part(text: Option<&str>) -> impossible_core::Result<(u64, u64)> {
 }
 
 /// The user's sentences, cut into contexts; the plan's count shrinks to what there is.
-pub(super) fn load_seeds(plan: &mut Plan, field: Option<&str>, asked: Option<usize>) -> impossible_core::Result<Vec<Seed>> {
+pub(super) fn load_seeds(
+    plan: &mut Plan,
+    field: Option<&str>,
+    asked: Option<usize>,
+) -> impossible_core::Result<Vec<Seed>> {
     if plan.contexts.source != Source::Seeds {
         return Ok(Vec::new());
     }
@@ -83,8 +87,7 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
         let needs_encoder = plan.paraphrase.cosine_min > -1.0 || plan.summary.cosine_min > -1.0;
         let mut encoder =
             if needs_encoder { Some(models::encoder(&session.store, &plan.models.encoder, &compute)?) } else { None };
-        let mut event =
-            Event { stage: Stage::Contexts, done: total - left, total, tokens: 0, pairs: 0, kept: 0 };
+        let mut event = Event { stage: Stage::Contexts, done: total - left, total, tokens: 0, pairs: 0, kept: 0 };
         for range in todo {
             let mut models = Models {
                 teacher: &teacher,
@@ -123,11 +126,21 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
     let made = written.funnel.contexts.get("made").copied().unwrap_or(0);
     if made == 0 {
         let found = format!("{:?}", written.funnel.contexts);
-        return Err(Error::input("contexts", "at least one usable context", format!("none; refused by reason: {found}")).into());
+        return Err(Error::input(
+            "contexts",
+            "at least one usable context",
+            format!("none; refused by reason: {found}"),
+        )
+        .into());
     }
     if written.funnel.samples.get("sentence").copied().unwrap_or(0) == 0 {
         let found = format!("{:?}", written.funnel.samples);
-        return Err(Error::input("the teacher", "usable first sentences", format!("none; samples by outcome: {found}")).into());
+        return Err(Error::input(
+            "the teacher",
+            "usable first sentences",
+            format!("none; samples by outcome: {found}"),
+        )
+        .into());
     }
     let done = Done { run: &args.out, contexts: made, paraphrase: written.kept[0], summary: written.kept[1] };
     session.say(&done, || {
@@ -159,10 +172,7 @@ fn close<F: std::borrow::Borrow<RunFolder>>(folder: &Option<F>, progress: &mut P
 
 fn advise(error: Error, out: &Path) -> Error {
     if error == Error::Interrupted {
-        eprintln!(
-            "Finished ranges of contexts are saved in {}. The same command goes on from there.",
-            out.display()
-        );
+        eprintln!("Finished ranges of contexts are saved in {}. The same command goes on from there.", out.display());
     }
     error
 }

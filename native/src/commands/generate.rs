@@ -3,10 +3,10 @@
 use std::io::Read;
 
 use anyhow::Result;
+use impossible_core::device::DeviceSpec;
 use impossible_core::distill::event::{Event, Stage};
 use impossible_core::distill::pipeline;
 use impossible_core::distill::record::Context;
-use impossible_core::device::DeviceSpec;
 
 use super::{Session, wait};
 use crate::args::Generate;

@@ -22,7 +22,10 @@ pub(super) fn run(session: &Session, args: &Judge) -> Result<()> {
     let mut answers = Judgements::open(&args.run.join(JUDGEMENTS))?;
     let questions = draw.finish();
     let total = questions.len();
-    eprintln!("Is the second sentence a good {} of the first? y = yes, p = partly, n = no, q = stop. Answers are saved.", task.name());
+    eprintln!(
+        "Is the second sentence a good {} of the first? y = yes, p = partly, n = no, q = stop. Answers are saved.",
+        task.name()
+    );
     let mut input = std::io::stdin().lock().lines();
     'questions: for (i, question) in questions.iter().enumerate() {
         if answers.get(&question.id()).is_some() {

@@ -34,7 +34,10 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<()> {
     if seen.is_ok() {
         Ok(())
     } else {
-        let reason = format!("{} of its files are broken or missing; delete the named shards and run distill again", broken.len());
+        let reason = format!(
+            "{} of its files are broken or missing; delete the named shards and run distill again",
+            broken.len()
+        );
         Err(Error::broken(args.run.display(), reason).into())
     }
 }

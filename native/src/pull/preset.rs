@@ -51,7 +51,7 @@ pub struct Preset {
     /// Teacher, critic, encoder.
     pub models: [Model; 3],
     /// Whether `assets/models_from_pip.py` makes the same folders from Python wheels. The teacher of the wheels is the
-    /// same instruct model at 4 bits, and their critic tells two labels apart instead of three.
+    /// same instruct model at 4 bits, their critic another fine-tune of the same DeBERTa at 8 bits.
     pub from_pip: bool,
 }
 

@@ -52,7 +52,13 @@ pub struct Data {
 
 impl Data {
     pub fn view(&self) -> ShardData<'_> {
-        ShardData { contexts: &self.contexts, samples: &self.samples, scored: &self.scored, links: &[], funnel: &self.funnel }
+        ShardData {
+            contexts: &self.contexts,
+            samples: &self.samples,
+            scored: &self.scored,
+            links: &[],
+            funnel: &self.funnel,
+        }
     }
 }
 
