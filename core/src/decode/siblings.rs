@@ -4,6 +4,7 @@
 //! the next takes its place, so the batch stays full until the jobs run out.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 
 use burn::tensor::{DType, Tensor};
@@ -133,10 +134,11 @@ impl Loop<'_> {
                         drained = true;
                         break;
                     };
-                    if !read.contains_key(&job) {
-                        read.insert(job, self.read(job).await?);
-                    }
-                    *slot = Some(self.start(job, row, &read[&job])?);
+                    let prompt = match read.entry(job) {
+                        Entry::Occupied(entry) => entry.into_mut(),
+                        Entry::Vacant(entry) => entry.insert(self.read(job).await?),
+                    };
+                    *slot = Some(self.start(job, row, prompt)?);
                     fresh.push(i);
                 }
             }

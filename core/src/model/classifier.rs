@@ -11,8 +11,8 @@ use crate::{Error, Result};
 
 #[derive(Debug)]
 enum Body {
-    Roberta(Roberta),
-    Deberta(Deberta),
+    Roberta(Box<Roberta>),
+    Deberta(Box<Deberta>),
 }
 
 /// A classifier of sentence pairs with its labels.
@@ -39,9 +39,9 @@ impl PairClassifier {
         }
         let labels = config.labels()?;
         let body = if kind == "roberta" {
-            Body::Roberta(Roberta::load(config, tensors, device, labels.len())?)
+            Body::Roberta(Box::new(Roberta::load(config, tensors, device, labels.len())?))
         } else {
-            Body::Deberta(Deberta::load(config, tensors, device, labels.len())?)
+            Body::Deberta(Box::new(Deberta::load(config, tensors, device, labels.len())?))
         };
         Ok(Self { body, labels })
     }
