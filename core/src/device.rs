@@ -108,9 +108,7 @@ impl DeviceSpec {
             #[cfg(feature = "ndarray")]
             Self::NdArray => ndarray(),
             #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
-            Self::Vulkan | Self::Metal | Self::Dx12 | Self::WebGpu => {
-                gpu::options(self).init().map_err(|e| gpu::failed(self, &e))?
-            }
+            Self::Vulkan | Self::Metal | Self::Dx12 | Self::WebGpu => gpu::open(self)?,
             #[cfg(feature = "cuda")]
             Self::Cuda(n) => Device::cuda(n),
             other => return Err(other.not_in_this_build()),
@@ -167,6 +165,9 @@ pub use gpu::adapters;
 
 #[cfg(feature = "gpu")]
 mod gpu {
+    #[cfg(not(target_family = "wasm"))]
+    use std::sync::{Mutex, PoisonError};
+
     use burn::tensor::Device;
     use burn::tensor::wgpu::{WgpuBackend, WgpuInitError, WgpuOptions};
 
@@ -192,6 +193,19 @@ mod gpu {
             DeviceSpec::WebGpu if cfg!(target_family = "wasm") => WgpuBackend::WebGpu,
             _ => WgpuBackend::Auto,
         })
+    }
+
+    /// A runtime can be registered once a process; later calls get the same device.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn open(spec: DeviceSpec) -> crate::Result<Device> {
+        static OPENED: Mutex<Vec<(DeviceSpec, Device)>> = Mutex::new(Vec::new());
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, device)) = opened.iter().find(|(s, _)| *s == spec) {
+            return Ok(device.clone());
+        }
+        let device = options(spec).init().map_err(|e| failed(spec, &e))?;
+        opened.push((spec, device.clone()));
+        Ok(device)
     }
 
     pub(super) fn failed(spec: DeviceSpec, error: &WgpuInitError) -> Error {

@@ -94,7 +94,8 @@ fn golden_tokenizers() -> Result<()> {
     for name in ["gpt2-bpe", "t5-unigram"] {
         let file = golden(&format!("tokenizer/{name}/tokenizer.json"));
         let tokenizer = Tokenizer::parse(name, &std::fs::read(file)?)?;
-        let cases: serde_json::Value = serde_json::from_slice(&std::fs::read(golden(&format!("tokenizer/{name}.json")))?)?;
+        let cases: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(golden(&format!("tokenizer/{name}.json")))?)?;
         let strings = cases.get("strings").or_else(|| cases.get("cases")).and_then(|v| v.as_array()).cloned();
         let strings = strings.ok_or_else(|| anyhow::anyhow!("no cases in {name}.json"))?;
         anyhow::ensure!(strings.len() >= 40, "{} cases", strings.len());

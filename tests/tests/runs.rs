@@ -95,7 +95,10 @@ fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
     let mut child = distill(&at("killed"), &[])?.spawn()?;
     let shards = at("killed").join("shards");
     let start = Instant::now();
-    while std::fs::read_dir(&shards).map_or(0, |d| d.flatten().filter(|e| e.path().join("manifest.json").exists()).count()) == 0 {
+    while std::fs::read_dir(&shards)
+        .map_or(0, |d| d.flatten().filter(|e| e.path().join("manifest.json").exists()).count())
+        == 0
+    {
         ensure!(start.elapsed() < Duration::from_secs(600), "no shard after ten minutes");
         std::thread::sleep(Duration::from_millis(20));
     }

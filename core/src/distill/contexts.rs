@@ -91,7 +91,7 @@ pub async fn make(
                 continue;
             };
             if draft.have >= draft.want {
-                made.settle(&draft, draft.start.clone(), &mut texts);
+                made.settle(&draft, draft.start.clone(), c.min_sentences, &mut texts);
                 continue;
             }
             match teacher.prompt(&draft.start, c.max_tokens) {
@@ -111,7 +111,7 @@ pub async fn make(
         for (draft, row) in drafts.iter().zip(rows) {
             let text = format!("{} {}", draft.start, row.text).trim().to_owned();
             let settled = match row.finish {
-                Finish::Sentence => made.settle(draft, text, &mut texts),
+                Finish::Sentence => made.settle(draft, text, c.min_sentences, &mut texts),
                 _ => {
                     made.count("unfinished");
                     false
@@ -142,15 +142,26 @@ fn draft(plan: &Plan, prefixes: &Prefixes, seeds: &[Seed], id: u64, attempt: u32
     Some(Draft { id, origin: start.clone(), start, have: 0, want })
 }
 
+impl Draft {
+    /// What is no sentence of the context: the dateline. Seeds are sentences themselves.
+    fn prefix(&self) -> &str {
+        if self.have == 0 { &self.start } else { "" }
+    }
+}
+
 impl Made {
     fn count(&mut self, reason: &str) {
         *self.counts.entry(reason.to_owned()).or_default() += 1;
     }
 
-    /// Takes a context unless it is degenerate or there already.
-    fn settle(&mut self, draft: &Draft, text: String, texts: &mut BTreeSet<String>) -> bool {
-        let body = text.strip_prefix(&draft.origin).unwrap_or(&text);
+    /// Takes a context unless it is too short, degenerate, or there already.
+    fn settle(&mut self, draft: &Draft, text: String, fewest: usize, texts: &mut BTreeSet<String>) -> bool {
+        let body = text.strip_prefix(draft.prefix()).unwrap_or(&text);
         let sentences = sentence::split(body);
+        if sentences.len() < fewest {
+            self.count("too few sentences");
+            return false;
+        }
         if let Some(reason) = sentence::degenerate(&sentences) {
             self.count(reason);
             return false;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use impossible_core::critic::Link;
 use impossible_core::distill::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
 use impossible_core::distill::record::{Context, Finish, Funnel, FunnelStep, Sample, Scored, Task};
 
@@ -47,6 +48,7 @@ pub struct Data {
     pub contexts: Vec<Context>,
     pub samples: Vec<Sample>,
     pub scored: Vec<Scored>,
+    pub links: Vec<Link>,
     pub funnel: Funnel,
 }
 
@@ -56,7 +58,7 @@ impl Data {
             contexts: &self.contexts,
             samples: &self.samples,
             scored: &self.scored,
-            links: &[],
+            links: &self.links,
             funnel: &self.funnel,
         }
     }
@@ -64,8 +66,9 @@ impl Data {
 
 /// What the contexts of a range give; a function of the context alone.
 pub fn range_data(range: &Range<u64>) -> Data {
-    let mut data = Data { contexts: vec![], samples: vec![], scored: vec![], funnel: Funnel::default() };
+    let mut data = Data { contexts: vec![], samples: vec![], scored: vec![], links: vec![], funnel: Funnel::default() };
     for id in range.clone() {
+        data.links.push(Link { task: Task::Paraphrase, context: id, x: 0, y: 1, p: 0.5 });
         let text = format!("Context {id} with <b>markup</b> & \"quotes\".");
         data.contexts.push(Context { id, text, origin: "none".into(), sentences: 1 });
         for row in 0..4 {

@@ -125,7 +125,7 @@ mod tests {
         finish_run(dir.path(), &plan(), 5);
         let good = verify(dir.path()).unwrap();
         assert!(good.is_complete(), "{good:?}");
-        assert_eq!(good.files.len(), 2 * 4 + 6);
+        assert_eq!(good.files.len(), 2 * 5 + 6);
         for file in &good.files {
             let path = dir.path().join(&file.path);
             let bytes = fs::read(&path).unwrap();
