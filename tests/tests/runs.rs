@@ -7,15 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-/// The binary that the same `cargo test --workspace` built.
-fn binary() -> Result<PathBuf> {
-    let mut path = std::env::current_exe()?;
-    path.pop();
-    path.pop();
-    let path = path.join(format!("impossible{}", std::env::consts::EXE_SUFFIX));
-    ensure!(path.exists(), "{} is not built: run cargo test --workspace", path.display());
-    Ok(path)
-}
+const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 
 fn models_are_here() -> bool {
     let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from);
@@ -30,12 +22,12 @@ fn models_are_here() -> bool {
     here
 }
 
-fn distill(out: &Path, more: &[&str]) -> Result<Command> {
-    let mut command = Command::new(binary()?);
+fn distill(out: &Path, more: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
     command.args(["distill", "--preset", "small", "--device", "flex", "--quiet", "--contexts", "5", "--k", "6"]);
     command.args(["--seed", "3", "--until", "dataset", "--out"]).arg(out).args(more);
     command.stdout(Stdio::null());
-    Ok(command)
+    command
 }
 
 fn code(mut command: Command) -> Result<i32> {
@@ -78,21 +70,21 @@ fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let at = |name: &str| dir.path().join(name);
-    ensure!(code(distill(&at("whole"), &[])?)? == 0, "the whole run failed");
+    ensure!(code(distill(&at("whole"), &[]))? == 0, "the whole run failed");
     for file in ["plan.toml", "funnel.json", "report.html", "dataset/paraphrase.jsonl", "dataset/summary.parquet"] {
         ensure!(at("whole").join(file).exists(), "{file} is missing");
     }
 
     for i in ["1", "2"] {
-        ensure!(code(distill(&at(&format!("part{i}")), &["--shard", &format!("{i}/2")])?)? == 0, "part {i} failed");
+        ensure!(code(distill(&at(&format!("part{i}")), &["--shard", &format!("{i}/2")]))? == 0, "part {i} failed");
     }
-    let mut merge = Command::new(binary()?);
+    let mut merge = Command::new(BINARY);
     merge.arg("merge").args([at("part1"), at("part2")]).arg("--out").arg(at("merged")).stdout(Stdio::null());
     ensure!(code(merge)? == 0, "merge failed");
     same(&at("whole"), &at("merged"))?;
 
     // Killed as soon as the first shard is there, then the same command again.
-    let mut child = distill(&at("killed"), &[])?.spawn()?;
+    let mut child = distill(&at("killed"), &[]).spawn()?;
     let shards = at("killed").join("shards");
     let start = Instant::now();
     while std::fs::read_dir(&shards)
@@ -104,13 +96,13 @@ fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
     }
     child.kill()?;
     child.wait()?;
-    ensure!(code(distill(&at("killed"), &[])?)? == 0, "resuming failed");
+    ensure!(code(distill(&at("killed"), &[]))? == 0, "resuming failed");
     same(&at("whole"), &at("killed"))?;
 
     // Another plan in the same folder is refused; a flipped byte is found.
-    ensure!(code(distill(&at("whole"), &["--rouge-max", "0.5"])?)? == 2, "another plan in one folder");
+    ensure!(code(distill(&at("whole"), &["--rouge-max", "0.5"]))? == 2, "another plan in one folder");
     let verify = |run: &Path| -> Result<i32> {
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(BINARY);
         command.arg("verify").arg(run).stdout(Stdio::null());
         code(command)
     };
@@ -123,7 +115,7 @@ fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
     ensure!(verify(&at("merged"))? == 3, "a flipped byte was not found");
 
     // Other thresholds without sampling again.
-    let mut filter = Command::new(binary()?);
+    let mut filter = Command::new(BINARY);
     filter.args(["filter", "--rouge-max", "0.6", "--run"]).arg(at("whole")).stdout(Stdio::null());
     ensure!(code(filter)? == 0, "filter failed");
     ensure!(at("whole").join("filtered/paraphrase.jsonl").exists(), "filter wrote nothing");
@@ -149,7 +141,7 @@ fn wrong_input_has_exit_code_2() -> Result<()> {
         vec!["filter", "--run", "no-such-run"],
     ];
     for call in calls {
-        let mut command = Command::new(binary()?);
+        let mut command = Command::new(BINARY);
         command.args(&call).stdout(Stdio::null()).stderr(Stdio::piped());
         if call[0] == "distill" {
             command.arg("--out").arg(&out);
