@@ -311,7 +311,7 @@ pub struct Verify {
 /// `pull`.
 #[derive(Debug, ClapArgs)]
 pub struct Pull {
-    /// small, paper, biomedical, or OWNER/NAME[@REVISION].
+    /// `small`, `paper`, `biomedical`, or `OWNER/NAME[@REVISION]`.
     pub what: String,
     /// Another server of the hub's layout; else $HF_ENDPOINT, else the public hub.
     #[arg(long, value_name = "URL")]
