@@ -88,6 +88,24 @@ impl Compute {
     }
 }
 
+/// Is this the CPU device, without gradients? It has layouts and kernels of its own.
+pub(crate) fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    return !device.is_autodiff() && *device == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    {
+        let _ = device;
+        false
+    }
+}
+
+/// Weights lie in panels that need no packing; what else is multiplied is too small to gain by it.
+#[cfg(feature = "threads")]
+fn never_pack() {
+    gemm::set_lhs_packing_threshold_single_thread(256);
+    gemm::set_lhs_packing_threshold_multi_thread(256);
+}
+
 fn absent(spec: DeviceSpec, feature: &str) -> Error {
     Error::Device {
         device: spec.to_string(),
@@ -104,7 +122,11 @@ impl DeviceSpec {
         let device = match self {
             Self::Auto => return Ok(Self::real_gpu().unwrap_or(Self::Flex)).and_then(Self::open),
             #[cfg(feature = "flex")]
-            Self::Flex => Device::flex(),
+            Self::Flex => {
+                #[cfg(feature = "threads")]
+                never_pack();
+                Device::flex()
+            }
             #[cfg(feature = "ndarray")]
             Self::NdArray => ndarray(),
             #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
@@ -116,14 +138,14 @@ impl DeviceSpec {
         Ok(Compute { device, spec: self })
     }
 
-    /// Opens the device without blocking.
+    /// Opens the device without blocking, as browsers demand.
     ///
     /// # Errors
     /// As [`DeviceSpec::open`].
     pub async fn open_async(self) -> Result<Compute> {
         match self {
-            #[cfg(feature = "gpu")]
-            Self::Vulkan | Self::Metal | Self::Dx12 | Self::WebGpu => {
+            #[cfg(all(feature = "gpu", target_family = "wasm"))]
+            Self::WebGpu => {
                 let device = gpu::options(self).init_async().await.map_err(|e| gpu::failed(self, &e))?;
                 Ok(Compute { device, spec: self })
             }
@@ -220,7 +242,10 @@ mod gpu {
     #[must_use]
     pub fn adapters() -> Vec<Adapter> {
         use burn::tensor::wgpu::wgpu;
-        let instance = wgpu::Instance::default();
+        // Only what can compute: looking for OpenGL complains on machines without a display.
+        let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
+        wanted.backends = wgpu::Backends::PRIMARY;
+        let instance = wgpu::Instance::new(wanted);
         let found = poll_now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
         let mut adapters: Vec<Adapter> = found
             .iter()

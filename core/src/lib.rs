@@ -8,8 +8,13 @@ pub mod decode;
 pub mod device;
 pub mod distill;
 mod error;
+pub mod event;
+#[cfg(feature = "threads")]
+pub mod lanes;
 pub mod metric;
 pub mod model;
+pub mod plan;
+pub mod record;
 pub mod text;
 
 pub use error::{Error, ErrorKind, Result};

@@ -339,4 +339,26 @@ pub struct Bench {
     /// Rows decoded together.
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
+    /// Pairs for the critic (JSONL: text, target) instead of sampled ones.
+    #[arg(long, value_name = "FILE")]
+    pub pairs: Option<PathBuf>,
+    /// Texts for the encoder (JSONL or a line each) instead of sampled ones.
+    #[arg(long, value_name = "FILE")]
+    pub texts: Option<PathBuf>,
+    /// Only these measures.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub only: Vec<Measure>,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Measure {
+    /// Sampled tokens and usable sentences a second, at k = 1 and k.
+    Sampling,
+    /// Directed pairs a second.
+    Entailment,
+    /// Sentences a second.
+    Embedding,
+    /// Two contexts from siblings to kept pairs.
+    Context,
 }

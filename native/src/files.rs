@@ -10,8 +10,9 @@ use impossible_core::model::files::{Bytes, Files, check_name, past_end};
 use impossible_core::{Error, Result};
 use memmap2::{Mmap, MmapOptions};
 
-/// The files of one folder. Symbolic links are followed inside the folder, and from a snapshot of the hub's cache
-/// (`.../snapshots/REVISION`) to its `.../blobs`; links to elsewhere are refused.
+/// The files of one folder. Symbolic links are followed wherever they lead, as long as that is a regular file: people
+/// keep weights on another disk, and the hub's cache keeps them in `blobs`. Names that a model's own files contain
+/// (shards of an index) cannot leave the folder; see [`check_name`].
 pub struct FolderFiles {
     dir: PathBuf,
     /// Sizes as first seen: a file that changes while it is read must not be taken for weights.
@@ -44,6 +45,16 @@ impl FolderFiles {
         &self.dir
     }
 
+    /// The real path of a file, for readers that open it themselves; `None` where there is none.
+    ///
+    /// # Errors
+    /// As [`Files::size`].
+    pub fn path(&self, name: &str) -> Result<Option<PathBuf>> {
+        let Some((path, metadata)) = self.find(name)? else { return Ok(None) };
+        self.check_unchanged(name, metadata.len())?;
+        Ok(Some(path))
+    }
+
     /// The real path of a file and what the system says about it; `None` where there is none.
     fn find(&self, name: &str) -> Result<Option<(PathBuf, Metadata)>> {
         check_name(name)?;
@@ -53,14 +64,11 @@ impl FolderFiles {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io(error)),
         };
-        let blobs = self.dir.parent().and_then(Path::parent).map(|model| model.join("blobs"));
-        if path.parent() != Some(&self.dir) && (blobs.is_none() || path.parent() != blobs.as_deref()) {
-            let found = format!("a link to {}", path.display());
-            return Err(Error::input(self.describe(name), "a file inside the model folder", found));
-        }
         let metadata = fs::metadata(&path).map_err(io)?;
         if !metadata.is_file() {
-            return Err(Error::input(self.describe(name), "a file", "a folder or device"));
+            // Opening a pipe would wait for its writer.
+            let found = format!("a folder, device or pipe ({})", path.display());
+            return Err(Error::input(self.describe(name), "a file, or a link to one", found));
         }
         Ok(Some((path, metadata)))
     }
@@ -173,26 +181,37 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_lead_into_the_folder_or_the_hubs_blobs() {
+    fn links_lead_anywhere_but_end_in_a_regular_file() {
         use std::os::unix::fs::symlink;
-        let temp = Temp::new("links");
+        let (temp, disk) = (Temp::new("links"), Temp::new("disk"));
         let snapshot = temp.0.join("snapshots/abc");
         fs::create_dir_all(&snapshot).unwrap();
         fs::create_dir(temp.0.join("blobs")).unwrap();
         fs::write(temp.0.join("blobs/123"), b"blob").unwrap();
-        fs::write(temp.0.join("secret"), b"secret").unwrap();
+        fs::write(disk.0.join("weights"), b"weights").unwrap();
         fs::write(snapshot.join("real"), b"real").unwrap();
         symlink("../../blobs/123", snapshot.join("model")).unwrap();
         symlink("real", snapshot.join("near")).unwrap();
-        symlink("../../secret", snapshot.join("far")).unwrap();
+        symlink(disk.0.join("weights"), snapshot.join("far")).unwrap();
+        symlink("far", snapshot.join("twice")).unwrap();
+        symlink(&disk.0, snapshot.join("folder")).unwrap();
+        symlink("/dev/zero", snapshot.join("device")).unwrap();
         symlink("nowhere", snapshot.join("dangling")).unwrap();
         symlink("loop", snapshot.join("loop")).unwrap();
         let files = FolderFiles::new(&snapshot).unwrap();
         assert_eq!((*files.range("model", 0, 4).unwrap()).as_ref(), b"blob");
         assert_eq!((*files.range("near", 0, 4).unwrap()).as_ref(), b"real");
-        assert!(matches!(files.size("far"), Err(Error::Input { found, .. }) if found.contains("secret")));
-        assert!(files.range("far", 0, 1).is_err());
+        for name in ["far", "twice"] {
+            assert_eq!(files.size(name).unwrap(), Some(7));
+            assert_eq!((*files.range(name, 0, 7).unwrap()).as_ref(), b"weights");
+            assert_eq!(files.path(name).unwrap(), Some(disk.0.join("weights")));
+        }
+        for name in ["folder", "device"] {
+            assert!(matches!(files.size(name), Err(Error::Input { found, .. }) if found.contains("device or pipe")));
+            assert!(files.range(name, 0, 0).is_err() && files.path(name).is_err());
+        }
         assert_eq!(files.size("dangling").unwrap(), None);
+        assert_eq!(files.path("dangling").unwrap(), None);
         assert!(files.size("loop").is_err());
     }
 }

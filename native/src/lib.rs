@@ -8,6 +8,7 @@ pub mod models;
 pub mod plans;
 pub mod progress;
 pub mod pull;
+pub mod pytorch;
 pub mod run;
 
 use std::process::ExitCode;

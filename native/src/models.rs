@@ -8,10 +8,13 @@ use impossible_core::decode::Teacher;
 use impossible_core::device::Compute;
 use impossible_core::model::ModelFolder;
 use impossible_core::model::files::Files;
+use impossible_core::model::safetensors::{self, TensorIndex};
+use impossible_core::model::tensors::Tensors;
 use impossible_core::{Error, Result};
 
 use crate::files::FolderFiles;
 use crate::pull::Store;
+use crate::pytorch::{self, PytorchTensors};
 
 /// Opens a model folder or a GGUF file; reads headers only.
 ///
@@ -20,8 +23,10 @@ use crate::pull::Store;
 pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
     let path = store.resolve(name)?;
     if path.is_dir() {
-        let files: Arc<dyn Files> = Arc::new(FolderFiles::new(&path)?);
-        return ModelFolder::open(&files);
+        let files = Arc::new(FolderFiles::new(&path)?);
+        let tensors = weights(&files)?;
+        let files: Arc<dyn Files> = files;
+        return ModelFolder::with_tensors(&files, tensors);
     }
     let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let file = path
@@ -30,6 +35,22 @@ pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
         .ok_or_else(|| Error::input(path.display(), "a model folder or a .gguf file", "a name that is not text"))?;
     let files: Arc<dyn Files> = Arc::new(FolderFiles::new(parent)?);
     ModelFolder::open_gguf(&files, file)
+}
+
+/// The weights of a model folder: safetensors where there are any, else PyTorch's own format.
+fn weights(files: &Arc<FolderFiles>) -> Result<Tensors> {
+    if files.size(safetensors::SINGLE)?.is_some() || files.size(safetensors::INDEX)?.is_some() {
+        let files: Arc<dyn Files> = Arc::clone(files) as _;
+        return TensorIndex::open(files).map(Tensors::Safetensors);
+    }
+    match PytorchTensors::open(files)? {
+        Some(tensors) => Ok(Tensors::Source(Box::new(tensors))),
+        None => Err(Error::Missing {
+            what: format!("{}, {} or {}", safetensors::SINGLE, safetensors::INDEX, pytorch::SINGLE),
+            place: files.dir().display().to_string(),
+            hint: "Choose a folder with the model's weights, or download the model again.".to_owned(),
+        }),
+    }
 }
 
 /// Loads the teacher.
@@ -54,4 +75,45 @@ pub fn entailment(store: &Store, name: &str, compute: &Compute) -> Result<Entail
 /// As [`open`], and the model's.
 pub fn encoder(store: &Store, name: &str, compute: &Compute) -> Result<Encoder> {
     Encoder::load(&open(store, name)?, compute)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn safetensors_come_first_then_pytorch_and_the_message_names_all() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+        let temp = tempfile::tempdir().unwrap();
+        let copy = |from: &str, to: &str| fs::copy(golden.join(from), temp.path().join(to)).unwrap();
+        let open = || weights(&Arc::new(FolderFiles::new(temp.path()).unwrap()));
+
+        let error = open().err().unwrap();
+        let names = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"];
+        assert!(
+            matches!(&error, Error::Missing { what, .. } if names.iter().all(|name| what.contains(name))),
+            "{error}"
+        );
+
+        copy("pytorch/pytorch_model.bin", "pytorch_model.bin");
+        let pytorch = open().unwrap();
+        assert!(matches!(&pytorch, Tensors::Source(_)));
+        copy("models/gpt2/model.safetensors", "model.safetensors");
+        let safetensors = open().unwrap();
+        assert!(matches!(&safetensors, Tensors::Safetensors(_)));
+        assert!(!safetensors.names().is_empty());
+        for name in safetensors.names() {
+            assert_eq!(pytorch.info(name), safetensors.info(name));
+            assert_eq!(pytorch.read_f32(name).unwrap(), safetensors.read_f32(name).unwrap(), "{name}");
+        }
+
+        // A model as people have it: config and weights, opened by its path.
+        copy("models/gpt2/config.json", "config.json");
+        fs::remove_file(temp.path().join("model.safetensors")).unwrap();
+        let model = super::open(&Store::at(temp.path()), temp.path().to_str().unwrap()).unwrap();
+        assert!(matches!(&model.tensors, Tensors::Source(_)));
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use impossible_core::device::DeviceSpec;
-use impossible_core::distill::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
+use impossible_core::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
 use impossible_core::{Error, Result};
 
 use crate::args::{CriticsName, PlanFlags, PresetName, Thresholds};
@@ -62,7 +62,8 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
             repetition_penalty: 1.0,
             no_repeat_ngram: 3,
             max_tokens: if paper { 100 } else { 60 },
-            batch: 64,
+            // Two half batches of 48 rows: whole tiles of the CPU's kernel. A GPU wants more rows at once.
+            batch: if matches!(device, DeviceSpec::Flex | DeviceSpec::NdArray) { 96 } else { 256 },
         },
         paraphrase: Paraphrase::preset(critics),
         summary: Summary::preset(critics),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use impossible_core::distill::event::{Event, Observer, Signal, Stage};
+use impossible_core::event::{Event, Observer, Signal, Stage};
 use impossible_core::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 

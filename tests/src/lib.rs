@@ -11,6 +11,8 @@ use impossible_core::model::ModelFolder;
 use impossible_core::model::files::Files;
 use safetensors::{Dtype, SafeTensors};
 
+pub use impossible_core::lanes::wait;
+
 /// A path below `tests/golden`.
 #[must_use]
 pub fn golden(path: &str) -> PathBuf {
@@ -115,17 +117,4 @@ pub fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Res
         expected[at]
     );
     Ok(())
-}
-
-/// Runs a future that never waits: reads from CPU devices are ready at once.
-///
-/// # Panics
-/// When it is not ready.
-pub fn now<T>(future: impl Future<Output = T>) -> T {
-    let mut future = std::pin::pin!(future);
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    match future.as_mut().poll(&mut cx) {
-        std::task::Poll::Ready(value) => value,
-        std::task::Poll::Pending => panic!("a future of a CPU device was not ready"),
-    }
 }

@@ -8,7 +8,7 @@ use impossible_core::critic::models::{Encoder, Entailment};
 use impossible_core::decode::Teacher;
 use impossible_core::device::DeviceSpec;
 use impossible_core::model::cache::Sequences;
-use impossible_tests::{Expected, close, folder, golden, now};
+use impossible_tests::{Expected, close, folder, golden, wait};
 use serde_json::Value;
 
 /// The folder of a model, if it holds the weights that the golden file was made with.
@@ -76,7 +76,7 @@ fn entailment_critic() -> Result<()> {
         .iter()
         .map(|c| Ok((c["premise"].as_str().context("premise")?, c["hypothesis"].as_str().context("hypothesis")?)))
         .collect::<Result<_>>()?;
-    let found = now(critic.probabilities(&pairs))?;
+    let found = wait(critic.probabilities(&pairs))?;
     for (case, found) in cases.iter().zip(found) {
         close(&case["hypothesis"].to_string(), &found.context("too long")?, &floats(&case["probs"])?, 2e-3)?;
     }
@@ -90,7 +90,7 @@ fn sentence_encoder() -> Result<()> {
     let mut encoder = Encoder::load(&folder(dir)?, &DeviceSpec::Flex.open()?)?;
     let cases = want["sentences"].as_array().context("sentences")?;
     let texts: Vec<&str> = cases.iter().map(|c| c["text"].as_str().context("text")).collect::<Result<_>>()?;
-    let found = now(encoder.embed(&texts))?.concat();
+    let found = wait(encoder.embed(&texts))?.concat();
     let expected = Expected::read(&golden("real/minilm.safetensors"))?;
     close("embeddings", &found, expected.values(expected.only()?)?, 1e-4)
 }

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::entailment::{EntailmentCache, EntailmentModel};
 use super::{Pair, Siblings};
 use crate::Result;
-use crate::distill::plan::Diversity;
+use crate::plan::Diversity;
 
 /// Sentences with a cosine below this are not asked about: they count as not entailing each other.
 pub const MIN_COSINE: f32 = 0.5;

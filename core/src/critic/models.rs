@@ -5,13 +5,17 @@ use burn::tensor::{Tensor, activation};
 
 use super::{BoxFuture, EntailmentModel, SentenceEncoder};
 use crate::device::Compute;
-use crate::distill::event::Signal;
+use crate::event::Signal;
 use crate::model::{Batch, Bert, ModelFolder, PairClassifier};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
 /// Tokens of one batch, padding included. Larger batches do not get faster on a CPU and cost memory.
 const BATCH_TOKENS: usize = 2048;
+
+/// Most batches read side by side on a CPU; each holds its own activations.
+#[cfg(feature = "threads")]
+const LANES: usize = 8;
 
 /// Told how many directed pairs were read since loading; may answer "stop".
 pub type PairObserver = Box<dyn FnMut(u64) -> Signal>;
@@ -21,6 +25,7 @@ pub struct Entailment {
     classifier: PairClassifier,
     tokenizer: Tokenizer,
     label: usize,
+    is_host: bool,
     /// Directed pairs read since loading.
     pub pairs: u64,
     /// Called after each batch.
@@ -36,7 +41,7 @@ impl Entailment {
         let tokenizer = folder.tokenizer()?.clone();
         let classifier = PairClassifier::load(&folder.config, &folder.tensors, &compute.device)?;
         let label = classifier.entailment(&folder.config)?;
-        Ok(Self { classifier, tokenizer, label, pairs: 0, observer: None })
+        Ok(Self { classifier, tokenizer, label, is_host: compute.is_host(), pairs: 0, observer: None })
     }
 
     /// Probabilities of all labels, in the order of the pairs. A pair longer than the model has no row (`None`).
@@ -45,19 +50,19 @@ impl Entailment {
     /// The tokenizer's, the device's, [`Error::NonFinite`].
     pub async fn probabilities(&mut self, pairs: &[(&str, &str)]) -> Result<Vec<Option<Vec<f32>>>> {
         let rows = pairs.iter().map(|(x, y)| self.tokenizer.encode_pair(x, y)).collect::<Result<Vec<_>>>()?;
+        let Self { classifier, is_host, pairs: seen, observer, .. } = self;
         let mut out = vec![None; pairs.len()];
-        for batch in batches(&rows, self.classifier.positions()) {
-            let views: Vec<(&[u32], &[u32])> = batch.iter().map(|&i| (&rows[i].0[..], &rows[i].1[..])).collect();
-            let logits = self.classifier.logits(&Batch::new(&views, self.classifier.pad()));
-            let values = read(activation::softmax(logits, 1), "the entailment critic").await?;
-            for (&i, p) in batch.iter().zip(values.chunks(self.classifier.labels.len())) {
-                out[i] = Some(p.to_vec());
-            }
-            self.pairs += batch.len() as u64;
-            if self.observer.as_mut().is_some_and(|o| o(self.pairs) == Signal::Stop) {
-                return Err(Error::Interrupted);
-            }
-        }
+        let forward = |batch: &Batch| activation::softmax(classifier.logits(batch), 1);
+        let batches = Batches::new(&rows, classifier.positions(), classifier.pad());
+        batches
+            .run(forward, *is_host, "the entailment critic", |batch, values| {
+                for (&i, p) in batch.iter().zip(values.chunks(classifier.labels.len())) {
+                    out[i] = Some(p.to_vec());
+                }
+                *seen += batch.len() as u64;
+                observer.as_mut().is_none_or(|o| o(*seen) == Signal::Continue)
+            })
+            .await?;
         Ok(out)
     }
 }
@@ -77,6 +82,7 @@ impl EntailmentModel for Entailment {
 pub struct Encoder {
     bert: Bert,
     tokenizer: Tokenizer,
+    is_host: bool,
 }
 
 impl Encoder {
@@ -86,7 +92,8 @@ impl Encoder {
     /// The folder's.
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let tokenizer = folder.tokenizer()?.clone();
-        Ok(Self { bert: Bert::load(&folder.config, &folder.tensors, &compute.device)?, tokenizer })
+        let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
+        Ok(Self { bert, tokenizer, is_host: compute.is_host() })
     }
 }
 
@@ -101,33 +108,85 @@ impl SentenceEncoder for Encoder {
                 types.truncate(longest);
             }
             let mut out = vec![Vec::new(); texts.len()];
-            for batch in batches(&rows, longest) {
-                let views: Vec<(&[u32], &[u32])> = batch.iter().map(|&i| (&rows[i].0[..], &rows[i].1[..])).collect();
-                let embedding = self.bert.embed(&Batch::new(&views, 0));
-                let width = embedding.dims()[1];
-                let values = read(embedding, "the sentence encoder").await?;
-                for (&i, v) in batch.iter().zip(values.chunks(width)) {
-                    out[i] = v.to_vec();
-                }
-            }
+            let forward = |batch: &Batch| self.bert.embed(batch);
+            Batches::new(&rows, longest, 0)
+                .run(forward, self.is_host, "the sentence encoder", |batch, values| {
+                    for (&i, v) in batch.iter().zip(values.chunks(values.len() / batch.len())) {
+                        out[i] = v.to_vec();
+                    }
+                    true
+                })
+                .await?;
             Ok(out)
         })
     }
 }
 
-/// Indices of the rows in batches of similar length; rows beyond `longest` are left out.
-fn batches(rows: &[(Vec<u32>, Vec<u32>)], longest: usize) -> Vec<Vec<usize>> {
-    let mut order: Vec<usize> =
-        (0..rows.len()).filter(|&i| !rows[i].0.is_empty() && rows[i].0.len() <= longest).collect();
-    order.sort_by_key(|&i| (rows[i].0.len(), i));
-    let mut batches: Vec<Vec<usize>> = Vec::new();
-    for i in order {
-        match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * rows[i].0.len() <= BATCH_TOKENS => batch.push(i),
-            _ => batches.push(vec![i]),
+/// Rows in batches of similar length; rows beyond `longest` are left out.
+struct Batches<'a> {
+    rows: &'a [(Vec<u32>, Vec<u32>)],
+    batches: Vec<Vec<usize>>,
+    pad: u32,
+}
+
+impl<'a> Batches<'a> {
+    fn new(rows: &'a [(Vec<u32>, Vec<u32>)], longest: usize, pad: u32) -> Self {
+        let mut order: Vec<usize> =
+            (0..rows.len()).filter(|&i| !rows[i].0.is_empty() && rows[i].0.len() <= longest).collect();
+        order.sort_by_key(|&i| (rows[i].0.len(), i));
+        let mut batches: Vec<Vec<usize>> = Vec::new();
+        for i in order {
+            match batches.last_mut() {
+                Some(batch) if (batch.len() + 1) * rows[i].0.len() <= BATCH_TOKENS => batch.push(i),
+                _ => batches.push(vec![i]),
+            }
         }
+        Self { rows, batches, pad }
     }
-    batches
+
+    fn batch(&self, rows: &[usize]) -> Batch {
+        let views: Vec<(&[u32], &[u32])> = rows.iter().map(|&i| (&self.rows[i].0[..], &self.rows[i].1[..])).collect();
+        Batch::new(&views, self.pad)
+    }
+
+    /// Runs every batch; `each` gets the rows of a batch and its values, and says whether to go on.
+    async fn run(
+        self,
+        forward: impl Fn(&Batch) -> Tensor<2> + Sync,
+        is_host: bool,
+        place: &str,
+        mut each: impl FnMut(&[usize], &[f32]) -> bool,
+    ) -> Result<()> {
+        #[cfg(feature = "threads")]
+        if is_host && self.batches.len() > 1 {
+            use crate::lanes::{cores, scatter, wait};
+            let mut ended = None;
+            // The longest first, so that no lane is left alone with one at the end.
+            scatter(
+                cores().min(LANES),
+                self.batches.iter().rev().collect(),
+                |rows: &Vec<usize>, send| {
+                    send((rows, wait(read(forward(&self.batch(rows)), place))));
+                },
+                |(rows, values)| {
+                    match values {
+                        Ok(values) if !each(rows, &values) => ended = Some(Error::Interrupted),
+                        Ok(_) => {}
+                        Err(error) => ended = Some(error),
+                    }
+                    ended.is_none()
+                },
+            )?;
+            return ended.map_or(Ok(()), Err);
+        }
+        let _ = is_host;
+        for rows in &self.batches {
+            if !each(rows, &read(forward(&self.batch(rows)), place).await?) {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
+    }
 }
 
 async fn read(t: Tensor<2>, place: &str) -> Result<Vec<f32>> {

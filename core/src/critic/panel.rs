@@ -12,8 +12,8 @@ use super::diversity::{EXTRA_CALLS, explore};
 use super::entailment::{Entailment, EntailmentCache, EntailmentModel};
 use super::screen::{Case, Rules};
 use super::{Critic, Siblings};
-use crate::distill::plan::{Paraphrase, Summary};
-use crate::distill::record::{Funnel, Scored, Task};
+use crate::plan::{Paraphrase, Summary};
+use crate::record::{Funnel, Scored, Task};
 use crate::{Error, Result};
 
 /// An entailment that diversity asked for beyond the scores of the pairs.
@@ -147,8 +147,8 @@ pub(super) mod tests {
 
     use super::*;
     use crate::critic::{BoxFuture, Pair};
-    use crate::distill::plan::{Critics, Diversity, NumberRule};
-    use crate::distill::record::FunnelStep;
+    use crate::plan::{Critics, Diversity, NumberRule};
+    use crate::record::FunnelStep;
 
     /// Runs a future that never waits.
     pub fn now<T>(future: impl Future<Output = T>) -> T {

@@ -6,8 +6,8 @@ use super::entailment::{Direction, EntailmentCache};
 use super::panel::{Link, Panel};
 use super::screen::{Case, Row};
 use super::{Pair, Siblings, name};
-use crate::distill::plan::{Paraphrase, Summary};
-use crate::distill::record::{Funnel, Scored, Task};
+use crate::plan::{Paraphrase, Summary};
+use crate::record::{Funnel, Scored, Task};
 use crate::{Error, Result};
 
 /// The outcome of other thresholds.
@@ -196,7 +196,7 @@ fn rows(known: &mut Known, siblings: &Siblings, case: Case) -> Vec<Scored> {
 mod tests {
     use super::*;
     use crate::critic::panel::tests::{judge, presets, siblings};
-    use crate::distill::plan::{Diversity, NumberRule};
+    use crate::plan::{Diversity, NumberRule};
 
     const K: u32 = 90;
 

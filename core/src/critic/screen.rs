@@ -10,8 +10,8 @@ use super::number::Numbers;
 use super::rouge::{RougeL, rouge_l};
 use super::words::Words;
 use super::{FreeCritic, Pair, Siblings, name};
-use crate::distill::plan::{Diversity, NumberRule, Paraphrase, Summary};
-use crate::distill::record::{FunnelStep, Scored, Task};
+use crate::plan::{Diversity, NumberRule, Paraphrase, Summary};
+use crate::record::{FunnelStep, Scored, Task};
 
 /// Pairs screened at a time: memory for all pairs of 4096 siblings would be wasted on what the first critic refuses.
 const CHUNK: usize = 1 << 18;
@@ -287,8 +287,8 @@ mod tests {
     use super::*;
     use crate::critic::panel::tests::now;
     use crate::critic::{BoxFuture, SentenceEncoder};
-    use crate::distill::plan::Critics;
     use crate::metric::rouge::rouge_l as rouge;
+    use crate::plan::Critics;
 
     fn random(state: &mut u64) -> usize {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -4,6 +4,7 @@ pub mod contrastive;
 pub mod group;
 pub mod process;
 pub mod random;
+mod readout;
 pub mod sample;
 pub mod search;
 pub mod siblings;

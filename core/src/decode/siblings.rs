@@ -3,20 +3,25 @@
 //! A context is read once for all its rows. A row leaves the batch when it has its sentence, and a row of this job or
 //! the next takes its place, so the batch stays full until the jobs run out.
 
+#[cfg(feature = "threads")]
+mod lanes;
+
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor};
-
 use super::random::Stream;
-use super::sample::{Sampler, Scratch};
+use super::readout::{Readout, RowRead, host};
+use super::sample::{Outcome, Sampler, Scratch};
 use super::teacher::Teacher;
-use crate::distill::event::{Event, Observer, Signal, Stage};
-use crate::distill::record::Finish;
+use crate::event::{Event, Observer, Signal};
 use crate::model::cache::{Prefix, Siblings};
+use crate::record::Finish;
 use crate::text::sentence;
 use crate::{Error, Result};
+
+/// Rows that the CPU's kernel multiplies at once: dropping fewer gains nothing.
+const TILE: usize = 6;
 
 /// When a row has enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +78,19 @@ struct Active {
 }
 
 /// A prompt that rows are continuing.
+#[derive(Clone)]
 struct Read {
     prefix: Prefix,
     logits: Vec<f32>,
 }
 
+/// Prompts that were read before the loop, by job.
+type Prefilled = BTreeMap<usize, Read>;
+
+/// Called with the tokens of rows that ended since the last call, once a step; `false` = stop.
+type Tick<'a> = &'a mut dyn FnMut(u64) -> bool;
+
+#[derive(Clone, Copy)]
 struct Loop<'a> {
     teacher: &'a Teacher,
     jobs: &'a [Job],
@@ -103,18 +116,35 @@ pub async fn sample(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Row>> {
     let this = Loop { teacher, jobs, sampler, limits, seed, stage };
-    let mut rows = this.run(event, observer).await?;
+    let mut tick = |tokens: u64| {
+        event.tokens += tokens;
+        observer.event(event) == Signal::Continue
+    };
+    #[cfg(feature = "threads")]
+    let rows = if teacher.compute.is_host() {
+        this.in_lanes(&mut tick)?
+    } else {
+        this.run(this.queue(), &Prefilled::new(), &mut tick).await?
+    };
+    #[cfg(not(feature = "threads"))]
+    let rows = this.run(this.queue(), &Prefilled::new(), &mut tick).await?;
+    let mut rows = rows;
     rows.sort_by_key(|r| (r.0, r.1.row));
     Ok(rows.into_iter().map(|r| r.1).collect())
 }
 
 impl Loop<'_> {
-    async fn run(&self, event: &mut Event, observer: &mut dyn Observer) -> Result<Vec<(usize, Row)>> {
+    /// (job, row) of everything to sample.
+    fn queue(&self) -> Vec<(usize, u32)> {
+        self.jobs.iter().enumerate().flat_map(|(j, job)| job.rows.clone().map(move |row| (j, row))).collect()
+    }
+
+    /// Samples a queue in one batch that is kept full.
+    async fn run(&self, queue: Vec<(usize, u32)>, prefilled: &Prefilled, tick: Tick<'_>) -> Result<Vec<(usize, Row)>> {
         let device = &self.teacher.compute.device;
         let shape = self.teacher.lm.shape();
-        let mut queue = self.jobs.iter().enumerate().flat_map(|(j, job)| job.rows.clone().map(move |row| (j, row)));
-        let waiting: usize = self.jobs.iter().map(|j| j.rows.len()).sum();
-        let width = self.limits.batch.min(waiting).max(1);
+        let width = self.limits.batch.min(queue.len()).max(1);
+        let mut queue = queue.into_iter();
         let mut slots: Vec<Option<Active>> = (0..width).map(|_| None).collect();
         let mut cache = Siblings::new(shape.layers, width, self.limits.max_tokens, device);
         let mut read: BTreeMap<usize, Read> = BTreeMap::new();
@@ -123,11 +153,12 @@ impl Loop<'_> {
         loop {
             let mut fresh = Vec::new();
             let mut left = false;
+            let mut tokens = 0;
             for (i, slot) in slots.iter_mut().enumerate() {
                 while slot.as_ref().is_none_or(|a| a.done.is_some()) {
                     if let Some(done) = slot.take() {
                         left = true;
-                        event.tokens += done.new_tokens(self.jobs) as u64;
+                        tokens += done.new_tokens(self.jobs) as u64;
                         out.push((done.job, done.into_row(self.jobs)));
                     }
                     let Some((job, row)) = queue.next() else {
@@ -136,17 +167,23 @@ impl Loop<'_> {
                     };
                     let prompt = match read.entry(job) {
                         Entry::Occupied(entry) => entry.into_mut(),
-                        Entry::Vacant(entry) => entry.insert(self.read(job).await?),
+                        Entry::Vacant(entry) => entry.insert(match prefilled.get(&job) {
+                            Some(read) => read.clone(),
+                            None => self.read(job).await?,
+                        }),
                     };
                     *slot = Some(self.start(job, row, prompt)?);
                     fresh.push(i);
                 }
             }
+            if !tick(tokens) {
+                return Err(Error::Interrupted);
+            }
             let (prefill_only, live) = (fresh.is_empty(), slots.iter().flatten().count());
             if live == 0 {
                 return Ok(out);
             }
-            if drained && live * 2 <= slots.len() {
+            if drained && live.div_ceil(TILE) < slots.len().div_ceil(TILE) {
                 let keep: Vec<usize> = (0..slots.len()).filter(|&i| slots[i].is_some()).collect();
                 cache.keep(&keep);
                 slots.retain(Option::is_some);
@@ -159,10 +196,6 @@ impl Loop<'_> {
                 cache.regroup(members(&slots, &read), &fresh);
             }
             self.step(&mut slots, &mut cache).await?;
-            event.stage = Stage::Siblings;
-            if observer.event(event) == Signal::Stop {
-                return Err(Error::Interrupted);
-            }
         }
     }
 
@@ -176,7 +209,7 @@ impl Loop<'_> {
         let history = self.jobs[job].prompt.clone();
         let stream = Stream::new(self.seed, self.stage, self.jobs[job].context, row);
         let mut active = Active { job, row, history, stream, done: None };
-        self.draw(&mut active, &mut read.logits.clone(), &mut Scratch::default())?;
+        self.draw(&mut active, RowRead::Whole(&mut read.logits.clone()), &mut Scratch::default())?;
         Ok(active)
     }
 
@@ -189,41 +222,55 @@ impl Loop<'_> {
             positions.push(slot.as_ref().map_or(0, |a| u32::try_from(a.history.len() - 1).unwrap_or(0)));
         }
         cache.advance();
-        let lm = &self.teacher.lm;
-        let hidden = lm.forward(slots.len(), &ids, &positions, cache, &self.teacher.compute.device);
-        let mut logits = host(lm.logits(hidden)).await?;
+        let (lm, compute) = (&self.teacher.lm, &self.teacher.compute);
+        let hidden = lm.forward(slots.len(), &ids, &positions, cache, &compute.device);
+        let temperature = self.sampler.options().temperature;
+        let mut readout = Readout::new(lm.logits(hidden), temperature, compute.is_host()).await?;
+        let open = self.draw_all(slots.iter_mut().zip(readout.rows()).collect())?;
+        let unproved: Vec<usize> = (0..slots.len()).filter(|&i| open[i]).collect();
+        if unproved.is_empty() {
+            return Ok(());
+        }
+        let mut whole = readout.whole(&unproved).await?;
         let vocabulary = lm.shape().vocabulary;
-        let rows = slots.iter_mut().zip(logits.chunks_mut(vocabulary));
+        let open_slots = slots.iter_mut().enumerate().filter(|(i, _)| open[*i]).map(|(_, slot)| slot);
+        self.draw_all(open_slots.zip(whole.chunks_mut(vocabulary).map(RowRead::Whole)).collect())?;
+        Ok(())
+    }
+
+    /// Draws for many rows; `true` where the whole row is needed.
+    fn draw_all(&self, rows: Vec<(&mut Option<Active>, RowRead<'_>)>) -> Result<Vec<bool>> {
+        let one = |scratch: &mut Scratch, (slot, row): (&mut Option<Active>, RowRead<'_>)| match slot {
+            Some(active) => self.draw(active, row, scratch),
+            None => Ok(false),
+        };
         #[cfg(feature = "threads")]
         {
             use rayon::prelude::*;
-            rows.collect::<Vec<_>>()
-                .into_par_iter()
-                .map_init(Scratch::default, |scratch, (slot, row)| match slot {
-                    Some(active) => self.draw(active, row, scratch),
-                    None => Ok(()),
-                })
-                .collect()
+            rows.into_par_iter().map_init(Scratch::default, one).collect()
         }
         #[cfg(not(feature = "threads"))]
         {
             let mut scratch = Scratch::default();
-            for (slot, row) in rows {
-                if let Some(active) = slot {
-                    self.draw(active, row, &mut scratch)?;
-                }
-            }
-            Ok(())
+            rows.into_iter().map(|row| one(&mut scratch, row)).collect()
         }
     }
 
-    /// Draws the next token of a row and decides whether the row is done.
-    fn draw(&self, active: &mut Active, logits: &mut [f32], scratch: &mut Scratch) -> Result<()> {
+    /// Draws the next token of a row and decides whether the row is done. `true`: the candidates do not determine the
+    /// token, and nothing was drawn.
+    fn draw(&self, active: &mut Active, read: RowRead<'_>, scratch: &mut Scratch) -> Result<bool> {
         let job = &self.jobs[active.job];
         let prompt = job.prompt.len();
         let new = active.history.len() - prompt;
         let u = active.stream.at(u32::try_from(new).unwrap_or(u32::MAX)).uniform();
-        let token = self.sampler.draw(logits, &active.history, prompt, u, scratch)?;
+        let token = match read {
+            RowRead::Whole(logits) => self.sampler.draw(logits, &active.history, prompt, u, scratch)?,
+            RowRead::Best(best) => match self.sampler.draw_candidates(&best, &active.history, prompt, u, scratch)? {
+                Outcome::Token(token) => Some(token),
+                Outcome::NoToken => None,
+                Outcome::NeedFullRow => return Ok(true),
+            },
+        };
         let ended = match token {
             Some(token) if !self.teacher.ends.contains(&token) => {
                 active.history.push(token);
@@ -236,7 +283,7 @@ impl Loop<'_> {
         let ended = ended.or(limit.then_some(Finish::Length));
         let text = self.teacher.tokenizer.decode(&active.history[prompt..])?;
         active.done = verdict(&text, job.stop, ended);
-        Ok(())
+        Ok(false)
     }
 }
 
@@ -288,15 +335,4 @@ fn members(slots: &[Option<Active>], read: &BTreeMap<usize, Read>) -> Vec<(Prefi
         first.1.sort_unstable();
     }
     groups
-}
-
-/// Logits on the host, row after row.
-async fn host(logits: Tensor<2>) -> Result<Vec<f32>> {
-    let data = logits
-        .into_data_async()
-        .await
-        .map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e}") })?;
-    let data = if data.dtype() == DType::F32 { data } else { data.convert_dtype(DType::F32) };
-    data.try_into_vec::<f32>()
-        .map_err(|e| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {e:?}") })
 }

@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::event::{Event, Observer, Stage};
-use super::plan::{Plan, Source};
 use super::prefix::Prefixes;
-use super::record::{Context, Finish};
 use super::stage;
 use crate::Result;
 use crate::decode::Teacher;
 use crate::decode::random::Stream;
 use crate::decode::sample::SampleOptions;
 use crate::decode::siblings::{Job, Limits, Stop, sample};
+use crate::event::{Event, Observer, Stage};
+use crate::plan::{Plan, Source};
+use crate::record::{Context, Finish};
 use crate::text::sentence;
 
 /// Tries per context before it is given up.
@@ -75,6 +75,7 @@ pub async fn make(
     event: &mut Event,
     observer: &mut dyn Observer,
 ) -> Result<Made> {
+    event.stage = Stage::Contexts;
     let prefixes = Prefixes::new()?;
     let c = &plan.contexts;
     let options =
@@ -104,10 +105,7 @@ pub async fn make(
             }
         }
         let limits = Limits { batch: plan.siblings.batch, max_tokens: c.max_tokens };
-        let rows = sample(teacher, &jobs, &sampler, limits, (plan.seed, stage::CONTEXT), event, &mut |e: &Event| {
-            observer.event(&Event { stage: Stage::Contexts, ..e.clone() })
-        })
-        .await?;
+        let rows = sample(teacher, &jobs, &sampler, limits, (plan.seed, stage::CONTEXT), event, observer).await?;
         for (draft, row) in drafts.iter().zip(rows) {
             let text = format!("{} {}", draft.start, row.text).trim().to_owned();
             let settled = match row.finish {

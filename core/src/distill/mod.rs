@@ -1,11 +1,8 @@
 //! The method: plan, contexts, siblings, pairs, records.
 
 pub mod contexts;
-pub mod event;
 pub mod pipeline;
-pub mod plan;
 pub mod prefix;
-pub mod record;
 
 /// Random streams of different uses are kept apart by these numbers.
 pub(crate) mod stage {

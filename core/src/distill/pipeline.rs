@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::contexts::{Made, Seed, make};
-use super::event::{Event, Observer, Signal, Stage};
-use super::plan::Plan;
-use super::record::{Context, Finish, Funnel, Sample, Scored};
 use super::stage;
 use crate::critic::{EntailmentModel, Link, Panel, SentenceEncoder, Siblings};
 use crate::decode::sample::SampleOptions;
 use crate::decode::siblings::{Job, Limits, Stop, sample};
 use crate::decode::{Row, Teacher};
+use crate::event::{Event, Observer, Signal, Stage};
+use crate::plan::Plan;
+use crate::record::{Context, Finish, Funnel, Sample, Scored};
 use crate::{Error, Result};
 
 /// Contexts that are made, sampled and judged together, and saved together. Fixed, as rows of contexts that share a
@@ -80,6 +80,7 @@ pub async fn siblings(
         })
         .collect::<Result<Vec<_>>>()?;
     let limits = Limits { batch: s.batch, max_tokens: s.max_tokens };
+    event.stage = Stage::Siblings;
     sample(teacher, &jobs, &sampler, limits, (plan.seed, stage::SIBLINGS), event, observer).await
 }
 

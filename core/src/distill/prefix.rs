@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use super::plan::Source;
 use super::stage;
 use crate::decode::random::Stream;
+use crate::plan::Source;
 use crate::{Error, Result};
 
 #[derive(Deserialize)]

@@ -60,11 +60,11 @@ impl BioGpt {
         let blocks = (0..shape.layers)
             .map(|i| {
                 let n = |part: &str| format!("layers.{i}.{part}");
-                let projection = |part: &str| w.linear(&n(&format!("self_attn.{part}_proj")), d, d);
+                let [q, k, v] = ["q", "k", "v"].map(|p| n(&format!("self_attn.{p}_proj")));
                 Ok(Block {
                     norm: w.layer_norm(&n("self_attn_layer_norm"), d, eps)?,
-                    qkv: Linear::fused(vec![projection("q")?, projection("k")?, projection("v")?]),
-                    out: projection("out")?,
+                    qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d)?,
+                    out: w.linear(&n("self_attn.out_proj"), d, d)?,
                     final_norm: w.layer_norm(&n("final_layer_norm"), d, eps)?,
                     fc1: w.linear(&n("fc1"), d, inner)?,
                     fc2: w.linear(&n("fc2"), inner, d)?,
@@ -75,7 +75,7 @@ impl BioGpt {
         let scale = if config.flag_or("scale_embedding", true)? { (d as f32).sqrt() } else { 1.0 };
         let model = Self {
             scale,
-            tokens: w.embedding("embed_tokens.weight", shape.vocabulary, d)?,
+            tokens: w.tied("embed_tokens.weight", shape.vocabulary, d)?,
             positions: w.embedding("embed_positions.weight", shape.positions + POSITION_OFFSET, d)?,
             blocks,
             norm: w.layer_norm("layer_norm", d, eps)?,
@@ -97,7 +97,7 @@ impl BioGpt {
         let positions = positions + POSITION_OFFSET as i64;
         let mut x = self.tokens.forward(ids) * self.scale + self.positions.forward(positions);
         for (i, block) in self.blocks.iter().enumerate() {
-            let [q, k, v] = split_heads(block.qkv.forward(block.norm.forward(x.clone())), rows, &self.shape);
+            let [q, k, v] = split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape);
             x = x + block.out.forward(merge_heads(cache.attend(i, q, k, v)));
             let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
             x = x + block.fc2.forward(h);

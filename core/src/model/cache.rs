@@ -1,7 +1,9 @@
 //! Attention over cached keys and values. A model hands `(layer, q, k, v)` to a [`Cache`]; what is remembered, and for
 //! how many rows, is the cache's business.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::layers::softmax;
 
 /// Added to scores that must not be seen. Finite, so that a row without any visible key stays finite.
 pub(crate) const HIDDEN_SCORE: f32 = -1e9;
@@ -125,7 +127,7 @@ impl Cache for Sequences {
         if let Some(mask) = &self.mask {
             scores = scores + mask.clone();
         }
-        let weights = activation::softmax(scores, 4).reshape([rows, kv, group * new, total]);
+        let weights = softmax(scores).reshape([rows, kv, group * new, total]);
         let out = weights.matmul(seen(&stored.v)).reshape([rows, heads, new, dim]);
         self.layers[layer] = Some(stored);
         out
@@ -267,7 +269,7 @@ impl Cache for Siblings {
             let qs = pick(q.clone()).swap_dims(0, 1).reshape([kv, n * group, dim]);
             let scores = qs.matmul(g.prefix.k[layer].clone());
             let scores = scores.reshape([kv, n, group, len]).swap_dims(0, 1); // [rows, kv, group, len]
-            let weights = activation::softmax(Tensor::cat(vec![scores, pick(own_scores.clone())], 3), 3);
+            let weights = softmax(Tensor::cat(vec![scores, pick(own_scores.clone())], 3));
             own_weights.push(weights.clone().slice([0..n, 0..kv, 0..group, len..len + used]));
             let w = weights.slice([0..n, 0..kv, 0..group, 0..len]).swap_dims(0, 1).reshape([kv, n * group, len]);
             let out = w.matmul(g.prefix.v[layer].clone()).reshape([kv, n, group, dim]).swap_dims(0, 1);

@@ -3,11 +3,11 @@
 //!
 //! Only the 2 length - 1 relative positions that occur are projected and read; the library gathers all 512.
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::Batch;
-use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader, softmax};
 use super::tensors::Tensors;
 use crate::Result;
 
@@ -71,14 +71,12 @@ impl Deberta {
         let blocks = (0..layers)
             .map(|i| {
                 let n = |part: &str| format!("encoder.layer.{i}.{part}");
-                let q = w.linear(&n("attention.self.query_proj"), d, d)?;
-                let k = w.linear(&n("attention.self.key_proj"), d, d)?;
-                let v = w.linear(&n("attention.self.value_proj"), d, d)?;
+                let [q, k, v] = ["query", "key", "value"].map(|p| n(&format!("attention.self.{p}_proj")));
                 let by_head = |x: Tensor<2>| x.reshape([2 * buckets, heads, dim]).permute([1, 2, 0]);
                 Ok(Block {
-                    position_key: by_head(k.forward(relative.clone())),
-                    position_query: by_head(q.forward(relative.clone())),
-                    qkv: Linear::fused(vec![q, k, v]),
+                    position_key: by_head(w.linear(&k, d, d)?.forward(relative.clone())),
+                    position_query: by_head(w.linear(&q, d, d)?.forward(relative.clone())),
+                    qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d)?,
                     out: w.linear(&n("attention.output.dense"), d, d)?,
                     attention_norm: w.layer_norm(&n("attention.output.LayerNorm"), d, eps)?,
                     up: w.linear(&n("intermediate.dense"), d, inner)?,
@@ -149,14 +147,12 @@ impl Deberta {
     ) -> Tensor<2> {
         let [n, d] = x.dims();
         let (length, dim, heads) = (n / rows, d / self.heads, self.heads);
-        let qkv = block.qkv.forward(x.clone());
-        let part = |i: usize| {
-            qkv.clone().slice([0..n, i * d..(i + 1) * d]).reshape([rows, length, heads, dim]).swap_dims(1, 2)
-        };
+        let qkv = block.qkv.split(x.clone(), [d; 3]);
+        let [q, k, v] = qkv.map(|t| t.reshape([rows, length, heads, dim]).swap_dims(1, 2));
         // Three kinds of scores are summed, hence the 3.
         #[allow(clippy::cast_precision_loss)]
         let scale = 1.0 / (dim as f32 * 3.0).sqrt();
-        let (q, k) = (part(0) * scale, part(1));
+        let q = q * scale;
         // All rows meet the same position vectors: [heads, rows * length, dim] x [heads, dim, 2 length]
         let against = |t: Tensor<4>, p: Tensor<3>| {
             let s = t.swap_dims(0, 1).reshape([heads, rows * length, dim]).matmul(p);
@@ -168,7 +164,7 @@ impl Deberta {
         if let Some(mask) = mask {
             scores = scores + mask.clone();
         }
-        let out = activation::softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([n, d]);
+        let out = softmax(scores).matmul(v).swap_dims(1, 2).reshape([n, d]);
         let x = block.attention_norm.forward(block.out.forward(out) + x);
         let h = block.down.forward(Activation::Gelu.forward(block.up.forward(x.clone())));
         block.norm.forward(h + x)

@@ -1,9 +1,9 @@
 //! The post-norm transformer block that BERT and RoBERTa share, and right-padded batches for all encoders.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::cache::HIDDEN_SCORE;
-use super::layers::{Activation, LayerNorm, Linear, Loader};
+use super::layers::{Activation, LayerNorm, Linear, Loader, softmax};
 use crate::Result;
 
 /// Token ids of several texts, padded on the right to the longest.
@@ -81,9 +81,9 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn load(w: &Loader<'_>, prefix: &str, d: usize, inner: usize, heads: usize, eps: f64) -> Result<Self> {
         let n = |part: &str| format!("{prefix}.{part}");
-        let projection = |part: &str| w.linear(&n(&format!("attention.self.{part}")), d, d);
+        let [q, k, v] = ["query", "key", "value"].map(|p| n(&format!("attention.self.{p}")));
         Ok(Self {
-            qkv: Linear::fused(vec![projection("query")?, projection("key")?, projection("value")?]),
+            qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d)?,
             out: w.linear(&n("attention.output.dense"), d, d)?,
             attention_norm: w.layer_norm(&n("attention.output.LayerNorm"), d, eps)?,
             up: w.linear(&n("intermediate.dense"), d, inner)?,
@@ -97,16 +97,14 @@ impl Block {
     pub(super) fn forward(&self, x: Tensor<2>, rows: usize, mask: Option<&Tensor<4>>) -> Tensor<2> {
         let [n, d] = x.dims();
         let (length, dim) = (n / rows, d / self.heads);
-        let qkv = self.qkv.forward(x.clone());
-        let part = |i: usize| {
-            qkv.clone().slice([0..n, i * d..(i + 1) * d]).reshape([rows, length, self.heads, dim]).swap_dims(1, 2)
-        };
+        let qkv = self.qkv.split(x.clone(), [d; 3]);
+        let [q, k, v] = qkv.map(|t| t.reshape([rows, length, self.heads, dim]).swap_dims(1, 2));
         #[allow(clippy::cast_precision_loss)]
-        let mut scores = (part(0) / (dim as f32).sqrt()).matmul(part(1).swap_dims(2, 3)); // [rows, heads, query, key]
+        let mut scores = (q / (dim as f32).sqrt()).matmul(k.swap_dims(2, 3)); // [rows, heads, query, key]
         if let Some(mask) = mask {
             scores = scores + mask.clone();
         }
-        let out = activation::softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([n, d]);
+        let out = softmax(scores).matmul(v).swap_dims(1, 2).reshape([n, d]);
         let x = self.attention_norm.forward(self.out.forward(out) + x);
         let h = self.down.forward(Activation::Gelu.forward(self.up.forward(x.clone())));
         self.norm.forward(h + x)

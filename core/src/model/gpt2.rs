@@ -67,7 +67,7 @@ impl Gpt2 {
             })
             .collect::<Result<_>>()?;
         let model = Self {
-            wte: w.embedding("wte.weight", shape.vocabulary, d)?,
+            wte: w.tied("wte.weight", shape.vocabulary, d)?,
             wpe: w.embedding("wpe.weight", shape.positions, d)?,
             blocks,
             ln_f: w.layer_norm("ln_f", d, eps)?,
@@ -87,8 +87,7 @@ impl Gpt2 {
     ) -> Tensor<2> {
         let mut x = self.wte.forward(ids) + self.wpe.forward(positions);
         for (i, block) in self.blocks.iter().enumerate() {
-            let qkv = block.c_attn.forward(block.ln_1.forward(x.clone()));
-            let [q, k, v] = split_heads(qkv, rows, &self.shape);
+            let [q, k, v] = split_heads(&block.c_attn, block.ln_1.forward(x.clone()), rows, &self.shape);
             x = x + block.c_proj.forward(merge_heads(cache.attend(i, q, k, v)));
             let h = Activation::GeluTanh.forward(block.c_fc.forward(block.ln_2.forward(x.clone())));
             x = x + block.mlp_proj.forward(h);

@@ -77,18 +77,15 @@ impl Llama {
         let blocks = (0..shape.layers)
             .map(|i| {
                 let n = |part: &str| format!("layers.{i}.{part}");
-                let q = w.linear(&n("self_attn.q_proj"), d, shape.heads * dim)?;
-                let k = w.linear(&n("self_attn.k_proj"), d, shape.kv_heads * dim)?;
-                let v = w.linear(&n("self_attn.v_proj"), d, shape.kv_heads * dim)?;
+                let (q, kv) = (shape.heads * dim, shape.kv_heads * dim);
+                let [q_proj, k_proj, v_proj] = ["q", "k", "v"].map(|p| n(&format!("self_attn.{p}_proj")));
+                let (gate, up) = (n("mlp.gate_proj"), n("mlp.up_proj"));
                 Ok(Block {
                     input_norm: w.rms_norm(&n("input_layernorm"), d, eps)?,
-                    qkv: Linear::fused(vec![q, k, v]),
+                    qkv: w.fused(&[(&q_proj, q), (&k_proj, kv), (&v_proj, kv)], d)?,
                     o_proj: w.linear(&n("self_attn.o_proj"), shape.heads * dim, d)?,
                     post_norm: w.rms_norm(&n("post_attention_layernorm"), d, eps)?,
-                    gate_up: Linear::fused(vec![
-                        w.linear(&n("mlp.gate_proj"), d, inner)?,
-                        w.linear(&n("mlp.up_proj"), d, inner)?,
-                    ]),
+                    gate_up: w.fused(&[(&gate, inner), (&up, inner)], d)?,
                     down: w.linear(&n("mlp.down_proj"), inner, d)?,
                 })
             })
@@ -99,7 +96,11 @@ impl Llama {
         let model = Self {
             inner,
             frequencies,
-            tokens: w.embedding("embed_tokens.weight", shape.vocabulary, d)?,
+            tokens: if tied {
+                w.tied("embed_tokens.weight", shape.vocabulary, d)?
+            } else {
+                w.embedding("embed_tokens.weight", shape.vocabulary, d)?
+            },
             blocks,
             norm: w.rms_norm("norm", d, eps)?,
             head: if tied { None } else { Some(w.linear("/lm_head", d, shape.vocabulary)?) },
@@ -143,15 +144,11 @@ impl Llama {
     ) -> Tensor<2> {
         let mut x = self.tokens.forward(ids);
         let (cos, sin) = self.rotation(rows, positions, &x);
-        let n = x.dims()[0];
         for (i, block) in self.blocks.iter().enumerate() {
-            let qkv = block.qkv.forward(block.input_norm.forward(x.clone()));
-            let [q, k, v] = split_heads(qkv, rows, &self.shape);
+            let [q, k, v] = split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape);
             let (q, k) = (rotate(q, &cos, &sin), rotate(k, &cos, &sin));
             x = x + block.o_proj.forward(merge_heads(cache.attend(i, q, k, v)));
-            let h = block.gate_up.forward(block.post_norm.forward(x.clone()));
-            let gate = h.clone().slice([0..n, 0..self.inner]);
-            let up = h.slice([0..n, self.inner..2 * self.inner]);
+            let [gate, up] = block.gate_up.split(block.post_norm.forward(x.clone()), [self.inner; 2]);
             x = x + block.down.forward(Activation::Silu.forward(gate) * up);
         }
         self.norm.forward(x)

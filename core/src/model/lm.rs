@@ -6,7 +6,7 @@ use super::biogpt::BioGpt;
 use super::cache::{Cache, Prefix, Sequences};
 use super::config::Config;
 use super::gpt2::Gpt2;
-use super::layers::Loader;
+use super::layers::{Linear, Loader};
 use super::llama::Llama;
 use super::tensors::Tensors;
 use crate::{Error, Result};
@@ -32,16 +32,14 @@ pub struct Shape {
     pub eos: Vec<u32>,
 }
 
-/// `[rows * new, (heads + 2 kv_heads) * head_dim]` to q, k, v `[rows, heads or kv_heads, new, head_dim]`.
-pub(super) fn split_heads(qkv: Tensor<2>, rows: usize, shape: &Shape) -> [Tensor<4>; 3] {
-    let [n, _] = qkv.dims();
-    let new = n / rows;
+/// `x [rows * new, hidden]` to q, k, v `[rows, heads or kv_heads, new, head_dim]`.
+pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, shape: &Shape) -> [Tensor<4>; 3] {
+    let new = x.dims()[0] / rows;
     let (q, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    let part = |from: usize, width: usize, heads: usize| {
-        let t = qkv.clone().slice([0..n, from..from + width]).reshape([rows, new, heads, shape.head_dim]);
-        t.swap_dims(1, 2)
-    };
-    [part(0, q, shape.heads), part(q, kv, shape.kv_heads), part(q + kv, kv, shape.kv_heads)]
+    qkv.split(x, [q, kv, kv]).map(|t| {
+        let heads = t.dims()[1] / shape.head_dim;
+        t.reshape([rows, new, heads, shape.head_dim]).swap_dims(1, 2)
+    })
 }
 
 /// `[rows, heads, new, head_dim]` to `[rows * new, heads * head_dim]`.

@@ -11,6 +11,7 @@ mod gguf_dequant;
 mod gguf_llama;
 mod gguf_reader;
 mod gguf_tokenizer;
+pub(crate) mod kernels;
 pub mod layers;
 pub mod lm;
 pub mod safetensors;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use ::safetensors::Dtype as OtherDtype;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
 use super::files::{Files, in_chunks};
@@ -10,8 +11,11 @@ use super::gguf::{Kind, Llama};
 use super::safetensors::TensorIndex;
 use crate::{Error, Result};
 
-/// What [`Tensors::read_f32`] accepts from safetensors.
+/// What [`Tensors::read_f32`] accepts from safetensors and from a [`TensorSource`].
 pub(crate) const FLOATS: &str = "F32, F16, BF16 or F64";
+
+/// How many bytes of a [`TensorSource`]'s tensor are decoded in one go; a multiple of every float's size.
+const PIECE: usize = 1 << 20;
 
 /// Number type of a tensor in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub enum Dtype {
     /// A block format of GGUF.
     Quantized(Kind),
     /// Integers, booleans and the rest; cannot be read as weights.
-    Other(::safetensors::Dtype),
+    Other(OtherDtype),
 }
 
 impl fmt::Display for Dtype {
@@ -50,12 +54,33 @@ pub struct TensorInfo {
     pub dtype: Dtype,
 }
 
+/// A checkpoint in a format that is read outside of this crate, one tensor at a time.
+pub trait TensorSource: Send + Sync {
+    /// All names, sorted.
+    fn names(&self) -> Vec<&str>;
+
+    /// Shape and type; `None` where no tensor has this name.
+    fn info(&self, name: &str) -> Option<TensorInfo>;
+
+    /// The file that holds (or, for an unknown name, would have to hold) the tensor; for messages.
+    fn place(&self, name: &str) -> String;
+
+    /// The values in row-major order, little-endian, of the type that [`TensorSource::info`] says. Only asked for
+    /// tensors of floating point.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] for an unknown name, [`Error::Broken`] and [`Error::Io`] from the file.
+    fn read(&self, name: &str) -> Result<Vec<u8>>;
+}
+
 /// Tensors of a checkpoint, named as in a Hugging Face checkpoint.
 pub enum Tensors {
     /// One or several `safetensors` files.
     Safetensors(TensorIndex),
     /// A GGUF file of a Llama.
     Gguf(Llama),
+    /// A format of the caller's (`pytorch_model.bin`).
+    Source(Box<dyn TensorSource>),
     /// Shape and values by name: tests, and formats that are read as a whole.
     Memory(BTreeMap<String, (Vec<usize>, Vec<f32>)>),
 }
@@ -67,6 +92,7 @@ impl Tensors {
         match self {
             Self::Safetensors(index) => index.names(),
             Self::Gguf(llama) => llama.names(),
+            Self::Source(source) => source.names(),
             Self::Memory(tensors) => tensors.keys().map(String::as_str).collect(),
         }
     }
@@ -77,6 +103,7 @@ impl Tensors {
         match self {
             Self::Safetensors(index) => index.info(name),
             Self::Gguf(llama) => llama.info(name),
+            Self::Source(source) => source.info(name),
             Self::Memory(tensors) => {
                 tensors.get(name).map(|(shape, _)| TensorInfo { shape: shape.clone(), dtype: Dtype::F32 })
             }
@@ -89,6 +116,7 @@ impl Tensors {
         match self {
             Self::Safetensors(index) => index.place(name),
             Self::Gguf(llama) => llama.place(),
+            Self::Source(source) => source.place(name),
             Self::Memory(_) => "the loaded weights".to_owned(),
         }
     }
@@ -96,12 +124,16 @@ impl Tensors {
     /// Values in row-major order, as many as the shape says.
     ///
     /// # Errors
-    /// [`Error::Tensor`] for an unknown name, a type that is not floating point, or (from memory) fewer or more values
-    /// than the shape says; [`Error::NonFinite`] where a value is NaN, infinite or beyond the range of `f32`.
+    /// [`Error::Tensor`] for an unknown name, a type that is not floating point, or (from memory or a source) fewer or
+    /// more values than the shape says; [`Error::NonFinite`] where a value is NaN, infinite or beyond the range of `f32`.
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         match self {
             Self::Safetensors(index) => index.read_f32(name),
             Self::Gguf(llama) => llama.read_f32(name),
+            Self::Source(source) => {
+                let (values, bytes) = from_source(&**source, name)?;
+                values.read_f32(|each| hand_over(bytes, each))
+            }
             Self::Memory(_) => self.memory(name).map(<[f32]>::to_vec),
         }
     }
@@ -114,6 +146,10 @@ impl Tensors {
         match self {
             Self::Safetensors(index) => index.read_f16(name),
             Self::Gguf(llama) => llama.read_f16(name),
+            Self::Source(source) => {
+                let (values, bytes) = from_source(&**source, name)?;
+                values.read_f16(|each| hand_over(bytes, each))
+            }
             Self::Memory(_) => {
                 let mut out = Vec::new();
                 push_f16(&self.place(name), name, self.memory(name)?, &mut out)?;
@@ -135,6 +171,48 @@ impl Tensors {
         }
         if all_finite(values) { Ok(values) } else { Err(non_finite(self.place(name), name)) }
     }
+}
+
+/// The bytes of one tensor of a source, as many as its shape says, and how they become numbers.
+fn from_source<'a>(source: &dyn TensorSource, tensor: &'a str) -> Result<(Values<'a>, Vec<u8>)> {
+    let place = source.place(tensor);
+    let Some(info) = source.info(tensor) else { return Err(unknown(place, tensor)) };
+    let differs = |expected: String, found: String| {
+        Err(Error::Tensor { file: place.clone(), tensor: tensor.to_owned(), expected, found })
+    };
+    let (width, decode): (usize, Decode) = match info.dtype {
+        Dtype::F32 => (4, decode_f32),
+        Dtype::F16 => (2, decode_f16),
+        Dtype::BF16 => (2, decode_bf16),
+        Dtype::F64 => (8, decode_f64),
+        Dtype::Quantized(_) | Dtype::Other(_) => return differs(FLOATS.to_owned(), info.dtype.to_string()),
+    };
+    let bytes = source.read(tensor)?;
+    if info.shape.iter().try_fold(width, |n, &d| n.checked_mul(d)) != Some(bytes.len()) {
+        let expected = format!("as many values as the shape {:?} says", info.shape);
+        return differs(expected, format!("{} bytes of {}", bytes.len(), info.dtype));
+    }
+    Ok((Values { elements: bytes.len() / width, place, tensor, decode }, bytes))
+}
+
+/// Hands `bytes` out in pieces and gives their memory back under way, so that a large tensor is not held twice. A `Vec`
+/// can only shrink at its end, so it is turned around first, and each piece back.
+fn hand_over(mut bytes: Vec<u8>, each: Each<'_>) -> Result<()> {
+    if bytes.len() <= PIECE {
+        return each(&bytes);
+    }
+    let step = bytes.len() / 16;
+    bytes.reverse();
+    while !bytes.is_empty() {
+        let start = bytes.len().saturating_sub(PIECE);
+        bytes[start..].reverse();
+        each(&bytes[start..])?;
+        bytes.truncate(start);
+        if bytes.capacity() - start > step {
+            bytes.shrink_to_fit();
+        }
+    }
+    Ok(())
 }
 
 /// [`Error::Tensor`] for a name that no tensor has.
@@ -174,8 +252,39 @@ pub(crate) struct Span<'a> {
 
 impl Span<'_> {
     pub fn read_f32(&self) -> Result<Vec<f32>> {
-        let mut out = self.reserve(self.elements)?;
-        self.pieces(|bytes| {
+        self.values().read_f32(|each| self.pieces(each))
+    }
+
+    pub fn read_f16(&self) -> Result<Vec<f16>> {
+        self.values().read_f16(|each| self.pieces(each))
+    }
+
+    fn values(&self) -> Values<'_> {
+        let place = self.files.describe(self.file);
+        Values { place, tensor: self.tensor, elements: self.elements, decode: self.decode }
+    }
+
+    fn pieces(&self, each: Each<'_>) -> Result<()> {
+        let bytes = (self.elements / self.block.1) as u64 * self.block.0 as u64;
+        in_chunks(self.files, self.file, self.start, bytes, self.block.0, each)
+    }
+}
+
+/// Takes one piece of a tensor's bytes; whole blocks of its format.
+type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
+
+/// How the bytes of one tensor become numbers, whose names and counts errors give.
+struct Values<'a> {
+    place: String,
+    tensor: &'a str,
+    elements: usize,
+    decode: Decode,
+}
+
+impl Values<'_> {
+    fn read_f32(&self, pieces: impl FnOnce(Each<'_>) -> Result<()>) -> Result<Vec<f32>> {
+        let mut out = self.reserve()?;
+        pieces(&mut |bytes| {
             let old = out.len();
             (self.decode)(bytes, &mut out);
             if all_finite(&out[old..]) { Ok(()) } else { Err(self.non_finite()) }
@@ -183,33 +292,29 @@ impl Span<'_> {
         Ok(out)
     }
 
-    pub fn read_f16(&self) -> Result<Vec<f16>> {
-        let (mut out, mut piece) = (self.reserve(self.elements)?, Vec::new());
-        self.pieces(|bytes| {
+    fn read_f16(&self, pieces: impl FnOnce(Each<'_>) -> Result<()>) -> Result<Vec<f16>> {
+        let (mut out, mut piece) = (self.reserve()?, Vec::new());
+        pieces(&mut |bytes| {
             piece.clear();
             (self.decode)(bytes, &mut piece);
             if !all_finite(&piece) {
                 return Err(self.non_finite());
             }
-            push_f16(&self.files.describe(self.file), self.tensor, &piece, &mut out)
+            push_f16(&self.place, self.tensor, &piece, &mut out)
         })?;
         Ok(out)
     }
 
-    fn pieces(&self, each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let bytes = (self.elements / self.block.1) as u64 * self.block.0 as u64;
-        in_chunks(self.files, self.file, self.start, bytes, self.block.0, each)
-    }
-
     fn non_finite(&self) -> Error {
-        non_finite(self.files.describe(self.file), self.tensor)
+        non_finite(self.place.clone(), self.tensor)
     }
 
-    fn reserve<T>(&self, elements: usize) -> Result<Vec<T>> {
+    fn reserve<T>(&self) -> Result<Vec<T>> {
         let mut out = Vec::new();
-        out.try_reserve_exact(elements).map_err(|_| {
-            let reason = format!("there is not enough memory for the {elements} values of tensor `{}`", self.tensor);
-            Error::io("reading", self.files.describe(self.file), reason)
+        out.try_reserve_exact(self.elements).map_err(|_| {
+            let reason =
+                format!("there is not enough memory for the {} values of tensor `{}`", self.elements, self.tensor);
+            Error::io("reading", &self.place, reason)
         })?;
         Ok(out)
     }
@@ -259,55 +364,4 @@ pub(crate) fn decode_bf16(bytes: &[u8], out: &mut Vec<f32>) {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
-    use super::*;
-
-    fn memory(values: Vec<f32>) -> Tensors {
-        Tensors::Memory([("w".to_owned(), (vec![2, 2], values))].into_iter().collect())
-    }
-
-    #[test]
-    fn memory_reads_what_was_put_in() {
-        let tensors = memory(vec![1.0, -2.5, 0.0, 65504.0]);
-        assert_eq!(tensors.names(), ["w"]);
-        assert_eq!(tensors.info("w").unwrap(), TensorInfo { shape: vec![2, 2], dtype: Dtype::F32 });
-        assert_eq!(tensors.read_f32("w").unwrap(), [1.0, -2.5, 0.0, 65504.0]);
-        assert_eq!(tensors.read_f16("w").unwrap()[1].to_f32(), -2.5);
-        assert!(matches!(tensors.read_f32("v"), Err(Error::Tensor { tensor, .. }) if tensor == "v"));
-    }
-
-    #[test]
-    fn bad_values_and_counts_are_named() {
-        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-            let tensors = memory(vec![0.0, bad, 0.0, 0.0]);
-            assert!(matches!(tensors.read_f32("w"), Err(Error::NonFinite { what, .. }) if what.contains("`w`")));
-            assert!(matches!(tensors.read_f16("w"), Err(Error::NonFinite { .. })));
-        }
-        assert!(matches!(memory(vec![0.0; 3]).read_f32("w"), Err(Error::Tensor { found, .. }) if found == "3"));
-        let large = memory(vec![0.0, 1e5, 0.0, 0.0]);
-        assert!(matches!(large.read_f16("w"), Err(Error::Tensor { found, .. }) if found == "100000"));
-        assert!(large.read_f32("w").is_ok());
-    }
-
-    #[test]
-    fn aligned_and_unaligned_bytes_decode_alike() {
-        let values: Vec<f32> = (0..37).map(|i| (i as f32 - 11.0) * 0.375).collect();
-        type Case = (Decode, Vec<u8>);
-        let cases: [Case; 4] = [
-            (decode_f32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            (decode_f64, values.iter().flat_map(|v| f64::from(*v).to_le_bytes()).collect()),
-            (decode_f16, values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect()),
-            (decode_bf16, values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect()),
-        ];
-        for (decode, bytes) in cases {
-            for shift in 0..8 {
-                let mut moved = vec![0xff; shift];
-                moved.extend_from_slice(&bytes);
-                let mut out = vec![7.0];
-                decode(&moved[shift..], &mut out);
-                assert_eq!(out[0], 7.0);
-                assert_eq!(out[1..], values);
-            }
-        }
-    }
-}
+mod tests;

@@ -6,15 +6,16 @@ use std::time::Instant;
 
 use anyhow::Result;
 use impossible_core::critic::{EntailmentModel, Panel, SentenceEncoder, Siblings};
-use impossible_core::distill::event::{Event, Stage};
 use impossible_core::distill::pipeline;
-use impossible_core::distill::plan::Plan;
-use impossible_core::distill::record::{Context, Finish};
+use impossible_core::event::{Event, Stage};
+use impossible_core::plan::Plan;
+use impossible_core::record::{Context, Finish};
 use serde_json::json;
 
 use super::{Session, wait};
-use crate::args::Bench;
+use crate::args::{Bench, Measure};
 use crate::progress::Progress;
+use crate::run::jsonl;
 use crate::{models, plans};
 
 /// The contexts that the Python comparison uses as well.
@@ -58,9 +59,13 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
     let mut event = Event { stage: Stage::Siblings, done: 0, total: 0, tokens: 0, pairs: 0, kept: 0 };
     let mut progress = Progress::new(0, 0, true, Arc::new(AtomicBool::new(false)));
 
+    let wanted = |m: Measure| args.only.is_empty() || args.only.contains(&m);
     let mut sentences: Vec<String> = Vec::new();
     let teacher = teacher.map(|name| models::teacher(&session.store, &name, &compute)).transpose()?;
-    if let Some(teacher) = &teacher {
+    if let Some(teacher) = teacher.as_ref().filter(|_| wanted(Measure::Sampling)) {
+        // Pages of the weights, threads, kernels.
+        plan.siblings.k = 2;
+        wait(pipeline::siblings(teacher, &plan, &[context(0)], &mut event, &mut progress))?;
         for k in [1, args.k] {
             plan.siblings.k = k;
             let start = Instant::now();
@@ -73,18 +78,24 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
             sentences = rows.into_iter().filter(|r| r.finish == Finish::Sentence).map(|r| r.text).collect();
         }
     }
+    plan.siblings.k = args.k;
     if sentences.is_empty() {
         sentences =
             (0..64).map(|i| format!("The central bank raised interest rates for the {i}th time this year.")).collect();
     }
     let mut critic = critic.map(|name| models::entailment(&session.store, &name, &compute)).transpose()?;
-    if let Some(critic) = &mut critic {
-        let pairs: Vec<(&str, &str)> = sentences
-            .iter()
-            .flat_map(|x| sentences.iter().map(move |y| (x.as_str(), y.as_str())))
-            .filter(|(x, y)| x != y)
-            .step_by((sentences.len() * sentences.len() / 400).max(1))
-            .collect();
+    if let Some(critic) = critic.as_mut().filter(|_| wanted(Measure::Entailment)) {
+        let given = args.pairs.as_deref().map(|p| jsonl::read_rows(p, &["text", "target"])?.strict(p)).transpose()?;
+        let pairs: Vec<(&str, &str)> = match &given {
+            Some(rows) => rows.iter().map(|r| (r.values[0].as_str(), r.values[1].as_str())).collect(),
+            None => sentences
+                .iter()
+                .flat_map(|x| sentences.iter().map(move |y| (x.as_str(), y.as_str())))
+                .filter(|(x, y)| x != y)
+                .step_by((sentences.len() * sentences.len() / 400).max(1))
+                .collect(),
+        };
+        wait(critic.entail(&pairs[..pairs.len().min(2)]))?;
         let start = Instant::now();
         wait(critic.entail(&pairs))?;
         say(
@@ -92,13 +103,18 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
         )?;
     }
     let mut encoder = encoder.map(|name| models::encoder(&session.store, &name, &compute)).transpose()?;
-    if let Some(encoder) = &mut encoder {
-        let texts: Vec<&str> = sentences.iter().map(String::as_str).collect();
+    if let Some(encoder) = encoder.as_mut().filter(|_| wanted(Measure::Embedding)) {
+        let given = args.texts.as_deref().map(|p| jsonl::read_seeds(p, None)).transpose()?;
+        let texts: Vec<&str> = match &given {
+            Some(rows) => rows.iter().map(|r| r.text.as_str()).collect(),
+            None => sentences.iter().map(String::as_str).collect(),
+        };
+        wait(encoder.embed(&texts[..texts.len().min(2)]))?;
         let start = Instant::now();
         wait(encoder.embed(&texts))?;
         say(json!({"measure": "embedding", "sentences": texts.len(), "embeddings_per_s": rate(texts.len(), start)}))?;
     }
-    if let (Some(teacher), Some(critic)) = (&teacher, &mut critic) {
+    if let (Some(teacher), Some(critic), true) = (&teacher, &mut critic, wanted(Measure::Context)) {
         let panel = Panel::new(&plan.paraphrase, &plan.summary);
         for id in 0..CONTEXTS.len() {
             let start = Instant::now();

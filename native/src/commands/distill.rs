@@ -9,10 +9,10 @@ use impossible_core::critic::SentenceEncoder;
 use impossible_core::critic::models::Entailment;
 use impossible_core::device::DeviceSpec;
 use impossible_core::distill::contexts::{Seed, seeds};
-use impossible_core::distill::event::{Event, Signal, Stage};
 use impossible_core::distill::pipeline::{self, Models, RANGE};
-use impossible_core::distill::plan::{Plan, Source};
-use impossible_core::distill::record::{Finish, Kept, Task};
+use impossible_core::event::{Event, Signal, Stage};
+use impossible_core::plan::{Plan, Source};
+use impossible_core::record::{Finish, Kept, Task};
 use serde::Serialize;
 
 use super::{Session, wait};

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use impossible_core::critic::Siblings;
 use impossible_core::critic::refilter::refilter;
-use impossible_core::distill::plan::{Paraphrase, Summary};
-use impossible_core::distill::record::{Finish, Kept, Task};
+use impossible_core::plan::{Paraphrase, Summary};
+use impossible_core::record::{Finish, Kept, Task};
 use serde::Serialize;
 
 use super::Session;
@@ -32,7 +32,7 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
     plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
     plan.validate()?;
     let mut kept: [Vec<Kept>; 2] = Default::default();
-    let mut funnel = impossible_core::distill::record::Funnel::default();
+    let mut funnel = impossible_core::record::Funnel::default();
     let mut missing = 0;
     for shard in folder.shards()? {
         let shard = shard?;

@@ -4,9 +4,9 @@ use std::io::Read;
 
 use anyhow::Result;
 use impossible_core::device::DeviceSpec;
-use impossible_core::distill::event::{Event, Stage};
 use impossible_core::distill::pipeline;
-use impossible_core::distill::record::Context;
+use impossible_core::event::{Event, Stage};
+use impossible_core::record::Context;
 
 use super::{Session, wait};
 use crate::args::Generate;

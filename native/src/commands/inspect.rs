@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use anyhow::Result;
 use impossible_core::Error;
-use impossible_core::distill::record::Kept;
+use impossible_core::record::Kept;
 
 use super::{Session, task};
 use crate::args::Inspect;

@@ -12,17 +12,17 @@ mod merge;
 mod pull;
 mod verify;
 
-use std::future::Future;
 use std::io::Write;
 
 use anyhow::Result;
 use clap::CommandFactory;
 use impossible_core::device::{Compute, DeviceSpec};
-use impossible_core::distill::record::Task;
+use impossible_core::record::Task;
 use serde::Serialize;
 
 use crate::args::{Args, Command, TaskName};
 use crate::pull::Store;
+use impossible_core::lanes::wait;
 
 /// What every command may need.
 struct Session {
@@ -81,25 +81,6 @@ pub fn run(args: Args) -> Result<()> {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Args::command(), "impossible", &mut std::io::stdout());
             Ok(())
-        }
-    }
-}
-
-/// Runs a future of the core to its end on this thread.
-fn wait<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(std::thread::Thread);
-    impl std::task::Wake for Unpark {
-        fn wake(self: std::sync::Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = std::sync::Arc::new(Unpark(std::thread::current())).into();
-    let mut cx = std::task::Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut cx) {
-            std::task::Poll::Ready(value) => return value,
-            std::task::Poll::Pending => std::thread::park(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use impossible_core::Result;
-use impossible_core::distill::plan::{Plan, Source};
-use impossible_core::distill::record::{Funnel, Task};
+use impossible_core::plan::{Plan, Source};
+use impossible_core::record::{Funnel, Task};
 
 use super::dataset::Written;
 use super::histogram::count;

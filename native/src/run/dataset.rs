@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use impossible_core::distill::plan::Plan;
-use impossible_core::distill::record::{Funnel, Kept, Task};
+use impossible_core::plan::Plan;
+use impossible_core::record::{Funnel, Kept, Task};
 use impossible_core::{Error, Result};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};

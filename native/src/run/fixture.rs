@@ -4,8 +4,8 @@ use std::ops::Range;
 use std::path::Path;
 
 use impossible_core::critic::Link;
-use impossible_core::distill::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
-use impossible_core::distill::record::{Context, Finish, Funnel, FunnelStep, Sample, Scored, Task};
+use impossible_core::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
+use impossible_core::record::{Context, Finish, Funnel, FunnelStep, Sample, Scored, Task};
 
 use super::{RunFolder, ShardData, ranges};
 

@@ -40,7 +40,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use impossible_core::distill::plan::Plan;
+use impossible_core::plan::Plan;
 use impossible_core::{Error, Result};
 
 pub use planfile::{plan_hash, read_plan};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use impossible_core::distill::plan::Plan;
+use impossible_core::plan::Plan;
 use impossible_core::{Error, Result};
 
 use super::atomic::{read_small, sha256};

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use impossible_core::critic::Link;
-use impossible_core::distill::record::{Context, Funnel, Kept, Sample, Scored};
+use impossible_core::record::{Context, Funnel, Kept, Sample, Scored};
 use impossible_core::{Error, Result};
 
 use super::atomic::io_error;

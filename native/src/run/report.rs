@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use impossible_core::Result;
-use impossible_core::distill::plan::Plan;
-use impossible_core::distill::record::{Kept, Task};
+use impossible_core::plan::Plan;
+use impossible_core::record::{Kept, Task};
 
 use super::card::public_plan;
 use super::dataset::Written;

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use impossible_core::critic::Link;
-use impossible_core::distill::record::{Context, Funnel, Sample, Scored};
+use impossible_core::record::{Context, Funnel, Sample, Scored};
 use impossible_core::{Error, Result};
 
 use super::atomic::{Sink, StagedDir};

@@ -1,6 +1,6 @@
 //! What the report needs of millions of pairs, gathered in one pass: histograms and a few examples.
 
-use impossible_core::distill::record::{Kept, Scored, Task};
+use impossible_core::record::{Kept, Scored, Task};
 
 use super::histogram::Histogram;
 use super::judge::Draw;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ::parquet::data_type::ByteArray;
-use impossible_core::distill::record::{Finish, Kept, Sample, Scored, Task};
+use impossible_core::record::{Finish, Kept, Sample, Scored, Task};
 use impossible_core::{Error, Result};
 
 use super::parquet::{Column, Field, Kind, read_table};

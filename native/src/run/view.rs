@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use impossible_core::distill::record::{Kept, Scored, Task};
+use impossible_core::record::{Kept, Scored, Task};
 use impossible_core::{Error, Result};
 
 /// A score of a pair.

@@ -1,9 +1,10 @@
 //! Draws from the best candidates of a row, for devices where reading whole rows back costs more than the model.
 
 use super::rank::{key, token, weight};
-use super::weigh::{exp_neg, max_of};
+use super::weigh::max_of;
 use super::{Sampler, Scratch, check_call, non_finite};
 use crate::decode::process::penalised;
+use crate::model::kernels::exp_neg;
 use crate::{Error, Result};
 
 /// What left the device when only the best candidates of a row did.

@@ -2,6 +2,7 @@
 
 use super::non_finite;
 use crate::Result;
+use crate::model::kernels::exp_neg;
 
 /// Largest logit; an error for NaN and +inf. Lanes, so that it becomes SIMD code on any target.
 pub(super) fn max_of(logits: &[f32]) -> Result<f32> {
@@ -18,26 +19,6 @@ pub(super) fn max_of(logits: &[f32]) -> Result<f32> {
         return Err(non_finite());
     }
     Ok(max)
-}
-
-/// exp(d) for d <= 0, relative error below 2e-7; 0 below -87. Branch-free, so that loops over it become SIMD code.
-#[inline(always)]
-pub(super) fn exp_neg(d: f32) -> f32 {
-    // Adding 1.5 * 2^23 rounds to an integer in the low bits of the float.
-    const ROUND: f32 = 12_582_912.0;
-    let x = if d < -87.0 { -87.0 } else { d };
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
-    let n = shifted - ROUND;
-    // ln 2 in two parts; the first has few enough bits that n times it is exact.
-    let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
-    // Taylor to r^7, |r| < 0.35; pairs (Estrin) keep the chain of dependent operations short.
-    let r2 = r * r;
-    let high = (1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0));
-    let value = 1.0 + (r + r2 * ((0.5 + r * (1.0 / 6.0)) + r2 * high));
-    let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    // A mask rather than an `if`, which would become a branch and stop vectorisation.
-    let mask = u32::from(d >= -87.0).wrapping_neg();
-    f32::from_bits((value * scale).to_bits() & mask)
 }
 
 /// exp((logit - max) / temperature) of every token into `weights`; their sum.
@@ -68,19 +49,6 @@ pub(super) fn weigh(logits: &[f32], max: f32, temperature: f32, weights: &mut Ve
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn exponential_is_accurate() {
-        let mut worst = 0.0_f64;
-        for step in 0..=870_000 {
-            let d = -(step as f32) * 1e-4;
-            let exact = f64::from(d).exp();
-            worst = worst.max((f64::from(exp_neg(d)) - exact).abs() / exact);
-        }
-        assert!(worst < 2e-7, "{worst:e}");
-        assert_eq!(exp_neg(0.0), 1.0);
-        assert_eq!([-87.1, -1e30, f32::NEG_INFINITY].map(exp_neg), [0.0; 3]);
-    }
 
     #[test]
     fn weights_and_sum() {

@@ -1,0 +1,216 @@
+//! chrF (Popović 2015) and chrF++ (Popović 2017) as sacrebleu computes them: F with beta 2 of the mean precision and
+//! the mean recall over character n-grams of 1 to 6 without whitespace, and for chrF++ over words and word pairs as
+//! well. Case is kept, characters are code points. Of several references the one with the best row score counts.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+use super::bleu::no_reference;
+use super::ngram::{NgramCounts, totals};
+use super::signature::{ReferenceCount, VERSION};
+use super::tokenize_13a::is_space;
+use super::vocabulary::Vocabulary;
+use crate::Result;
+
+const CHARACTERS: usize = 6;
+const WORDS: usize = 2;
+const BETA_SQUARED: f64 = 4.0;
+
+/// N-grams of one order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// In the hypotheses; 0 for a row whose reference has none of this order.
+    pub hypothesis: u64,
+    /// In the references.
+    pub reference: u64,
+    /// In both.
+    pub matches: u64,
+}
+
+/// What chrF needs to know of one or many rows: characters 1 to 6, then words 1 and 2 (zero for chrF). Adds up exactly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ChrfStats {
+    /// Overlap of each order.
+    pub orders: [Overlap; CHARACTERS + WORDS],
+}
+
+impl ChrfStats {
+    /// How many numbers [`Self::values`] gives.
+    pub const WIDTH: usize = 3 * (CHARACTERS + WORDS);
+
+    /// As numbers that add up the same way, exact below 2^53: hypothesis, reference, matches of each order.
+    #[must_use]
+    pub fn values(&self) -> [f64; Self::WIDTH] {
+        let mut values = [0.0; Self::WIDTH];
+        let counts = self.orders.iter().flat_map(|order| [order.hypothesis, order.reference, order.matches]);
+        values.iter_mut().zip(counts).for_each(|(value, count)| *value = count as f64);
+        values
+    }
+
+    /// From a sum of [`Self::values`]; what is missing counts as 0.
+    #[must_use]
+    pub fn from_values(values: &[f64]) -> Self {
+        let count = |at: usize| values.get(at).map_or(0, |&value| value as u64);
+        let order =
+            |n: usize| Overlap { hypothesis: count(3 * n), reference: count(3 * n + 1), matches: count(3 * n + 2) };
+        Self { orders: std::array::from_fn(order) }
+    }
+}
+
+impl AddAssign for ChrfStats {
+    fn add_assign(&mut self, other: Self) {
+        for (sum, other) in self.orders.iter_mut().zip(other.orders) {
+            sum.hypothesis += other.hypothesis;
+            sum.reference += other.reference;
+            sum.matches += other.matches;
+        }
+    }
+}
+
+impl Add for ChrfStats {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+impl Sum for ChrfStats {
+    fn sum<I: Iterator<Item = Self>>(rows: I) -> Self {
+        rows.fold(Self::default(), Self::add)
+    }
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chrf {
+    /// Characters only.
+    Characters,
+    /// chrF++: characters and words.
+    PlusPlus,
+}
+
+impl Chrf {
+    fn word_order(self) -> usize {
+        match self {
+            Self::Characters => 0,
+            Self::PlusPlus => WORDS,
+        }
+    }
+
+    /// The score of (summed) statistics, in 0..=100. Orders that one side is too short for are left out.
+    #[must_use]
+    pub fn score(self, stats: &ChrfStats) -> f64 {
+        let (mut precision, mut recall, mut orders) = (0.0, 0.0, 0.0);
+        for order in &stats.orders[..CHARACTERS + self.word_order()] {
+            if order.hypothesis > 0 && order.reference > 0 {
+                precision += order.matches as f64 / order.hypothesis as f64;
+                recall += order.matches as f64 / order.reference as f64;
+                orders += 1.0;
+            }
+        }
+        if precision + recall == 0.0 {
+            return 0.0;
+        }
+        precision /= orders;
+        recall /= orders;
+        // Operations in the reference's order: the choice among references compares these values.
+        let score = (1.0 + BETA_SQUARED) * precision * recall;
+        100.0 * (score / (BETA_SQUARED * precision + recall))
+    }
+
+    /// The settings in sacrebleu's form.
+    #[must_use]
+    pub fn signature(self, references: ReferenceCount) -> String {
+        let words = self.word_order();
+        format!("nrefs:{references}|case:mixed|eff:yes|nc:{CHARACTERS}|nw:{words}|space:no|{VERSION}")
+    }
+}
+
+/// Turns rows into statistics. Holds buffers, so one is kept for many rows.
+#[derive(Debug, Clone)]
+pub struct ChrfCounter {
+    chrf: Chrf,
+    words: Vocabulary,
+    character_ngrams: NgramCounts,
+    word_ngrams: NgramCounts,
+}
+
+impl ChrfCounter {
+    /// For chrF or chrF++.
+    #[must_use]
+    pub fn new(chrf: Chrf) -> Self {
+        Self {
+            chrf,
+            words: Vocabulary::default(),
+            character_ngrams: NgramCounts::default(),
+            word_ngrams: NgramCounts::default(),
+        }
+    }
+
+    /// Statistics of a hypothesis against the reference that gives the best score (the first of equals). Either may be
+    /// empty texts.
+    ///
+    /// # Errors
+    /// If there is no reference.
+    pub fn stats<S: AsRef<str>>(&mut self, hypothesis: &str, references: &[S]) -> Result<ChrfStats> {
+        let [characters, words] = self.units(hypothesis);
+        self.character_ngrams.clear(characters.len().saturating_mul(CHARACTERS));
+        self.character_ngrams.add(0, &characters, CHARACTERS);
+        self.word_ngrams.clear(words.len().saturating_mul(WORDS));
+        self.word_ngrams.add(0, &words, WORDS);
+        let mut best: Option<(f64, ChrfStats)> = None;
+        for (tag, reference) in (1..).zip(references) {
+            let [reference_characters, reference_words] = self.units(reference.as_ref());
+            let character_matches: [_; CHARACTERS] = self.character_ngrams.matches(tag, &reference_characters, None);
+            let word_matches: [_; WORDS] = self.word_ngrams.matches(tag, &reference_words, None);
+            let mut stats = ChrfStats::default();
+            let (character_orders, word_orders) = stats.orders.split_at_mut(CHARACTERS);
+            fill(character_orders, characters.len(), reference_characters.len(), character_matches);
+            fill(word_orders, words.len(), reference_words.len(), word_matches);
+            let score = self.chrf.score(&stats);
+            if best.is_none_or(|(best, _)| score > best) {
+                best = Some((score, stats));
+            }
+        }
+        best.map(|(_, stats)| stats).ok_or_else(no_reference)
+    }
+
+    /// Code points without whitespace; words for chrF++.
+    fn units(&mut self, text: &str) -> [Vec<u32>; 2] {
+        let characters = text.chars().filter(|&c| !is_space(c)).map(u32::from).collect();
+        let mut words = Vec::new();
+        if self.chrf == Chrf::PlusPlus {
+            for word in text.split(is_space) {
+                split_punctuation(word, |part| words.push(self.words.id(part)));
+            }
+        }
+        [characters, words]
+    }
+}
+
+/// Splits one mark of ASCII punctuation off the end of a word, or if there is none, off its start. This asymmetry is
+/// the reference's, `(so)` is `(so` and `)`.
+fn split_punctuation(word: &str, mut part: impl FnMut(&str)) {
+    let marked = |at: usize| word.as_bytes().get(at).is_some_and(u8::is_ascii_punctuation);
+    let last = word.len().saturating_sub(1);
+    let cut = if marked(last) { last } else { usize::from(marked(0)) };
+    for piece in [&word[..cut], &word[cut..]] {
+        if !piece.is_empty() {
+            part(piece);
+        }
+    }
+}
+
+fn fill<const N: usize>(orders: &mut [Overlap], hypothesis: usize, reference: usize, matches: [u64; N]) {
+    let (hypothesis, reference) = (totals::<N>(hypothesis), totals::<N>(reference));
+    for (n, order) in orders.iter_mut().enumerate().take(N) {
+        let known = if reference[n] > 0 { hypothesis[n] } else { 0 };
+        *order = Overlap { hypothesis: known, reference: reference[n], matches: matches[n] };
+    }
+}
+
+#[cfg(test)]
+#[path = "chrf_tests.rs"]
+mod tests;

@@ -1,0 +1,318 @@
+//! ROUGE-1, -2, -L and -Lsum (Lin 2004) as rouge-score computes them, with and without stemming.
+//!
+//! A row gives [`RougeStats`]; a corpus, or a bootstrap sample of it, is the sum of its rows, and its scores are the
+//! means over rows. ROUGE-Lsum takes newlines as the ends of sentences.
+
+use std::iter::Sum;
+use std::ops::{Add, AddAssign};
+
+use super::bleu::no_reference;
+use super::ngram::NgramCounts;
+use super::porter::stem;
+use super::rouge::{Pattern, Rouge, lcs_row};
+use super::signature::{ReferenceCount, VERSION};
+use super::union_lcs::UnionLcs;
+use super::vocabulary::Vocabulary;
+use crate::Result;
+use crate::text::word::rouge_tokens;
+
+/// rouge-score leaves shorter words unstemmed.
+const MIN_STEMMED: usize = 4;
+const ORDER: usize = 2;
+
+/// The four scores, each in [0, 1].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RougeScores {
+    /// Words.
+    pub rouge1: Rouge,
+    /// Pairs of neighbouring words.
+    pub rouge2: Rouge,
+    /// Longest common subsequence of the whole texts.
+    pub rouge_l: Rouge,
+    /// Union of the longest common subsequences, sentence by sentence.
+    pub rouge_lsum: Rouge,
+}
+
+impl RougeScores {
+    fn zip(self, other: Self, op: impl Fn(Rouge, Rouge) -> Rouge) -> Self {
+        Self {
+            rouge1: op(self.rouge1, other.rouge1),
+            rouge2: op(self.rouge2, other.rouge2),
+            rouge_l: op(self.rouge_l, other.rouge_l),
+            rouge_lsum: op(self.rouge_lsum, other.rouge_lsum),
+        }
+    }
+}
+
+/// Sums of scores over rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct RougeStats {
+    /// How many rows were added.
+    pub rows: u64,
+    /// Their scores, added.
+    pub sums: RougeScores,
+}
+
+impl RougeStats {
+    /// How many numbers [`Self::values`] gives.
+    pub const WIDTH: usize = 13;
+
+    /// As numbers that add up the same way: rows, then precision, recall and F of ROUGE-1, -2, -L, -Lsum.
+    #[must_use]
+    pub fn values(&self) -> [f64; Self::WIDTH] {
+        let mut values = [self.rows as f64; Self::WIDTH];
+        let RougeScores { rouge1, rouge2, rouge_l, rouge_lsum } = self.sums;
+        let sums = [rouge1, rouge2, rouge_l, rouge_lsum].into_iter().flat_map(|r| [r.precision, r.recall, r.f]);
+        values[1..].iter_mut().zip(sums).for_each(|(value, sum)| *value = sum);
+        values
+    }
+
+    /// From a sum of [`Self::values`]; what is missing counts as 0.
+    #[must_use]
+    pub fn from_values(values: &[f64]) -> Self {
+        let value = |at: usize| values.get(at).copied().unwrap_or(0.0);
+        let rouge = |n: usize| {
+            let at = 1 + 3 * n;
+            Rouge { precision: value(at), recall: value(at + 1), f: value(at + 2) }
+        };
+        Self {
+            rows: value(0) as u64,
+            sums: RougeScores { rouge1: rouge(0), rouge2: rouge(1), rouge_l: rouge(2), rouge_lsum: rouge(3) },
+        }
+    }
+    /// Mean of the rows; zero without rows.
+    #[must_use]
+    pub fn mean(&self) -> RougeScores {
+        let rows = self.rows.max(1) as f64;
+        self.sums.zip(self.sums, |sum, _| Rouge {
+            precision: sum.precision / rows,
+            recall: sum.recall / rows,
+            f: sum.f / rows,
+        })
+    }
+}
+
+impl AddAssign for RougeStats {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.sums = self.sums.zip(other.sums, |a, b| Rouge {
+            precision: a.precision + b.precision,
+            recall: a.recall + b.recall,
+            f: a.f + b.f,
+        });
+    }
+}
+
+impl Add for RougeStats {
+    type Output = Self;
+
+    fn add(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
+impl Sum for RougeStats {
+    fn sum<I: Iterator<Item = Self>>(rows: I) -> Self {
+        rows.fold(Self::default(), Self::add)
+    }
+}
+
+/// A text as word ids, with the ends of its sentences.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RougeText {
+    words: Vec<u32>,
+    ends: Vec<usize>,
+}
+
+impl RougeText {
+    /// Number of words.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Whether there is no word, as in a text without a letter of a-z and a digit.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    fn sentences(&self) -> impl Iterator<Item = &[u32]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, &end)| &self.words[start..end])
+    }
+}
+
+/// Turns texts into word ids and rows into statistics. Holds the vocabulary, stems and buffers, so one is kept for many
+/// rows; a [`RougeText`] belongs to the counter that made it, statistics to nobody.
+#[derive(Debug, Clone, Default)]
+pub struct RougeCounter {
+    stemmed: bool,
+    words: Vocabulary,
+    stems: Vocabulary,
+    /// Stem of each word.
+    stem_of: Vec<u32>,
+    ngrams: NgramCounts,
+    lcs: UnionLcs,
+    /// Number of a word within the target, by word.
+    local: Vec<u32>,
+    lowercase: String,
+}
+
+impl RougeCounter {
+    /// With or without Porter's stemmer on words of four letters or more.
+    #[must_use]
+    pub fn new(stemmed: bool) -> Self {
+        Self { stemmed, ..Self::default() }
+    }
+
+    /// The settings, in the form of sacrebleu's signatures. rouge-score has none of its own.
+    #[must_use]
+    pub fn signature(&self, references: ReferenceCount) -> String {
+        let stemmed = if self.stemmed { "porter-nltk" } else { "no" };
+        format!("nrefs:{references}|multi:best-f|case:lc|tok:a-z0-9|stem:{stemmed}|lsum:newline|mean:rows|{VERSION}")
+    }
+
+    /// The words of a text as ids.
+    pub fn text(&mut self, text: &str) -> RougeText {
+        let mut found = RougeText::default();
+        for line in text.split('\n') {
+            self.line(line, &mut found.words);
+            if found.ends.last().copied().unwrap_or(0) < found.words.len() {
+                found.ends.push(found.words.len());
+            }
+        }
+        found
+    }
+
+    fn line(&mut self, line: &str, ids: &mut Vec<u32>) {
+        if line.is_ascii() {
+            // What `rouge_tokens` gives, without a string for each word.
+            let mut lowercase = std::mem::take(&mut self.lowercase);
+            lowercase.clear();
+            lowercase.push_str(line);
+            lowercase.make_ascii_lowercase();
+            let words = lowercase.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+            ids.extend(words.map(|word| self.id(word)));
+            self.lowercase = lowercase;
+        } else {
+            ids.extend(rouge_tokens(line).iter().map(|word| self.id(word)));
+        }
+    }
+
+    fn id(&mut self, word: &str) -> u32 {
+        let id = self.words.id(word);
+        if !self.stemmed {
+            return id;
+        }
+        if let Some(&stem) = self.stem_of.get(id as usize) {
+            return stem;
+        }
+        let stem = if word.len() < MIN_STEMMED { self.stems.id(word) } else { self.stems.id(&stem(word)) };
+        self.stem_of.push(stem);
+        stem
+    }
+
+    /// Statistics of a prediction against its targets: for each of the four scores the target with the largest F (the
+    /// first of equals). Either may be empty texts.
+    ///
+    /// # Errors
+    /// If there is no target.
+    pub fn stats<S: AsRef<str>>(&mut self, prediction: &str, targets: &[S]) -> Result<RougeStats> {
+        let prediction = self.text(prediction);
+        let targets: Vec<_> = targets.iter().map(|target| self.text(target.as_ref())).collect();
+        self.stats_of_texts(&prediction, &targets)
+    }
+
+    /// The same for texts of [`Self::text`], so that targets are read once for several systems.
+    ///
+    /// # Errors
+    /// If there is no target.
+    pub fn stats_of_texts(&mut self, prediction: &RougeText, targets: &[RougeText]) -> Result<RougeStats> {
+        let (first, more) = targets.split_first().ok_or_else(no_reference)?;
+        let pattern = Pattern::new(&prediction.words);
+        self.ngrams.clear(prediction.len().saturating_mul(ORDER));
+        self.ngrams.add(0, &prediction.words, ORDER);
+        let mut sums = self.scores(&pattern, prediction, first, 1);
+        for (tag, target) in (2..).zip(more) {
+            sums = sums.zip(self.scores(&pattern, prediction, target, tag), better);
+        }
+        Ok(RougeStats { rows: 1, sums })
+    }
+
+    fn scores(&mut self, pattern: &Pattern, prediction: &RougeText, target: &RougeText, tag: u32) -> RougeScores {
+        let (x, y) = (target.len(), prediction.len());
+        let [words, pairs] = self.ngrams.matches::<ORDER>(tag, &target.words, None).map(|matches| matches as usize);
+        let rouge_l = Rouge::from_lcs(lcs_row(pattern, &target.words), x, y);
+        RougeScores {
+            rouge1: Rouge::from_lcs(words, x, y),
+            rouge2: Rouge::from_lcs(pairs, x.saturating_sub(1), y.saturating_sub(1)),
+            rouge_l,
+            // The union over one sentence is its subsequence.
+            rouge_lsum: if target.ends.len() <= 1 && prediction.ends.len() <= 1 {
+                rouge_l
+            } else {
+                Rouge::from_lcs(self.union(prediction, target), x, y)
+            },
+        }
+    }
+
+    /// Words of the target on its LCS with any sentence of the prediction, each as often as the prediction has it at
+    /// most.
+    fn union(&mut self, prediction: &RougeText, target: &RougeText) -> usize {
+        const ABSENT: u32 = u32::MAX;
+        // By the ids themselves and not by the vocabulary: a text may come from another counter.
+        let ids = target.words.iter().chain(&prediction.words).max().map_or(0, |&id| id as usize + 1);
+        self.local.resize(ids.max(self.local.len()), ABSENT);
+        let mut words = 0;
+        for &word in &target.words {
+            if self.local[word as usize] == ABSENT {
+                self.local[word as usize] = words;
+                words += 1;
+            }
+        }
+        let local =
+            |text: &RougeText| -> Vec<u32> { text.words.iter().map(|&word| self.local[word as usize]).collect() };
+        let [x, y] = [target, prediction].map(|text| RougeText { words: local(text), ends: text.ends.clone() });
+        let mut union = vec![false; x.len()];
+        let mut rest = union.as_mut_slice();
+        for x in x.sentences() {
+            let (marks, more) = rest.split_at_mut(x.len());
+            for y in y.sentences() {
+                self.lcs.mark(x, y, words as usize, marks);
+            }
+            rest = more;
+        }
+        let mut left = vec![0usize; words as usize];
+        for word in y.words {
+            if let Some(left) = left.get_mut(word as usize) {
+                *left += 1;
+            }
+        }
+        let mut hits = 0;
+        for (word, _) in x.words.iter().zip(&union).filter(|(_, on)| **on) {
+            let left = &mut left[*word as usize];
+            hits += usize::from(*left > 0);
+            *left = left.saturating_sub(1);
+        }
+        for &word in &target.words {
+            self.local[word as usize] = ABSENT;
+        }
+        hits
+    }
+}
+
+/// The one with the larger F, the first of equals.
+fn better(a: Rouge, b: Rouge) -> Rouge {
+    // F as the reference rounds it: where two targets tie but for the last bit, it must choose the same one.
+    let f = |rouge: &Rouge| {
+        let sum = rouge.precision + rouge.recall;
+        if sum > 0.0 { 2.0 * rouge.precision * rouge.recall / sum } else { 0.0 }
+    };
+    if f(&b) > f(&a) { b } else { a }
+}
+
+#[cfg(test)]
+#[path = "rouge_n_tests.rs"]
+mod tests;
