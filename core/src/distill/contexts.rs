@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::prefix::Prefixes;
 use super::stage;
 use crate::Result;
@@ -45,7 +47,7 @@ pub fn seeds<'a>(texts: impl Iterator<Item = (String, &'a str)>, max: usize) -> 
 }
 
 /// What became of a range of contexts.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Made {
     /// Contexts, by id.
     pub contexts: Vec<Context>,

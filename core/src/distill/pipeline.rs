@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::contexts::{Made, Seed, make};
 use super::stage;
 use crate::critic::{EntailmentModel, Link, Panel, SentenceEncoder, Siblings};
@@ -25,6 +27,15 @@ pub struct Models<'a> {
     pub entailment: &'a mut dyn EntailmentModel,
     /// Embeds; not needed when no critic of the plan asks for a cosine.
     pub encoder: Option<&'a mut dyn SentenceEncoder>,
+}
+
+/// What a range has before its critics run: enough to go on from there, to the same bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Contexts.
+    pub made: Made,
+    /// Samples of all contexts; `None` until the last one is there.
+    pub samples: Option<Vec<Sample>>,
 }
 
 /// Everything one range gave.
@@ -84,19 +95,30 @@ pub async fn siblings(
     sample(teacher, &jobs, &sampler, limits, (plan.seed, stage::SIBLINGS), event, observer).await
 }
 
-/// Runs one range of contexts.
+/// Runs one range of contexts, from where `draft` ends. `save` is called when the contexts and when the samples are
+/// whole.
 ///
 /// # Errors
-/// The models'; [`Error::Interrupted`] when the observer says stop: nothing of the range is kept then.
+/// The models' and those of `save`; [`Error::Interrupted`] when the observer says stop.
 pub async fn run(
     plan: &Plan,
     models: &mut Models<'_>,
-    range: Range<u64>,
-    seeds: &[Seed],
+    (range, seeds): (Range<u64>, &[Seed]),
+    draft: Option<Draft>,
+    save: &mut dyn FnMut(&Draft) -> Result<()>,
     event: &mut Event,
     observer: &mut dyn Observer,
 ) -> Result<Outcome> {
-    let Made { mut contexts, counts } = make(models.teacher, plan, range.clone(), seeds, event, observer).await?;
+    let mut draft = match draft {
+        Some(draft) => draft,
+        None => {
+            let made = make(models.teacher, plan, range.clone(), seeds, event, observer).await?;
+            let draft = Draft { made, samples: None };
+            save(&draft)?;
+            draft
+        }
+    };
+    let Made { mut contexts, counts } = draft.made.clone();
     let mut out = Outcome { funnel: Funnel { contexts: counts, ..Funnel::default() }, ..Outcome::default() };
     // A context may have grown beyond what leaves room for a sibling.
     contexts.retain(|c| {
@@ -106,16 +128,14 @@ pub async fn run(
         }
         fits
     });
-    let rows = siblings(models.teacher, plan, &contexts, event, observer).await?;
-    for row in rows {
-        *out.funnel.samples.entry(finish_name(row.finish).into()).or_default() += 1;
-        out.samples.push(Sample {
-            context: row.context,
-            row: row.row,
-            text: row.text,
-            tokens: row.tokens,
-            finish: row.finish,
-        });
+    if draft.samples.is_none() {
+        let rows = siblings(models.teacher, plan, &contexts, event, observer).await?;
+        draft.samples = Some(rows.into_iter().map(Sample::from).collect());
+        save(&draft)?;
+    }
+    out.samples = draft.samples.unwrap_or_default();
+    for sample in &out.samples {
+        *out.funnel.samples.entry(finish_name(sample.finish).into()).or_default() += 1;
     }
     let panel = Panel::new(&plan.paraphrase, &plan.summary);
     for context in &contexts {
@@ -138,6 +158,13 @@ pub async fn run(
     event.done += (range.end - range.start) - contexts.len() as u64;
     out.contexts = contexts;
     Ok(out)
+}
+
+impl From<Row> for Sample {
+    fn from(row: Row) -> Self {
+        let Row { context, row, text, tokens, finish } = row;
+        Self { context, row, text, tokens, finish }
+    }
 }
 
 fn finish_name(finish: Finish) -> &'static str {

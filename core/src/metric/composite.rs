@@ -142,26 +142,19 @@ pub fn number_errors(x: &str, y: &str) -> NumberErrors {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use serde_json::Value;
-
+    use super::super::golden;
     use super::*;
-
-    fn golden(name: &str) -> String {
-        let path = format!("{}/../tests/golden/metrics/{name}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read_to_string(path).expect("golden file")
-    }
 
     #[test]
     fn bert_ibleu_equals_the_golden_values() {
-        let lines = golden("bertscore.jsonl");
-        for line in lines.lines() {
-            let row: Value = serde_json::from_str(line).unwrap();
+        let rows = golden::lines("bertscore.jsonl");
+        for row in &rows {
             let f1 = row["bertscore_source"]["f1"].as_f64().unwrap();
             let found = bert_ibleu(f1, row["self_bleu"].as_f64().unwrap(), BETA);
             let expected = row["bert_ibleu_beta4"].as_f64().unwrap();
             assert!((found - expected).abs() <= 1e-12, "{found} instead of {expected}");
         }
-        assert_eq!(lines.lines().count(), 42);
+        assert_eq!(rows.len(), 42);
     }
 
     #[test]

@@ -4,16 +4,10 @@ use serde_json::Value;
 
 use super::*;
 use crate::decode::random::Stream;
-
-fn golden(name: &str) -> String {
-    let path = format!("{}/../tests/golden/metrics/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(path).expect("golden file")
-}
+use crate::metric::golden;
 
 fn column(field: &str) -> Vec<String> {
-    let lines = golden("pairs.jsonl");
-    let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("a JSON line"));
-    rows.map(|row| row[field].as_str().expect("a text").to_owned()).collect()
+    golden::lines("pairs.jsonl").iter().map(|row| row[field].as_str().expect("a text").to_owned()).collect()
 }
 
 fn close(found: Option<f64>, expected: &Value, what: &str) {
@@ -28,7 +22,7 @@ fn close(found: Option<f64>, expected: &Value, what: &str) {
 
 #[test]
 fn equals_the_golden_values() {
-    let expected: Value = serde_json::from_str(&golden("diversity.json")).unwrap();
+    let expected = golden::json("diversity.json");
     let (sources, hypotheses) = (column("source"), column("hypothesis"));
     let sets = [
         ("sources", sources.clone()),

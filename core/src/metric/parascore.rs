@@ -43,22 +43,15 @@ pub fn with_references(f1: f64, f1_references: &[f64], x: &str, y: &str) -> Resu
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use serde_json::Value;
-
-    use super::super::levenshtein::levenshtein;
+    use super::super::{golden, levenshtein::levenshtein};
     use super::*;
-
-    fn lines(name: &str) -> Vec<Value> {
-        let path = format!("{}/../tests/golden/metrics/{name}", env!("CARGO_MANIFEST_DIR"));
-        std::fs::read_to_string(path).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-    }
 
     #[test]
     fn equals_the_golden_values() {
-        let (pairs, golden) = (lines("pairs.jsonl"), lines("bertscore.jsonl"));
-        assert_eq!((pairs.len(), golden.len()), (42, 42));
-        for (pair, row) in pairs.iter().zip(&golden) {
-            let (x, y) = (pair["source"].as_str().unwrap(), pair["hypothesis"].as_str().unwrap());
+        let (pairs, rows) = (golden::pairs(), golden::lines("bertscore.jsonl"));
+        assert_eq!((pairs.len(), rows.len()), (42, 42));
+        for (pair, row) in pairs.iter().zip(&rows) {
+            let (x, y) = (pair.source.as_str(), pair.hypothesis.as_str());
             let f1 = row["bertscore_source"]["f1"].as_f64().unwrap();
             let references: Vec<f64> =
                 row["bertscore_references"].as_array().unwrap().iter().map(|r| r[2].as_f64().unwrap()).collect();
@@ -70,7 +63,7 @@ mod tests {
                 ("parascore_ref", with_references(f1, &references, x, y).unwrap()),
             ] {
                 let expected = row[key].as_f64().unwrap();
-                assert!((found - expected).abs() < 1e-12, "{} {key}: {found} instead of {expected}", pair["id"]);
+                assert!((found - expected).abs() < 1e-12, "{} {key}: {found} instead of {expected}", pair.id);
             }
         }
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::decode::random::Stream;
+use crate::metric::golden;
 
 /// A random tree of about `n` nodes; `bias` 0 is a chain, 1 a star, between them bushes.
 fn random_tree(stream: &mut Stream, n: usize, labels: usize, bias: f64) -> Tree {
@@ -69,8 +70,7 @@ fn cheapest(x: &Tree, y: &Tree) -> u32 {
 
 #[test]
 fn equals_the_golden_values() {
-    let path = format!("{}/../tests/golden/metrics/trees.json", env!("CARGO_MANIFEST_DIR"));
-    let golden: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let golden = golden::json("trees.json");
     let tree = |name: &Value| {
         let entry = &golden["trees"][name.as_str().unwrap()];
         let tree = Tree::parse(entry["parse"].as_str().unwrap()).unwrap();

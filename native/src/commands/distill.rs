@@ -94,7 +94,10 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
                 entailment: &mut entailment,
                 encoder: encoder.as_mut().map(|e| e as &mut dyn SentenceEncoder),
             };
-            let out = match wait(pipeline::run(&plan, &mut models, range.clone(), &seeds, &mut event, &mut progress)) {
+            let draft = folder.as_ref().and_then(|f| f.draft(&range));
+            let mut save = |draft: &pipeline::Draft| folder.as_ref().map_or(Ok(()), |f| f.save_draft(&range, draft));
+            let task = (range.clone(), &seeds[..]);
+            let out = match wait(pipeline::run(&plan, &mut models, task, draft, &mut save, &mut event, &mut progress)) {
                 Ok(out) => out,
                 Err(error) => {
                     close(&folder, &mut progress)?;
@@ -172,7 +175,10 @@ fn close<F: std::borrow::Borrow<RunFolder>>(folder: &Option<F>, progress: &mut P
 
 fn advise(error: Error, out: &Path) -> Error {
     if error == Error::Interrupted {
-        eprintln!("Finished ranges of contexts are saved in {}. The same command goes on from there.", out.display());
+        let out = out.display();
+        eprintln!(
+            "What was finished is saved in {out}: ranges of {RANGE} contexts, and the contexts and samples of the one at work. The same command goes on from there."
+        );
     }
     error
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/plan.toml                 the plan; its sha256 is the plan hash
 //! DIR/shards/00000000/          contexts.jsonl samples.parquet scored.parquet funnel.json manifest.json
+//! DIR/drafts/                   contexts and samples of ranges at work; gone when the run is done
 //! DIR/dataset/                  paraphrase.parquet paraphrase.jsonl summary.parquet summary.jsonl README.md
 //! DIR/funnel.json DIR/manifest.json      merged counts; length and sha256 of every merged file
 //! DIR/report.html DIR/timings.json       depend on the clock, therefore not in the manifest
@@ -14,6 +15,7 @@
 pub mod atomic;
 pub mod card;
 pub mod dataset;
+mod draft;
 pub mod histogram;
 pub mod jsonl;
 pub mod judge;
@@ -40,6 +42,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use impossible_core::distill::pipeline::Draft;
 use impossible_core::plan::Plan;
 use impossible_core::{Error, Result};
 
@@ -87,7 +90,7 @@ impl RunFolder {
         } else {
             write_file(&file, text.as_bytes())?;
         }
-        for sub in [dir, &shards, &dir.join("dataset")] {
+        for sub in [dir, &shards, &dir.join("dataset"), &draft::folder(dir)] {
             sweep(sub)?;
         }
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
@@ -142,7 +145,23 @@ impl RunFolder {
     /// were opened for reading.
     pub fn write_shard(&self, range: &Range<u64>, data: ShardData<'_>) -> Result<()> {
         self.writable()?;
-        shard::write(&self.dir, &self.plan_hash, range, data)
+        shard::write(&self.dir, &self.plan_hash, range, data)?;
+        draft::remove(&self.dir, range)
+    }
+
+    /// Keeps what a range has before its critics run.
+    ///
+    /// # Errors
+    /// As [`Self::write_shard`].
+    pub fn save_draft(&self, range: &Range<u64>, draft: &Draft) -> Result<()> {
+        self.writable()?;
+        draft::save(&self.dir, &self.plan_hash, range, draft)
+    }
+
+    /// What was kept of an unfinished range of this plan.
+    #[must_use]
+    pub fn draft(&self, range: &Range<u64>) -> Option<Draft> {
+        draft::load(&self.dir, &self.plan_hash, range)
     }
 
     /// Manifests of the finished shards, in order.

@@ -1,0 +1,88 @@
+//! `drafts/`: contexts and samples of a range whose critics have not run yet. A draft is gone once its shard is there;
+//! one that cannot be used is made again.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use impossible_core::Result;
+use impossible_core::distill::pipeline::Draft;
+use serde::{Deserialize, Serialize};
+
+use super::atomic::{io_error, read_small, sha256, write_file};
+
+/// A range has at most 4 x 10,000 sentences.
+const LIMIT: u64 = 256 << 20;
+
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    plan: String,
+    sha256: String,
+    draft: Draft,
+}
+
+pub(super) fn folder(dir: &Path) -> PathBuf {
+    dir.join("drafts")
+}
+
+fn file(dir: &Path, range: &Range<u64>) -> PathBuf {
+    folder(dir).join(format!("{:08}-{:08}.json", range.start, range.end))
+}
+
+pub(super) fn save(dir: &Path, plan: &str, range: &Range<u64>, draft: &Draft) -> Result<()> {
+    let path = file(dir, range);
+    fs::create_dir_all(folder(dir)).map_err(io_error("creating", &folder(dir)))?;
+    let json = |e: serde_json::Error| io_error("writing", &path)(e.into());
+    let sha256 = sha256(&serde_json::to_vec(draft).map_err(json)?);
+    let saved = Saved { plan: plan.to_owned(), sha256, draft: draft.clone() };
+    write_file(&path, &serde_json::to_vec(&saved).map_err(json)?)
+}
+
+/// The draft of a range; `None` where there is none, or one of another plan, or a damaged one.
+pub(super) fn load(dir: &Path, plan: &str, range: &Range<u64>) -> Option<Draft> {
+    let bytes = read_small(&file(dir, range), LIMIT).ok()?;
+    let saved: Saved = serde_json::from_slice(&bytes).ok()?;
+    let whole = serde_json::to_vec(&saved.draft).is_ok_and(|bytes| sha256(&bytes) == saved.sha256);
+    (saved.plan == plan && whole).then_some(saved.draft)
+}
+
+/// Removes the draft of a range, and the folder with the last one.
+pub(super) fn remove(dir: &Path, range: &Range<u64>) -> Result<()> {
+    let path = file(dir, range);
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(io_error("removing", &path)(e)),
+        _ => {}
+    }
+    // Fails while other drafts are there.
+    let _ = fs::remove_dir(folder(dir));
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use impossible_core::record::{Finish, Sample};
+
+    use super::*;
+
+    #[test]
+    fn a_draft_comes_back_unless_damaged_or_of_another_plan() {
+        let temp = tempfile::tempdir().unwrap();
+        let sample = Sample { context: 4, row: 0, text: "A sentence.".into(), tokens: 3, finish: Finish::Sentence };
+        let draft = Draft { samples: Some(vec![sample]), ..Draft::default() };
+        save(temp.path(), "plan", &(4..8), &draft).unwrap();
+        assert_eq!(load(temp.path(), "plan", &(4..8)), Some(draft));
+        assert_eq!(load(temp.path(), "other", &(4..8)), None);
+        assert_eq!(load(temp.path(), "plan", &(0..4)), None);
+        let path = file(temp.path(), &(4..8));
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replace("A sentence", "B sentence")).unwrap();
+        assert_eq!(load(temp.path(), "plan", &(4..8)), None);
+        fs::write(&path, &text[..text.len() / 2]).unwrap();
+        assert_eq!(load(temp.path(), "plan", &(4..8)), None);
+        remove(temp.path(), &(4..8)).unwrap();
+        remove(temp.path(), &(4..8)).unwrap();
+        assert!(!folder(temp.path()).exists());
+    }
+}
