@@ -230,7 +230,7 @@ def compare(args):
     if quiet is None:
         print("Whether other programs ran meanwhile is not known here: make sure that none did.")
     elif not quiet:
-        print(f"NOT VALID: other programs used up to {max(shares):.0%} of the processors; that slows the sides unequally.")
+        print(f"NOT VALID: other programs used up to {max(shares):.0%} of the processors; ratios are distorted.")
     if args.json:
         settings = {"k": args.k, "rounds": args.rounds, "context_rounds": args.context_rounds, "seed": args.seed,
                     "device": args.device}

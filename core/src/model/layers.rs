@@ -332,9 +332,9 @@ impl<'a> Loader<'a> {
         for (name, outputs) in parts {
             let part = self.read(&format!("{name}.weight"), &[*outputs, inputs])?;
             if values.is_empty() {
-                values = part
+                values = part;
             } else {
-                values.extend(part)
+                values.extend(part);
             }
             biases.extend(self.bias(name, *outputs)?);
         }
