@@ -8,9 +8,9 @@ use crate::{Error, Result};
 /// A text for BERTScore.
 #[derive(Debug, Clone, Copy)]
 pub struct Embedded<'a> {
-    /// Hidden states of one layer, [tokens, hidden_size], row by row; of any length, as only directions count.
+    /// Hidden states of one layer, `[tokens, hidden_size]`, row by row; of any length, as only directions count.
     pub embeddings: &'a [f32],
-    /// Weight of each token, [tokens]: 1, or its [`Idf`]; 0 for special tokens, which may be matched but do not count.
+    /// Weight of each token, `[tokens]`: 1, or its [`Idf`]; 0 for special tokens, which may be matched but do not count.
     pub weights: &'a [f32],
 }
 
@@ -70,7 +70,7 @@ impl BertScore {
 /// linear in the number of tokens, time is their product.
 ///
 /// # Errors
-/// [`Error::Input`] when a side is not [tokens, `hidden_size`] or a weight is negative or no number,
+/// [`Error::Input`] when a side is not `[tokens, hidden_size]` or a weight is negative or no number,
 /// [`Error::NonFinite`] for NaN or infinity among the embeddings.
 pub fn bertscore(candidate: Embedded, reference: Embedded, hidden_size: usize) -> Result<BertScore> {
     let y = normalised(candidate, hidden_size, "candidate")?;

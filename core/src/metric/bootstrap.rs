@@ -20,7 +20,7 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// `values` is [rows, `width`], row by row.
+    /// `values` is `[rows, width]`, row by row.
     ///
     /// # Errors
     /// [`Error::Input`] when there is no row, one is incomplete, or a value is not finite.
@@ -55,7 +55,7 @@ impl Rows {
         &self.values[row * self.width..][..self.width]
     }
 
-    /// Sums over all rows, [width].
+    /// Sums over all rows, `[width]`.
     #[must_use]
     pub fn totals(&self) -> Vec<f64> {
         let mut totals = vec![0.0; self.width];

@@ -32,7 +32,7 @@ pub struct Inference {
 /// SummaC-ZS of Laban et al. (2022), in [-1, 1]: of each summary sentence the largest P(entailment) less the largest
 /// P(contradiction) over the source sentences; the mean over summary sentences.
 ///
-/// `inferences` is [summary sentences, source sentences], row by row.
+/// `inferences` is `[summary sentences, source sentences]`, row by row.
 ///
 /// # Errors
 /// [`Error::Input`] when there is no sentence on either side, rows are incomplete, or a probability is not in [0, 1].

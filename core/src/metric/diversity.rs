@@ -1,5 +1,5 @@
 //! How varied the words of a set of texts are: entropy of its n-grams, distinct n-grams, and the mean segmental type-token
-//! ratio; how alike the two sides of a pair are; how alike the texts of a sample are.
+//! ratio; and how many words the two sides of a pair share. Self-BLEU is [`crate::metric::ibleu::self_bleu`].
 //!
 //! Tokens are cut at white space, case kept. Entropies grow with the number of texts: compare two sets at the same number
 //! only ([`crate::metric::bootstrap::equal_samples`]).
@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 
 use super::token::whitespace_tokens;
 
-/// Tokens of an MSTTR segment, as in the paper (appendix on dataset statistics).
+/// Tokens of an MSTTR segment, as in the paper.
 pub const SEGMENT: usize = 100;
 
 /// Counts of a growing set of texts. Memory is linear in the number of distinct words, bigrams and trigrams, whatever the
@@ -144,26 +144,6 @@ pub fn jaccard(x: &str, y: &str) -> f64 {
     let both = x.intersection(&y).count();
     let all = x.len() + y.len() - both;
     if all == 0 { 0.0 } else { both as f64 / all as f64 }
-}
-
-/// Mean over the texts of `score(text, all the others)`; with sentence BLEU this is self-BLEU. `None` for fewer than two
-/// texts. Time grows with the square of the number of texts, so hand in a sample; memory is linear.
-pub fn mean_against_others<'a, T, E>(
-    texts: &'a [T],
-    mut score: impl FnMut(&'a T, &[&'a T]) -> Result<f64, E>,
-) -> Result<Option<f64>, E> {
-    if texts.len() < 2 {
-        return Ok(None);
-    }
-    let mut others: Vec<&T> = texts[1..].iter().collect();
-    let mut sum = 0.0;
-    for (i, text) in texts.iter().enumerate() {
-        if let Some(before) = i.checked_sub(1) {
-            others[before] = &texts[before];
-        }
-        sum += score(text, &others)?;
-    }
-    Ok(Some(sum / texts.len() as f64))
 }
 
 /// Numbers for pairs of numbers, in order of first sight, with counts. A trigram is the pair of a bigram and a word.

@@ -129,16 +129,3 @@ fn jaccard_is_symmetric_and_bounded() {
         assert_eq!(jaccard(x, x), if x.is_empty() { 0.0 } else { 1.0 });
     }
 }
-
-#[test]
-fn every_text_is_scored_against_all_others_in_order() {
-    let mut seen = Vec::new();
-    let mean = mean_against_others(&["a", "b", "c"], |text, others| {
-        seen.push(format!("{text}:{}", others.iter().copied().copied().collect::<String>()));
-        Ok::<f64, ()>(others.len() as f64)
-    });
-    assert_eq!(mean, Ok(Some(2.0)));
-    assert_eq!(seen, ["a:bc", "b:ac", "c:ab"]);
-    assert_eq!(mean_against_others(&["a"], |_, _| Ok::<f64, ()>(1.0)), Ok(None));
-    assert_eq!(mean_against_others(&[1, 2], |_, _| Err("stop")), Err("stop"));
-}

@@ -185,7 +185,7 @@ impl Triangle {
         for &gone in &along.at {
             values.extend(ranks.iter().map(|&rank| self.values[places[rank]]));
             values.push(self.forest);
-            places[..=across.rank[gone]].iter_mut().for_each(|place| *place += 1);
+            places[..across.rank[gone]].iter_mut().for_each(|place| *place += 1);
             ranks.remove(ranks.partition_point(|&rank| rank < across.rank[gone]));
         }
         Self { values, ..*self }
