@@ -99,7 +99,7 @@ pub(crate) fn is_flex(device: &Device) -> bool {
     }
 }
 
-/// Weights lie in panels that need no packing; what else is multiplied is too small to gain by it.
+/// Weights lie in panels that need no packing (`model::layers`). Holds for the whole process.
 #[cfg(feature = "threads")]
 fn never_pack() {
     gemm::set_lhs_packing_threshold_single_thread(256);
@@ -242,10 +242,7 @@ mod gpu {
     #[must_use]
     pub fn adapters() -> Vec<Adapter> {
         use burn::tensor::wgpu::wgpu;
-        // Only what can compute: looking for OpenGL complains on machines without a display.
-        let mut wanted = wgpu::InstanceDescriptor::new_without_display_handle();
-        wanted.backends = wgpu::Backends::PRIMARY;
-        let instance = wgpu::Instance::new(wanted);
+        let instance = wgpu::Instance::default();
         let found = poll_now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
         let mut adapters: Vec<Adapter> = found
             .iter()

@@ -14,6 +14,7 @@ pub mod lanes;
 pub mod metric;
 pub mod model;
 pub mod plan;
+pub mod random;
 pub mod record;
 pub mod text;
 

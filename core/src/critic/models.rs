@@ -10,8 +10,10 @@ use crate::model::{Batch, Bert, ModelFolder, PairClassifier};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-/// Tokens of one batch, padding included. Larger batches do not get faster on a CPU and cost memory.
-const BATCH_TOKENS: usize = 2048;
+/// Tokens of one batch, padding included. On a CPU what fits its caches, and enough batches for all cores; a GPU wants
+/// few launches.
+const HOST_TOKENS: usize = 512;
+const GPU_TOKENS: usize = 2048;
 
 /// Most batches read side by side on a CPU; each holds its own activations.
 #[cfg(feature = "threads")]
@@ -53,9 +55,9 @@ impl Entailment {
         let Self { classifier, is_host, pairs: seen, observer, .. } = self;
         let mut out = vec![None; pairs.len()];
         let forward = |batch: &Batch| activation::softmax(classifier.logits(batch), 1);
-        let batches = Batches::new(&rows, classifier.positions(), classifier.pad());
+        let batches = Batches::new(&rows, classifier.positions(), classifier.pad(), *is_host);
         batches
-            .run(forward, *is_host, "the entailment critic", |batch, values| {
+            .run(forward, "the entailment critic", |batch, values| {
                 for (&i, p) in batch.iter().zip(values.chunks(classifier.labels.len())) {
                     out[i] = Some(p.to_vec());
                 }
@@ -109,8 +111,8 @@ impl SentenceEncoder for Encoder {
             }
             let mut out = vec![Vec::new(); texts.len()];
             let forward = |batch: &Batch| self.bert.embed(batch);
-            Batches::new(&rows, longest, 0)
-                .run(forward, self.is_host, "the sentence encoder", |batch, values| {
+            Batches::new(&rows, longest, 0, self.is_host)
+                .run(forward, "the sentence encoder", |batch, values| {
                     for (&i, v) in batch.iter().zip(values.chunks(values.len() / batch.len())) {
                         out[i] = v.to_vec();
                     }
@@ -127,21 +129,23 @@ struct Batches<'a> {
     rows: &'a [(Vec<u32>, Vec<u32>)],
     batches: Vec<Vec<usize>>,
     pad: u32,
+    is_host: bool,
 }
 
 impl<'a> Batches<'a> {
-    fn new(rows: &'a [(Vec<u32>, Vec<u32>)], longest: usize, pad: u32) -> Self {
+    fn new(rows: &'a [(Vec<u32>, Vec<u32>)], longest: usize, pad: u32, is_host: bool) -> Self {
+        let most = if is_host { HOST_TOKENS } else { GPU_TOKENS };
         let mut order: Vec<usize> =
             (0..rows.len()).filter(|&i| !rows[i].0.is_empty() && rows[i].0.len() <= longest).collect();
         order.sort_by_key(|&i| (rows[i].0.len(), i));
         let mut batches: Vec<Vec<usize>> = Vec::new();
         for i in order {
             match batches.last_mut() {
-                Some(batch) if (batch.len() + 1) * rows[i].0.len() <= BATCH_TOKENS => batch.push(i),
+                Some(batch) if (batch.len() + 1) * rows[i].0.len() <= most => batch.push(i),
                 _ => batches.push(vec![i]),
             }
         }
-        Self { rows, batches, pad }
+        Self { rows, batches, pad, is_host }
     }
 
     fn batch(&self, rows: &[usize]) -> Batch {
@@ -153,12 +157,11 @@ impl<'a> Batches<'a> {
     async fn run(
         self,
         forward: impl Fn(&Batch) -> Tensor<2> + Sync,
-        is_host: bool,
         place: &str,
         mut each: impl FnMut(&[usize], &[f32]) -> bool,
     ) -> Result<()> {
         #[cfg(feature = "threads")]
-        if is_host && self.batches.len() > 1 {
+        if self.is_host && self.batches.len() > 1 {
             use crate::lanes::{cores, scatter, wait};
             let mut ended = None;
             // The longest first, so that no lane is left alone with one at the end.
@@ -179,7 +182,6 @@ impl<'a> Batches<'a> {
             )?;
             return ended.map_or(Ok(()), Err);
         }
-        let _ = is_host;
         for rows in &self.batches {
             if !each(rows, &read(forward(&self.batch(rows)), place).await?) {
                 return Err(Error::Interrupted);

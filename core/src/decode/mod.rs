@@ -3,12 +3,11 @@
 pub mod contrastive;
 pub mod group;
 pub mod process;
-pub mod random;
 mod readout;
 pub mod sample;
 pub mod search;
 pub mod siblings;
 mod teacher;
 
-pub use siblings::{Job, Row, Stop};
+pub use siblings::{Job, Stop};
 pub use teacher::Teacher;

@@ -10,13 +10,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
 
-use super::random::Stream;
 use super::readout::{Readout, RowRead, host};
 use super::sample::{Outcome, Sampler, Scratch};
 use super::teacher::Teacher;
 use crate::event::{Event, Observer, Signal};
 use crate::model::cache::{Prefix, Siblings};
-use crate::record::Finish;
+use crate::random::Stream;
+use crate::record::{Finish, Sample};
 use crate::text::sentence;
 use crate::{Error, Result};
 
@@ -43,21 +43,6 @@ pub struct Job {
     pub rows: Range<u32>,
     /// When a row has enough.
     pub stop: Stop,
-}
-
-/// A finished row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// Number of the context.
-    pub context: u64,
-    /// Row of the context.
-    pub row: u32,
-    /// The text that was asked for, or all there is when `finish` is not [`Finish::Sentence`].
-    pub text: String,
-    /// Tokens sampled.
-    pub tokens: u32,
-    /// Why it ended.
-    pub finish: Finish,
 }
 
 /// Sizes of the loop.
@@ -114,7 +99,7 @@ pub async fn sample(
     (seed, stage): (u64, u32),
     event: &mut Event,
     observer: &mut dyn Observer,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<Sample>> {
     let this = Loop { teacher, jobs, sampler, limits, seed, stage };
     let mut tick = |tokens: u64| {
         event.tokens += tokens;
@@ -140,7 +125,12 @@ impl Loop<'_> {
     }
 
     /// Samples a queue in one batch that is kept full.
-    async fn run(&self, queue: Vec<(usize, u32)>, prefilled: &Prefilled, tick: Tick<'_>) -> Result<Vec<(usize, Row)>> {
+    async fn run(
+        &self,
+        queue: Vec<(usize, u32)>,
+        prefilled: &Prefilled,
+        tick: Tick<'_>,
+    ) -> Result<Vec<(usize, Sample)>> {
         let device = &self.teacher.compute.device;
         let shape = self.teacher.lm.shape();
         let width = self.limits.batch.min(queue.len()).max(1);
@@ -316,10 +306,10 @@ impl Active {
         self.history.len() - jobs[self.job].prompt.len()
     }
 
-    fn into_row(self, jobs: &[Job]) -> Row {
+    fn into_row(self, jobs: &[Job]) -> Sample {
         let tokens = u32::try_from(self.new_tokens(jobs)).unwrap_or(u32::MAX);
         let (text, finish) = self.done.unwrap_or((String::new(), Finish::NoToken));
-        Row { context: jobs[self.job].context, row: self.row, text, tokens, finish }
+        Sample { context: jobs[self.job].context, row: self.row, text, tokens, finish }
     }
 }
 

@@ -9,11 +9,11 @@ use super::prefix::Prefixes;
 use super::stage;
 use crate::Result;
 use crate::decode::Teacher;
-use crate::decode::random::Stream;
 use crate::decode::sample::SampleOptions;
 use crate::decode::siblings::{Job, Limits, Stop, sample};
 use crate::event::{Event, Observer, Stage};
 use crate::plan::{Plan, Source};
+use crate::random::Stream;
 use crate::record::{Context, Finish};
 use crate::text::sentence;
 

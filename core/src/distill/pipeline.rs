@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::contexts::{Made, Seed, make};
 use super::stage;
 use crate::critic::{EntailmentModel, Link, Panel, SentenceEncoder, Siblings};
+use crate::decode::Teacher;
 use crate::decode::sample::SampleOptions;
 use crate::decode::siblings::{Job, Limits, Stop, sample};
-use crate::decode::{Row, Teacher};
 use crate::event::{Event, Observer, Signal, Stage};
 use crate::plan::Plan;
 use crate::record::{Context, Finish, Funnel, Sample, Scored};
@@ -79,7 +79,7 @@ pub async fn siblings(
     contexts: &[Context],
     event: &mut Event,
     observer: &mut dyn Observer,
-) -> Result<Vec<Row>> {
+) -> Result<Vec<Sample>> {
     let s = &plan.siblings;
     let sampler = teacher.sampler(sample_options(plan))?;
     let rows = 0..u32::try_from(s.k).unwrap_or(u32::MAX);
@@ -129,8 +129,7 @@ pub async fn run(
         fits
     });
     if draft.samples.is_none() {
-        let rows = siblings(models.teacher, plan, &contexts, event, observer).await?;
-        draft.samples = Some(rows.into_iter().map(Sample::from).collect());
+        draft.samples = Some(siblings(models.teacher, plan, &contexts, event, observer).await?);
         save(&draft)?;
     }
     out.samples = draft.samples.unwrap_or_default();
@@ -158,13 +157,6 @@ pub async fn run(
     event.done += (range.end - range.start) - contexts.len() as u64;
     out.contexts = contexts;
     Ok(out)
-}
-
-impl From<Row> for Sample {
-    fn from(row: Row) -> Self {
-        let Row { context, row, text, tokens, finish } = row;
-        Self { context, row, text, tokens, finish }
-    }
 }
 
 fn finish_name(finish: Finish) -> &'static str {

@@ -4,8 +4,8 @@
 use serde::Deserialize;
 
 use super::stage;
-use crate::decode::random::Stream;
 use crate::plan::Source;
+use crate::random::Stream;
 use crate::{Error, Result};
 
 #[derive(Deserialize)]

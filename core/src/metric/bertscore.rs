@@ -172,7 +172,7 @@ impl Idf {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use crate::decode::random::Stream;
+    use crate::random::Stream;
 
     fn random(stream: &mut Stream, n: usize) -> Vec<f32> {
         (0..n).map(|_| (stream.uniform() * 2.0 - 0.9) as f32).collect()

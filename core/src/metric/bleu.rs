@@ -5,11 +5,11 @@
 //! A row gives [`BleuStats`]; the statistics of a corpus, or of a bootstrap sample of it, are the sum of its rows, and
 //! [`Bleu::score`] makes the score.
 
-use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::AddAssign;
 
 use super::ngram::{NgramCounts, totals};
 use super::signature::{ReferenceCount, VERSION};
+use super::sums::sums;
 use super::tokenize_13a::tokenize_13a;
 use super::vocabulary::Vocabulary;
 use crate::{Error, Result};
@@ -67,20 +67,7 @@ impl AddAssign for BleuStats {
     }
 }
 
-impl Add for BleuStats {
-    type Output = Self;
-
-    fn add(mut self, other: Self) -> Self {
-        self += other;
-        self
-    }
-}
-
-impl Sum for BleuStats {
-    fn sum<I: Iterator<Item = Self>>(rows: I) -> Self {
-        rows.fold(Self::default(), Self::add)
-    }
-}
+sums!(BleuStats);
 
 /// A BLEU score and its parts, in percent: 100 is a perfect match (to a rounding of 1e-13).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

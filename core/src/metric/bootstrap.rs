@@ -4,7 +4,7 @@
 //! resample costs additions only. Random numbers are those of [`Stream`]: resample `i` is the same whatever else is
 //! computed, and both systems of a test see the same resamples.
 
-use crate::decode::random::Stream;
+use crate::random::Stream;
 use crate::{Error, Result};
 
 /// Stages of [`Stream`] that belong to this file.

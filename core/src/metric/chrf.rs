@@ -2,12 +2,12 @@
 //! the mean recall over character n-grams of 1 to 6 without whitespace, and for chrF++ over words and word pairs as
 //! well. Case is kept, characters are code points. Of several references the one with the best row score counts.
 
-use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::AddAssign;
 
 use super::bleu::no_reference;
 use super::ngram::{NgramCounts, totals};
 use super::signature::{ReferenceCount, VERSION};
+use super::sums::sums;
 use super::tokenize_13a::is_space;
 use super::vocabulary::Vocabulary;
 use crate::Result;
@@ -67,20 +67,7 @@ impl AddAssign for ChrfStats {
     }
 }
 
-impl Add for ChrfStats {
-    type Output = Self;
-
-    fn add(mut self, other: Self) -> Self {
-        self += other;
-        self
-    }
-}
-
-impl Sum for ChrfStats {
-    fn sum<I: Iterator<Item = Self>>(rows: I) -> Self {
-        rows.fold(Self::default(), Self::add)
-    }
-}
+sums!(ChrfStats);
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::*;
-use crate::decode::random::Stream;
 use crate::metric::golden;
+use crate::random::Stream;
 
 fn column(field: &str) -> Vec<String> {
     golden::lines("pairs.jsonl").iter().map(|row| row[field].as_str().expect("a text").to_owned()).collect()

@@ -226,7 +226,7 @@ fn sort_from(elements: &mut Vec<u32>, start: usize) {
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
-    use crate::decode::random::Stream;
+    use crate::random::Stream;
 
     fn first_of_kind(texts: &[String], likeness: Likeness) -> Vec<usize> {
         let mut first: Vec<usize> = Vec::new();

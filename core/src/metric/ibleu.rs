@@ -1,12 +1,12 @@
 //! BLEU turned against copying: iBLEU (Sun and Zhou 2012), which subtracts the overlap with the source, and self-BLEU
 //! (Zhu et al. 2018), the overlap within a set of sentences.
 
-use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::AddAssign;
 
 use super::bleu::{Bleu, BleuCounter, BleuStats, ORDER};
 use super::ngram::{NgramCounts, totals};
 use super::signature::ReferenceCount;
+use super::sums::sums;
 use crate::{Error, Result};
 
 /// What iBLEU needs to know of one or many rows.
@@ -47,20 +47,7 @@ impl AddAssign for IbleuStats {
     }
 }
 
-impl Add for IbleuStats {
-    type Output = Self;
-
-    fn add(mut self, other: Self) -> Self {
-        self += other;
-        self
-    }
-}
-
-impl Sum for IbleuStats {
-    fn sum<I: Iterator<Item = Self>>(rows: I) -> Self {
-        rows.fold(Self::default(), Self::add)
-    }
-}
+sums!(IbleuStats);
 
 /// iBLEU = alpha * BLEU(hypothesis, references) - (1 - alpha) * BLEU(hypothesis, source), in -100..=100.
 #[derive(Debug, Clone, Copy, PartialEq)]

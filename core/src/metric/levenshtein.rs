@@ -75,7 +75,7 @@ fn entry(numbers: &mut HashMap<char, usize>, c: char) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::random::Stream;
+    use crate::random::Stream;
 
     fn by_table(x: &str, y: &str) -> usize {
         let y: Vec<char> = y.chars().collect();

@@ -17,6 +17,7 @@ pub mod porter;
 pub mod rouge;
 pub mod rouge_n;
 pub mod signature;
+mod sums;
 pub mod token;
 pub mod tokenize_13a;
 pub mod tree;

@@ -3,14 +3,14 @@
 //! A row gives [`RougeStats`]; a corpus, or a bootstrap sample of it, is the sum of its rows, and its scores are the
 //! means over rows. ROUGE-Lsum takes newlines as the ends of sentences.
 
-use std::iter::Sum;
-use std::ops::{Add, AddAssign};
+use std::ops::AddAssign;
 
 use super::bleu::no_reference;
 use super::ngram::NgramCounts;
 use super::porter::stem;
 use super::rouge::{Pattern, Rouge, lcs_row};
 use super::signature::{ReferenceCount, VERSION};
+use super::sums::sums;
 use super::union_lcs::UnionLcs;
 use super::vocabulary::Vocabulary;
 use crate::Result;
@@ -103,20 +103,7 @@ impl AddAssign for RougeStats {
     }
 }
 
-impl Add for RougeStats {
-    type Output = Self;
-
-    fn add(mut self, other: Self) -> Self {
-        self += other;
-        self
-    }
-}
-
-impl Sum for RougeStats {
-    fn sum<I: Iterator<Item = Self>>(rows: I) -> Self {
-        rows.fold(Self::default(), Self::add)
-    }
-}
+sums!(RougeStats);
 
 /// A text as word ids, with the ends of its sentences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use std::cell::Cell;
 use serde_json::Value;
 
 use super::*;
-use crate::decode::random::Stream;
 use crate::metric::golden;
+use crate::random::Stream;
 
 /// A random tree of about `n` nodes; `bias` 0 is a chain, 1 a star, between them bushes.
 fn random_tree(stream: &mut Stream, n: usize, labels: usize, bias: f64) -> Tree {

@@ -1,13 +1,16 @@
 //! Elementwise work on the CPU device, in place in the tensor's own memory. burn's CPU kernels call the C library's exp
 //! and erf value by value; these loops are branch-free and become the widest SIMD code the processor has.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 use pulp::Arch;
 
 /// Runs `f` on the values, row-major. The buffer is the tensor's own where nobody else holds it.
 fn in_place<const D: usize>(x: Tensor<D>, f: impl FnOnce(&mut [f32])) -> Tensor<D> {
     let device = x.device();
-    let mut data: TensorData = x.into_data();
+    let mut data = x.into_data();
+    if data.dtype() != DType::F32 {
+        data = data.convert_dtype(DType::F32);
+    }
     if let Ok(values) = data.as_mut_slice::<f32>() {
         f(values);
     }

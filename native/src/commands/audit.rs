@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use impossible_core::critic::{EntailmentModel, SentenceEncoder, Siblings};
-use impossible_core::decode::random::Stream;
+use impossible_core::random::Stream;
 use impossible_core::record::Finish;
 use serde_json::json;
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic::{io_error, read_small, sha256, write_file};
 
-/// A range has at most 4 x 10,000 sentences.
+/// Four contexts of 4,096 sentences, each of them far below 16 kB.
 const LIMIT: u64 = 256 << 20;
 
 #[derive(Serialize, Deserialize)]

@@ -8,12 +8,13 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::TensorData;
 use impossible_core::decode::Teacher;
 use impossible_core::decode::sample::SampleOptions;
-use impossible_core::decode::siblings::{Job, Limits, Row, Stop, sample};
+use impossible_core::decode::siblings::{Job, Limits, Stop, sample};
 use impossible_core::device::{Compute, DeviceSpec};
 use impossible_core::event::{Event, Signal, Stage};
 use impossible_core::model::ModelFolder;
 use impossible_core::model::cache::Sequences;
 use impossible_core::model::files::{Files, MemoryFiles};
+use impossible_core::record::Sample;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +76,7 @@ async fn worst_logit(teacher: &Teacher, compute: &Compute) -> Result<f32> {
 }
 
 /// Twelve siblings of one context, in a batch of five.
-async fn siblings(teacher: &Teacher) -> Result<Vec<Row>> {
+async fn siblings(teacher: &Teacher) -> Result<Vec<Sample>> {
     let job = Job { context: 0, prompt: vec![5, 9, 30, 17, 80], rows: 0..12, stop: Stop::FirstSentence };
     let sampler = teacher.sampler(SampleOptions { temperature: 0.5, top_p: 0.9, ..SampleOptions::default() })?;
     let limits = Limits { batch: 5, max_tokens: 12 };

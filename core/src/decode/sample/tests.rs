@@ -1,8 +1,8 @@
 //! The fast sampler against the clear chain: every kept token is drawn by exactly its share of [0, 1).
 
 use super::super::process::tests::{floats, golden};
-use super::super::random::Stream;
 use super::*;
+use crate::random::Stream;
 
 /// Tokens and shares of the chain, likeliest first, ties by id.
 fn expected(options: &SampleOptions, row: &[f32], history: &[u32], prompt_len: usize) -> Vec<(u32, f64)> {

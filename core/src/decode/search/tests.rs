@@ -1,8 +1,8 @@
 //! Against exhaustive search over a model that is a table, and against what must hold for any model.
 
 use super::super::process::Processor;
-use super::super::random::Stream;
 use super::*;
+use crate::random::Stream;
 
 /// A model whose logits depend on the last token alone.
 pub(in crate::decode) struct Table(Vec<Vec<f32>>);

@@ -1,11 +1,12 @@
 //! The batched loop on the CPU: two half batches side by side. How rows are dealt out depends on the jobs alone, never
 //! on the machine, so that every machine multiplies matrices of the same heights.
 
-use super::{Loop, Prefilled, Row, Tick};
+use super::{Loop, Prefilled, Tick};
 use crate::lanes::{scatter, wait};
+use crate::record::Sample;
 use crate::{Error, Result};
 
-/// Half batches of 50 rows multiply as fast as one of 100, and everything else runs on both cores.
+/// Two half batches multiply as fast as one, and everything else of them runs side by side.
 const LANES: usize = 2;
 
 /// Jobs with fewer rows stay whole: reading the prompt costs more than the rows gain.
@@ -14,12 +15,12 @@ const SPLIT: usize = 8;
 enum Message {
     Prompt(usize, Result<super::Read>),
     Tokens(u64),
-    Rows(Result<Vec<(usize, Row)>>),
+    Rows(Result<Vec<(usize, Sample)>>),
 }
 
 impl Loop<'_> {
     /// Samples every row of every job.
-    pub(super) fn in_lanes(&self, tick: Tick<'_>) -> Result<Vec<(usize, Row)>> {
+    pub(super) fn in_lanes(&self, tick: Tick<'_>) -> Result<Vec<(usize, Sample)>> {
         let mut queues: [Vec<(usize, u32)>; LANES] = Default::default();
         let mut shared = Vec::new();
         for (j, job) in self.jobs.iter().enumerate() {
@@ -61,7 +62,7 @@ impl Loop<'_> {
             Self { limits: super::Limits { batch: self.limits.batch.div_ceil(LANES), ..self.limits }, ..*self };
         scatter(
             LANES,
-            queues.into_iter().filter(|q| !q.is_empty()).collect(),
+            queues.into(),
             |queue, send| {
                 let mut tick = |tokens| send(Message::Tokens(tokens));
                 let rows = wait(narrow.run(queue, &prefilled, &mut tick));
