@@ -8,6 +8,7 @@ pub mod decode;
 pub mod device;
 pub mod distill;
 mod error;
+pub mod evaluate;
 pub mod event;
 #[cfg(feature = "threads")]
 pub mod lanes;

@@ -42,7 +42,7 @@ pub struct Models {
 pub struct Contexts {
     /// How many contexts to sample siblings for.
     pub count: usize,
-    /// `news`, `biomedical`, `none`, or `seeds`.
+    /// `news`, `newswire`, `biomedical`, `none`, or `seeds`.
     pub source: Source,
     /// With `seeds`: the user's sentences, in order, in this file (txt: a line each; jsonl: field `text`).
     #[serde(default)]
@@ -68,6 +68,8 @@ pub struct Contexts {
 pub enum Source {
     /// A dateline of the project's own lists, continued by the teacher.
     News,
+    /// A dateline and the beginning of a report ("The central bank warned on Tuesday that"), of the project's own lists.
+    Newswire,
     /// A section word, continued by the teacher.
     Biomedical,
     /// The start-of-text token alone.
@@ -140,6 +142,10 @@ pub struct Paraphrase {
     pub numbers: NumberRule,
     /// Names, acronyms, places, weekdays and months must agree.
     pub entities: bool,
+    /// Negation, modality, degree and direction must agree.
+    pub modality: bool,
+    /// Fewest words of either sentence.
+    pub min_words: usize,
     /// Least cosine of the sentence embeddings; -1 = no encoder needed.
     pub cosine_min: f32,
     /// Least p(x => y) and p(y => x).
@@ -160,6 +166,8 @@ pub struct Summary {
     pub numbers: bool,
     /// No entity in y that x lacks.
     pub entities: bool,
+    /// No negation, modality, degree or direction in y that x lacks, none of x's lost that y's words depend on.
+    pub modality: bool,
     /// Least cosine of the sentence embeddings; -1 = off.
     pub cosine_min: f32,
     /// Least p(x => y).
@@ -178,7 +186,7 @@ pub enum Critics {
     Paper,
     /// The authors' code, its one-sided number check included.
     Reference,
-    /// Ours: numbers and entities both ways, a cosine floor, per-summary caps.
+    /// Ours: numbers, entities and modality agree, a cosine floor, higher entailment, per-summary caps.
     Strict,
 }
 
@@ -192,6 +200,8 @@ impl Paraphrase {
             rouge_max: 0.75,
             numbers: NumberRule::Off,
             entities: false,
+            modality: false,
+            min_words: 0,
             cosine_min: -1.0,
             entailment_min: 0.75,
             diversity: Diversity::Component,
@@ -204,7 +214,10 @@ impl Paraphrase {
                 length_max: 1.5,
                 numbers: NumberRule::Strict,
                 entities: true,
-                cosine_min: 0.85,
+                modality: true,
+                min_words: 5,
+                cosine_min: 0.9,
+                entailment_min: 0.9,
                 diversity: Diversity::Independent,
                 ..paper
             },
@@ -221,6 +234,7 @@ impl Summary {
             min_words: 0,
             numbers: false,
             entities: false,
+            modality: false,
             cosine_min: -1.0,
             entailment_min: 0.75,
             max_per_summary: 0,
@@ -232,7 +246,9 @@ impl Summary {
                 min_words: 5,
                 numbers: true,
                 entities: true,
-                cosine_min: 0.75,
+                modality: true,
+                cosine_min: 0.8,
+                entailment_min: 0.95,
                 max_per_summary: 3,
                 diversity: Diversity::Independent,
                 ..paper

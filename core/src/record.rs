@@ -92,6 +92,8 @@ pub struct Scored {
     pub numbers: Option<f32>,
     /// 1 = entities agree, 0 = not.
     pub entities: Option<f32>,
+    /// 1 = negation, modality, degree and direction agree, 0 = not.
+    pub modality: Option<f32>,
     /// Cosine of the sentence embeddings.
     pub cosine: Option<f32>,
     /// p(x => y).

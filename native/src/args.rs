@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::evaluate::args::EvaluateArgs;
+
 /// Paraphrase and summary datasets out of one small language model, on your own machine.
 #[derive(Debug, Parser)]
 #[command(
@@ -45,6 +47,8 @@ pub enum Command {
     Audit(Audit),
     /// Read pairs blind and say whether they are good; prints precision with its interval.
     Judge(Judge),
+    /// Score systems on a benchmark beside honest baselines, or a dataset by itself.
+    Evaluate(Box<EvaluateArgs>),
     /// Join runs made with --shard.
     Merge(Merge),
     /// Re-hash every file of a run.
@@ -153,6 +157,17 @@ pub struct PlanFlags {
     pub thresholds: Thresholds,
 }
 
+/// `--diversity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiversityName {
+    /// The best pair of every connected component (the paper's Algorithm 1).
+    Component,
+    /// A maximal set of pairs that do not entail each other, best first.
+    Independent,
+    /// Keep all.
+    Off,
+}
+
 /// Thresholds of the critics.
 #[derive(Debug, ClapArgs, Default)]
 pub struct Thresholds {
@@ -162,12 +177,21 @@ pub struct Thresholds {
     /// Least cosine of a paraphrase pair (-1 = off).
     #[arg(long, value_name = "C", allow_negative_numbers = true)]
     pub cosine_min: Option<f32>,
-    /// Least entailment, of both datasets.
+    /// Least entailment of a paraphrase pair, both ways.
     #[arg(long, value_name = "P")]
     pub entailment_min: Option<f32>,
+    /// Whether negation, modality, degree and direction must agree, in both datasets.
+    #[arg(long, value_name = "true|false")]
+    pub modality: Option<bool>,
+    /// How one pair is chosen among those of a context that say the same, in both datasets.
+    #[arg(long, value_enum)]
+    pub diversity: Option<DiversityName>,
     /// Least cosine of a summary pair (-1 = off).
     #[arg(long, value_name = "C", allow_negative_numbers = true)]
     pub summary_cosine_min: Option<f32>,
+    /// Least entailment of a summary pair.
+    #[arg(long, value_name = "P")]
+    pub summary_entailment_min: Option<f32>,
     /// Most length of a summary, as a share of its source.
     #[arg(long, value_name = "R")]
     pub summary_length_max: Option<f32>,
@@ -237,7 +261,7 @@ pub struct Inspect {
     /// Only this dataset.
     #[arg(long, value_enum)]
     pub task: Option<TaskName>,
-    /// Sort by this score, highest first: length_ratio, rouge_l, numbers, entities, cosine, forward, backward.
+    /// Sort by this score, highest first: length_ratio, rouge_l, numbers, entities, modality, cosine, forward, backward.
     #[arg(long, value_name = "SCORE")]
     pub sort: Option<String>,
     /// Lowest first.

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod evaluate;
 pub mod files;
 pub mod host;
 pub mod models;

@@ -15,6 +15,7 @@ use impossible_core::{Error, Result};
 use crate::files::FolderFiles;
 use crate::pull::Store;
 use crate::pytorch::{self, PytorchTensors};
+use crate::run::atomic::io_error;
 
 /// Opens a model folder or a GGUF file; reads headers only.
 ///
@@ -24,6 +25,10 @@ pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
     let path = store.resolve(name)?;
     if path.is_dir() {
         let files = Arc::new(FolderFiles::new(&path)?);
+        if let Some(file) = only_gguf(&path, &files)? {
+            let files: Arc<dyn Files> = files;
+            return ModelFolder::open_gguf(&files, &file);
+        }
         let tensors = weights(&files)?;
         let files: Arc<dyn Files> = files;
         return ModelFolder::with_tensors(&files, tensors);
@@ -35,6 +40,27 @@ pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
         .ok_or_else(|| Error::input(path.display(), "a model folder or a .gguf file", "a name that is not text"))?;
     let files: Arc<dyn Files> = Arc::new(FolderFiles::new(parent)?);
     ModelFolder::open_gguf(&files, file)
+}
+
+/// The one GGUF file of a folder that has no other weights, as `pull` leaves it.
+fn only_gguf(folder: &Path, files: &FolderFiles) -> Result<Option<String>> {
+    if files.size("config.json")?.is_some() {
+        return Ok(None);
+    }
+    let entries = std::fs::read_dir(folder).map_err(io_error("reading", folder))?;
+    let mut found: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")))
+        .collect();
+    found.sort_unstable();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        _ => Err(Error::input(
+            folder.display(),
+            "one GGUF file, or the path of the file to use",
+            format_args!("{} of them: {}", found.len(), found.join(", ")),
+        )),
+    }
 }
 
 /// The weights of a model folder: safetensors where there are any, else PyTorch's own format.
@@ -83,6 +109,19 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_folder_with_one_gguf_is_that_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let store = Store::at(temp.path());
+        let open = || super::open(&store, temp.path().to_str().unwrap()).err().unwrap();
+        // Too short to be one: the message must be about this file.
+        fs::write(temp.path().join("a.gguf"), b"GGUF").unwrap();
+        assert!(matches!(open(), Error::Broken { .. }), "{}", open());
+        assert!(open().to_string().contains("a.gguf"), "{}", open());
+        fs::write(temp.path().join("b.gguf"), b"GGUF").unwrap();
+        assert!(open().to_string().contains("a.gguf, b.gguf"), "{}", open());
+    }
 
     #[test]
     fn safetensors_come_first_then_pytorch_and_the_message_names_all() {

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use impossible_core::device::DeviceSpec;
-use impossible_core::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
+use impossible_core::plan::{Contexts, Critics, Diversity, Models, Paraphrase, Plan, Siblings, Source, Summary};
 use impossible_core::{Error, Result};
 
-use crate::args::{CriticsName, PlanFlags, PresetName, Thresholds};
+use crate::args::{CriticsName, DiversityName, PlanFlags, PresetName, Thresholds};
 use crate::pull::preset;
 use crate::run::read_plan;
 
@@ -16,6 +16,16 @@ impl From<CriticsName> for Critics {
             CriticsName::Paper => Self::Paper,
             CriticsName::Reference => Self::Reference,
             CriticsName::Strict => Self::Strict,
+        }
+    }
+}
+
+impl From<DiversityName> for Diversity {
+    fn from(name: DiversityName) -> Self {
+        match name {
+            DiversityName::Component => Self::Component,
+            DiversityName::Independent => Self::Independent,
+            DiversityName::Off => Self::Off,
         }
     }
 }
@@ -42,7 +52,11 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
         },
         contexts: Contexts {
             count: if paper { 1000 } else { 30 },
-            source: if name == PresetName::Biomedical { Source::Biomedical } else { Source::News },
+            source: match name {
+                PresetName::Small => Source::Newswire,
+                PresetName::Paper => Source::News,
+                PresetName::Biomedical => Source::Biomedical,
+            },
             seeds: String::new(),
             seeds_sha256: String::new(),
             min_sentences: if paper { 1 } else { 3 },
@@ -80,9 +94,15 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
     set(&mut paraphrase.rouge_max, t.rouge_max);
     set(&mut paraphrase.cosine_min, t.cosine_min);
     set(&mut paraphrase.entailment_min, t.entailment_min);
-    set(&mut summary.entailment_min, t.entailment_min);
+    set(&mut summary.entailment_min, t.summary_entailment_min);
     set(&mut summary.cosine_min, t.summary_cosine_min);
     set(&mut summary.length_max, t.summary_length_max);
+    if let Some(on) = t.modality {
+        (paraphrase.modality, summary.modality) = (on, on);
+    }
+    if let Some(rule) = t.diversity {
+        (paraphrase.diversity, summary.diversity) = (rule.into(), rule.into());
+    }
 }
 
 /// A preset or a plan file, changed by flags, validated.

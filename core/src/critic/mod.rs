@@ -14,6 +14,7 @@ pub mod diversity;
 pub mod entailment;
 pub mod entity;
 pub mod length;
+pub mod modality;
 pub mod models;
 pub mod number;
 pub mod pair;
@@ -43,6 +44,8 @@ pub mod name {
     pub const NUMBERS: &str = "numbers";
     /// Entities.
     pub const ENTITIES: &str = "entities";
+    /// Negation, modality, direction.
+    pub const MODALITY: &str = "modality";
     /// Cosine of the sentence embeddings.
     pub const COSINE: &str = "cosine";
     /// p(x => y).

@@ -46,6 +46,18 @@ impl Entailment {
         Ok(Self { classifier, tokenizer, label, is_host: compute.is_host(), pairs: 0, observer: None })
     }
 
+    /// Labels by id, as `id2label` has them.
+    #[must_use]
+    pub fn labels(&self) -> &[String] {
+        &self.classifier.labels
+    }
+
+    /// Id of the entailment label.
+    #[must_use]
+    pub fn label(&self) -> usize {
+        self.label
+    }
+
     /// Probabilities of all labels, in the order of the pairs. A pair longer than the model has no row (`None`).
     ///
     /// # Errors
@@ -97,18 +109,60 @@ impl Encoder {
         let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
         Ok(Self { bert, tokenizer, is_host: compute.is_host() })
     }
+
+    /// Layers of the encoder.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        self.bert.layers()
+    }
+
+    /// Numbers of a hidden state.
+    #[must_use]
+    pub fn hidden(&self) -> usize {
+        self.bert.hidden()
+    }
+
+    fn rows(&self, texts: &[&str]) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
+        let mut rows = texts.iter().map(|t| self.tokenizer.encode_special(t)).collect::<Result<Vec<_>>>()?;
+        for (ids, types) in &mut rows {
+            ids.truncate(self.bert.positions());
+            types.truncate(self.bert.positions());
+        }
+        Ok(rows)
+    }
+
+    /// Hidden states of `layer` (from 1) and of the last layer for each token of each text, side by side:
+    /// `[tokens, 2 * hidden_size]`, first and last token special. Of a text that is longer than the model the beginning
+    /// is read.
+    ///
+    /// # Errors
+    /// The tokenizer's, the device's, [`Error::NonFinite`].
+    pub async fn states(&mut self, texts: &[&str], layer: usize) -> Result<Vec<Vec<f32>>> {
+        let rows = self.rows(texts)?;
+        let width = 2 * self.bert.hidden();
+        let mut out = vec![Vec::new(); texts.len()];
+        let forward = |batch: &Batch| {
+            let (chosen, last) = self.bert.forward_with(batch, layer);
+            Tensor::cat(vec![chosen, last], 1)
+        };
+        Batches::new(&rows, self.bert.positions(), 0, self.is_host)
+            .run(forward, "the sentence encoder", |batch, values| {
+                for (&i, states) in batch.iter().zip(values.chunks(values.len() / batch.len())) {
+                    out[i] = states[..rows[i].0.len() * width].to_vec();
+                }
+                true
+            })
+            .await?;
+        Ok(out)
+    }
 }
 
 impl SentenceEncoder for Encoder {
     /// Of a text that is longer than the model the beginning is read.
     fn embed<'a>(&'a mut self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
         Box::pin(async move {
-            let mut rows = texts.iter().map(|t| self.tokenizer.encode_special(t)).collect::<Result<Vec<_>>>()?;
+            let rows = self.rows(texts)?;
             let longest = self.bert.positions();
-            for (ids, types) in &mut rows {
-                ids.truncate(longest);
-                types.truncate(longest);
-            }
             let mut out = vec![Vec::new(); texts.len()];
             let forward = |batch: &Batch| self.bert.embed(batch);
             Batches::new(&rows, longest, 0, self.is_host)

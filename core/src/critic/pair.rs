@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::cosine::Embeddings;
 use crate::text::word::Interner;
-use crate::text::{entity, number};
+use crate::text::{entity, modality, number};
 use crate::{Error, Result};
 
 /// Most siblings of one context; all pairs of these are 8.4 million.
@@ -48,6 +48,7 @@ pub struct Sibling {
     pub tokens: Vec<u32>,
     pub(super) numbers: u32,
     pub(super) entities: u32,
+    pub(super) modality: u32,
 }
 
 /// Distinct lists of strings, by id: few sentences have numbers, so that lists repeat.
@@ -94,6 +95,7 @@ pub struct Siblings {
     duplicates: u64,
     pub(super) numbers: Lists,
     pub(super) entities: Lists,
+    pub(super) modality: Lists,
     pub(super) embeddings: Option<Embeddings>,
 }
 
@@ -128,6 +130,7 @@ impl Siblings {
                 tokens: words.intern(text),
                 numbers: siblings.numbers.id(number::numbers(text)),
                 entities: siblings.entities.id(entity::entities(text)),
+                modality: siblings.modality.id(modality::markers(text)),
             });
         }
         Ok(siblings)

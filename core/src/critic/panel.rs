@@ -1,7 +1,7 @@
 //! The panel: all critics of a plan in their order, on all pairs of one context, for both datasets at once.
 //!
-//! Paraphrases: length, ROUGE-L, numbers, entities | cosine, forward, backward, diversity. Summaries: length, words,
-//! numbers, entities | cosine, forward, cap, diversity. Left of the bar no model is needed: pairs refused there are only
+//! Paraphrases: length, words, ROUGE-L, numbers, entities, modality | cosine, forward, backward, diversity. Summaries:
+//! length, words, numbers, entities, modality | cosine, forward, cap, diversity. Left of the bar no model is needed: pairs refused there are only
 //! counted, as their scores can be had from the sentences at any time. Every other pair becomes a [`Scored`] row.
 //! A critic at its neutral value has no line in the funnel; the length rule of summaries always has one.
 
@@ -230,8 +230,14 @@ pub(super) mod tests {
     }
 
     pub fn presets() -> [Panel; 3] {
-        [Critics::Paper, Critics::Reference, Critics::Strict]
-            .map(|critics| Panel::new(&Paraphrase::preset(critics), &Summary::preset(critics)))
+        [Critics::Paper, Critics::Reference, Critics::Strict].map(|critics| {
+            let (mut paraphrase, mut summary) = (Paraphrase::preset(critics), Summary::preset(critics));
+            // The floors of real models are beyond those that count letters and words.
+            (paraphrase.cosine_min, summary.cosine_min) =
+                (paraphrase.cosine_min.min(0.85), summary.cosine_min.min(0.75));
+            (paraphrase.entailment_min, summary.entailment_min) = (0.75, 0.75);
+            Panel::new(&paraphrase, &summary)
+        })
     }
 
     pub fn judge(panel: &Panel, siblings: &mut Siblings) -> Verdicts {
@@ -253,11 +259,23 @@ pub(super) mod tests {
         );
         assert_eq!(
             names(&strict.paraphrase),
-            ["pairs", "length", "rouge_l", "numbers", "entities", "cosine", "forward", "backward", "diversity"]
+            [
+                "pairs",
+                "length",
+                "words",
+                "rouge_l",
+                "numbers",
+                "entities",
+                "modality",
+                "cosine",
+                "forward",
+                "backward",
+                "diversity"
+            ]
         );
         assert_eq!(
             names(&strict.summary),
-            ["pairs", "length", "words", "numbers", "entities", "cosine", "forward", "cap", "diversity"]
+            ["pairs", "length", "words", "numbers", "entities", "modality", "cosine", "forward", "cap", "diversity"]
         );
         let mut panel = presets()[2].clone();
         panel.paraphrase = Paraphrase {
@@ -269,6 +287,8 @@ pub(super) mod tests {
         };
         panel.paraphrase = Paraphrase {
             entities: false,
+            modality: false,
+            min_words: 0,
             cosine_min: -1.0,
             entailment_min: 0.0,
             diversity: Diversity::Off,

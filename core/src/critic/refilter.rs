@@ -106,6 +106,7 @@ impl<'a> Known<'a> {
             (scored.forward, scored.backward) = (record.forward, record.backward);
             scored.numbers = scored.numbers.or(record.numbers);
             scored.entities = scored.entities.or(record.entities);
+            scored.modality = scored.modality.or(record.modality);
         } else {
             (scored.forward, scored.backward) = (record.backward, record.forward);
         }

@@ -6,6 +6,7 @@ use super::diversity::{self, Linked, Node};
 use super::entailment::{Direction, EntailmentCache};
 use super::entity::Entities;
 use super::length::{Range, Shorter, ratio};
+use super::modality::Modality;
 use super::number::Numbers;
 use super::rouge::{RougeL, rouge_l};
 use super::words::Words;
@@ -55,6 +56,9 @@ impl Rules {
                 orientation = Orientation::IntoRange(range);
             }
         }
+        if plan.min_words > 0 {
+            free.push(Box::new(Words { min: plan.min_words }));
+        }
         if plan.rouge_max < 1.0 {
             free.push(Box::new(RougeL { max: plan.rouge_max }));
         }
@@ -65,6 +69,9 @@ impl Rules {
         }
         if plan.entities {
             free.push(Box::new(Entities::Both));
+        }
+        if plan.modality {
+            free.push(Box::new(Modality::Both));
         }
         let entailment = floor(plan.entailment_min, 0.0);
         Self {
@@ -93,6 +100,9 @@ impl Rules {
         }
         if plan.entities {
             free.push(Box::new(Entities::OfY));
+        }
+        if plan.modality {
+            free.push(Box::new(Modality::OfY));
         }
         let entailment = floor(plan.entailment_min, 0.0);
         Self {
@@ -197,6 +207,7 @@ impl Case {
                     // Who is here has passed them.
                     numbers: rules.has(name::NUMBERS).then_some(1.0),
                     entities: rules.has(name::ENTITIES).then_some(1.0),
+                    modality: rules.has(name::MODALITY).then_some(1.0),
                     cosine: None,
                     forward: None,
                     backward: None,

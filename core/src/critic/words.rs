@@ -1,8 +1,8 @@
-//! Fewest words of y: "He says." follows from much and tells nothing.
+//! Fewest words: "He says." follows from much and tells nothing.
 
 use super::{FreeCritic, Pair, Siblings, name};
 
-/// Accepts pairs whose y has at least `min` words.
+/// Accepts pairs whose shorter sentence has at least `min` words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
     /// Fewest words.
@@ -15,7 +15,8 @@ impl FreeCritic for Words {
     }
 
     fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
-        pairs.iter().map(|pair| siblings.get(pair.y).words as f32).collect()
+        let words = |index| siblings.get(index).words;
+        pairs.iter().map(|pair| words(pair.x).min(words(pair.y)) as f32).collect()
     }
 
     fn accepts(&self, score: f32) -> bool {
@@ -29,11 +30,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn y_is_counted() {
+    fn the_shorter_is_counted() {
         let siblings = Siblings::new([(0, "He says so - often."), (1, "He says.")]).unwrap();
         let critic = Words { min: 4 };
-        let scores = critic.scores(&siblings, &[Pair { x: 0, y: 1 }, Pair { x: 1, y: 0 }]);
-        assert_eq!(scores, [2.0, 4.0]);
-        assert!(!critic.accepts(scores[0]) && critic.accepts(scores[1]));
+        let scores = critic.scores(&siblings, &[(0, 1), (1, 0), (0, 0)].map(|(x, y)| Pair { x, y }));
+        assert_eq!(scores, [2.0, 2.0, 4.0]);
+        assert!(!critic.accepts(scores[0]) && critic.accepts(scores[2]));
     }
 }

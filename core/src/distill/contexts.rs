@@ -25,7 +25,7 @@ const ATTEMPTS: u32 = 8;
 pub struct Seed {
     /// Its sentences, joined by spaces.
     pub text: String,
-    /// How many.
+    /// How many of them are whole: the last may lack its end, which the teacher then writes.
     pub sentences: usize,
     /// Where it comes from ("news.txt, line 12").
     pub origin: String,
@@ -39,7 +39,8 @@ pub fn seeds<'a>(texts: impl Iterator<Item = (String, &'a str)>, max: usize) -> 
         for window in sentence::split(text).chunks(max.max(1)) {
             let text = window.join(" ");
             if seen.insert(text.clone()) {
-                out.push(Seed { text, sentences: window.len(), origin: origin.clone() });
+                let open = window.last().is_some_and(|last| !sentence::usable(last));
+                out.push(Seed { text, sentences: window.len() - usize::from(open), origin: origin.clone() });
             }
         }
     }
@@ -58,8 +59,10 @@ pub struct Made {
 struct Draft {
     id: u64,
     start: String,
+    /// How much of `start` is no sentence of the context: the dateline. Seeds are sentences themselves.
+    prefix: usize,
     origin: String,
-    /// Sentences the start has already.
+    /// Whole sentences the start has already.
     have: usize,
     /// Sentences wanted.
     want: usize,
@@ -136,17 +139,18 @@ fn draft(plan: &Plan, prefixes: &Prefixes, seeds: &[Seed], id: u64, attempt: u32
     if c.source == Source::Seeds {
         let seed = seeds.get(usize::try_from(id).ok()?)?;
         let want = want.min(c.min_sentences);
-        return Some(Draft { id, start: seed.text.clone(), origin: seed.origin.clone(), have: seed.sentences, want });
+        return Some(Draft {
+            id,
+            start: seed.text.clone(),
+            prefix: 0,
+            origin: seed.origin.clone(),
+            have: seed.sentences,
+            want,
+        });
     }
     let start = prefixes.draw(c.source, plan.seed, id, attempt);
-    Some(Draft { id, origin: start.clone(), start, have: 0, want })
-}
-
-impl Draft {
-    /// What is no sentence of the context: the dateline. Seeds are sentences themselves.
-    fn prefix(&self) -> &str {
-        if self.have == 0 { &self.start } else { "" }
-    }
+    let (text, prefix) = (start.text(), start.prefix.len());
+    Some(Draft { id, origin: text.clone(), start: text, prefix, have: 0, want })
 }
 
 impl Made {
@@ -156,7 +160,7 @@ impl Made {
 
     /// Takes a context unless it is too short, degenerate, or there already.
     fn settle(&mut self, draft: &Draft, text: String, fewest: usize, texts: &mut BTreeSet<String>) -> bool {
-        let body = text.strip_prefix(draft.prefix()).unwrap_or(&text);
+        let body = text.get(draft.prefix..).unwrap_or(&text);
         let sentences = sentence::split(body);
         if sentences.len() < fewest {
             self.count("too few sentences");
@@ -174,5 +178,25 @@ impl Made {
         let sentences = sentences.len();
         self.contexts.push(Context { id: draft.id, text, origin: draft.origin.clone(), sentences });
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_sentences_of_a_seed_are_counted() {
+        let texts = ["A bank said on Monday that", "It rained. It snowed.", "It rained. Then the", "One. Two. Three."];
+        let found = seeds(texts.iter().map(|text| (String::new(), *text)), 2);
+        let counts: Vec<_> = found.iter().map(|seed| (seed.text.as_str(), seed.sentences)).collect();
+        let expected = [
+            ("A bank said on Monday that", 0),
+            ("It rained. It snowed.", 2),
+            ("It rained. Then the", 1),
+            ("One. Two.", 2),
+            ("Three.", 1),
+        ];
+        assert_eq!(counts, expected);
     }
 }

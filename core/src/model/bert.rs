@@ -69,19 +69,43 @@ impl Bert {
         self.positions
     }
 
+    /// Layers.
+    #[must_use]
+    pub fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// Numbers of a hidden state.
+    #[must_use]
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
     /// Hidden states of the last layer.
     ///
     /// # Shapes
     /// `-> [rows * length, hidden]`
     #[must_use]
     pub fn forward(&self, batch: &Batch) -> Tensor<2> {
+        self.forward_with(batch, self.blocks.len()).1
+    }
+
+    /// Hidden states of layer `layer` (0 = the embeddings, as transformers counts) and of the last layer.
+    ///
+    /// # Shapes
+    /// `-> [rows * length, hidden]`, twice
+    #[must_use]
+    pub fn forward_with(&self, batch: &Batch, layer: usize) -> (Tensor<2>, Tensor<2>) {
         let (rows, device) = (batch.rows(), &self.device);
         let positions = (0..rows).flat_map(|_| (0..batch.length).map(|i| u32::try_from(i).unwrap_or(u32::MAX)));
         let x = self.word.forward(Batch::ints(batch.ids.iter().copied(), device))
             + self.position.forward(Batch::ints(positions, device))
             + self.kind.forward(Batch::ints(batch.types.iter().copied(), device));
         let mask = batch.scores(device);
-        self.blocks.iter().fold(self.norm.forward(x), |x, block| block.forward(x, rows, mask.as_ref()))
+        let (before, after) = self.blocks.split_at(layer.min(self.blocks.len()));
+        let run = |x, blocks: &[Block]| blocks.iter().fold(x, |x, block| block.forward(x, rows, mask.as_ref()));
+        let chosen = run(self.norm.forward(x), before);
+        (chosen.clone(), run(chosen, after))
     }
 
     /// Mean of the real tokens' hidden states, of length 1.

@@ -1,6 +1,7 @@
-//! Text without models: tokens, sentences, numbers, names.
+//! Text without models: tokens, sentences, numbers, names, modality.
 
 pub mod entity;
+pub mod modality;
 pub mod number;
 pub mod sentence;
 pub mod tokenizer;

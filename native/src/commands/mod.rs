@@ -4,6 +4,7 @@ mod audit;
 mod bench;
 mod distill;
 mod doctor;
+mod evaluate;
 mod filter;
 mod generate;
 mod inspect;
@@ -73,6 +74,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Inspect(a) => inspect::run(&session, &a),
         Command::Audit(a) => audit::run(&session, &a),
         Command::Judge(a) => judge::run(&session, &a),
+        Command::Evaluate(a) => evaluate::run(&session, &a),
         Command::Merge(a) => merge::run(&session, &a),
         Command::Verify(a) => verify::run(&session, &a),
         Command::Pull(a) => pull::run(&session, &a),

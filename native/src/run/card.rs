@@ -97,7 +97,7 @@ pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
          | `paraphrase` / `summary` | y, the target sentence |\n\
          | `length_ratio` | characters of y / characters of x |\n\
          | `rouge_l` | ROUGE-L F of x and y |\n\
-         | `numbers`, `entities` | 1 = they agree as the plan demands |\n\
+         | `numbers`, `entities`, `modality` | 1 = they agree as the plan demands |\n\
          | `cosine` | cosine of the sentence embeddings |\n\
          | `forward`, `backward` | p(x entails y), p(y entails x) |\n\
          | `context`, `x`, `y` | the context in the run and the rows of both samples |\n\n\
@@ -111,6 +111,7 @@ pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
     }
     let source = match public.contexts.source {
         Source::News => "news datelines, continued by the teacher".to_owned(),
+        Source::Newswire => "datelines and beginnings of news reports, continued by the teacher".to_owned(),
         Source::Biomedical => "section words of biomedical papers, continued by the teacher".to_owned(),
         Source::None => "the start of text, continued by the teacher".to_owned(),
         Source::Seeds => format!("sentences of {}", cell(&public.contexts.seeds)),

@@ -35,13 +35,14 @@ pub struct JsonRow<'a>(pub &'a Kept);
 impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (kept, s) = (self.0, &self.0.scored);
-        let mut map = serializer.serialize_map(Some(12))?;
+        let mut map = serializer.serialize_map(Some(13))?;
         map.serialize_entry("text", &kept.text)?;
         map.serialize_entry(s.task.name(), &kept.target)?;
         map.serialize_entry("length_ratio", &s.length_ratio)?;
         map.serialize_entry("rouge_l", &s.rouge_l)?;
         map.serialize_entry("numbers", &s.numbers)?;
         map.serialize_entry("entities", &s.entities)?;
+        map.serialize_entry("modality", &s.modality)?;
         map.serialize_entry("cosine", &s.cosine)?;
         map.serialize_entry("forward", &s.forward)?;
         map.serialize_entry("backward", &s.backward)?;

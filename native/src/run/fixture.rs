@@ -91,6 +91,7 @@ pub fn range_data(range: &Range<u64>) -> Data {
                     rouge_l: share,
                     numbers: Some(1.0),
                     entities: (y != 2).then_some(1.0),
+                    modality: (y != 2).then_some(1.0),
                     cosine: kept.then_some(0.9),
                     forward: kept.then_some(0.8 + share / 10.0),
                     backward: (kept && task == Task::Paraphrase).then_some(0.77),

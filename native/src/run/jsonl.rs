@@ -130,7 +130,7 @@ fn clean(text: &str) -> Result<String, String> {
     }
 }
 
-fn each_line(path: &Path, mut parse: impl FnMut(&str) -> Result<Vec<String>, String>) -> Result<Rows> {
+pub(crate) fn each_line(path: &Path, mut parse: impl FnMut(&str) -> Result<Vec<String>, String>) -> Result<Rows> {
     let mut input = open(path)?;
     let (mut rows, mut line, mut number, mut total) = (Rows::default(), Vec::new(), 0, 0u64);
     loop {

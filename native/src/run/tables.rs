@@ -13,7 +13,7 @@ pub const SAMPLES: [Field; 5] =
     [("context", Kind::U64), ("row", Kind::U32), ("text", Kind::Text), ("tokens", Kind::U32), ("finish", Kind::Text)];
 
 /// Columns of `scored.parquet`.
-pub const SCORED: [Field; 12] = [
+pub const SCORED: [Field; 13] = [
     ("task", Kind::Text),
     ("context", Kind::U64),
     ("x", Kind::U32),
@@ -22,6 +22,7 @@ pub const SCORED: [Field; 12] = [
     ("rouge_l", Kind::F32),
     ("numbers", Kind::OptF32),
     ("entities", Kind::OptF32),
+    ("modality", Kind::OptF32),
     ("cosine", Kind::OptF32),
     ("forward", Kind::OptF32),
     ("backward", Kind::OptF32),
@@ -30,7 +31,7 @@ pub const SCORED: [Field; 12] = [
 
 /// Columns of `dataset/TASK.parquet`: text and target first, then the scores, then where the pair comes from.
 #[must_use]
-pub fn kept_fields(task: Task) -> [Field; 12] {
+pub fn kept_fields(task: Task) -> [Field; 13] {
     [
         ("text", Kind::Text),
         (task.name(), Kind::Text),
@@ -38,6 +39,7 @@ pub fn kept_fields(task: Task) -> [Field; 12] {
         ("rouge_l", Kind::F32),
         ("numbers", Kind::OptF32),
         ("entities", Kind::OptF32),
+        ("modality", Kind::OptF32),
         ("cosine", Kind::OptF32),
         ("forward", Kind::OptF32),
         ("backward", Kind::OptF32),
@@ -59,13 +61,14 @@ fn u32s<T>(rows: &[T], get: impl Fn(&T) -> u32) -> Column {
     Column::U32(rows.iter().map(|r| get(r).cast_signed()).collect())
 }
 
-fn scores(rows: &[&Scored]) -> [Column; 7] {
+fn scores(rows: &[&Scored]) -> [Column; 8] {
     let optional = |get: fn(&Scored) -> Option<f32>| Column::OptF32(rows.iter().map(|s| get(s)).collect());
     [
         Column::F32(rows.iter().map(|s| s.length_ratio).collect()),
         Column::F32(rows.iter().map(|s| s.rouge_l).collect()),
         optional(|s| s.numbers),
         optional(|s| s.entities),
+        optional(|s| s.modality),
         optional(|s| s.cosine),
         optional(|s| s.forward),
         optional(|s| s.backward),
@@ -173,15 +176,16 @@ impl Rows<'_> {
             rouge_l: self.f32(at + 1, i)?,
             numbers: self.optional(at + 2, i)?,
             entities: self.optional(at + 3, i)?,
-            cosine: self.optional(at + 4, i)?,
-            forward: self.optional(at + 5, i)?,
-            backward: self.optional(at + 6, i)?,
+            modality: self.optional(at + 4, i)?,
+            cosine: self.optional(at + 5, i)?,
+            forward: self.optional(at + 6, i)?,
+            backward: self.optional(at + 7, i)?,
             refused_by,
         })
     }
 
     fn kept(&self, task: Task, i: usize) -> Option<Kept> {
-        let scored = self.scored(task, 9, 2, String::new(), i)?;
+        let scored = self.scored(task, 10, 2, String::new(), i)?;
         Some(Kept { text: self.text(0, i)?.to_owned(), target: self.text(1, i)?.to_owned(), scored })
     }
 }
@@ -225,7 +229,7 @@ pub fn read_scored(path: &Path) -> Result<Vec<Scored>> {
     read_all(path, &SCORED, |rows, i| {
         let name = rows.text(0, i)?;
         let task = Task::ALL.into_iter().find(|t| t.name() == name)?;
-        rows.scored(task, 1, 4, rows.text(11, i)?.to_owned(), i)
+        rows.scored(task, 1, 4, rows.text(12, i)?.to_owned(), i)
     })
 }
 

@@ -17,6 +17,8 @@ pub enum Score {
     Numbers,
     /// Entities agree.
     Entities,
+    /// Negation, modality, degree, direction.
+    Modality,
     /// Cosine.
     Cosine,
     /// p(x => y).
@@ -27,8 +29,16 @@ pub enum Score {
 
 impl Score {
     /// All, in the order of the columns.
-    pub const ALL: [Self; 7] =
-        [Self::LengthRatio, Self::RougeL, Self::Numbers, Self::Entities, Self::Cosine, Self::Forward, Self::Backward];
+    pub const ALL: [Self; 8] = [
+        Self::LengthRatio,
+        Self::RougeL,
+        Self::Numbers,
+        Self::Entities,
+        Self::Modality,
+        Self::Cosine,
+        Self::Forward,
+        Self::Backward,
+    ];
 
     /// Its column in the dataset.
     #[must_use]
@@ -38,6 +48,7 @@ impl Score {
             Self::RougeL => "rouge_l",
             Self::Numbers => "numbers",
             Self::Entities => "entities",
+            Self::Modality => "modality",
             Self::Cosine => "cosine",
             Self::Forward => "forward",
             Self::Backward => "backward",
@@ -64,6 +75,7 @@ impl Score {
             Self::RougeL => Some(s.rouge_l),
             Self::Numbers => s.numbers,
             Self::Entities => s.entities,
+            Self::Modality => s.modality,
             Self::Cosine => s.cosine,
             Self::Forward => s.forward,
             Self::Backward => s.backward,
@@ -157,7 +169,7 @@ pub fn render(pair: &Kept, style: Style) -> String {
 }
 
 /// Text that cannot steer the terminal: control and direction characters become U+FFFD, white space a space.
-fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let replace = |c: char| match c {
         c if c.is_whitespace() => ' ',
         c if c.is_control() => '\u{fffd}',
@@ -267,7 +279,7 @@ fn pieces(word: Word<'_>, width: usize) -> Vec<Word<'_>> {
 }
 
 /// Columns a drawn text takes; colour sequences take none.
-fn shown_width(text: &str) -> usize {
+pub(crate) fn shown_width(text: &str) -> usize {
     let (mut width, mut escape) = (0, false);
     for c in text.chars() {
         match c {

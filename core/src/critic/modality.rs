@@ -1,0 +1,54 @@
+//! Modality: what is planned, denied or alleged passes the entailment critic for what is so.
+
+use super::{FreeCritic, Pair, Siblings, by_chunk, name};
+use crate::text::modality::{agree, contained};
+
+/// Which side's markers are looked for in the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Modality {
+    /// Both sides claim alike.
+    Both,
+    /// y claims nothing that x does not.
+    OfY,
+}
+
+impl FreeCritic for Modality {
+    fn name(&self) -> &'static str {
+        name::MODALITY
+    }
+
+    /// 1 = agree, 0 = not.
+    fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
+        by_chunk(pairs, |pairs| {
+            let of = |index| siblings.get(index).modality;
+            let ids: Vec<_> = pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect();
+            match self {
+                Self::Both => siblings.modality.scores(&ids, agree),
+                Self::OfY => siblings.modality.scores(&ids, |x, y| contained(y, x)),
+            }
+        })
+    }
+
+    fn accepts(&self, score: f32) -> bool {
+        score > 0.5
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_are_no_facts() {
+        let siblings = Siblings::new([
+            (0, "The firm, which may be sold, opened a plant."),
+            (1, "The firm opened a plant."),
+            (2, "The firm might open a plant."),
+        ])
+        .unwrap();
+        let pairs = [(0, 1), (1, 0), (0, 2), (1, 2)].map(|(x, y)| Pair { x, y });
+        assert_eq!(Modality::Both.scores(&siblings, &pairs), [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(Modality::OfY.scores(&siblings, &pairs), [1.0, 0.0, 1.0, 0.0]);
+    }
+}
