@@ -143,9 +143,14 @@ pub struct Paraphrase {
     /// Names, acronyms, places, weekdays and months must agree.
     pub entities: bool,
     /// Negation, modality, degree and direction must agree.
+    #[serde(default)]
     pub modality: bool,
     /// Fewest words of either sentence.
+    #[serde(default)]
     pub min_words: usize,
+    /// Quotations must close.
+    #[serde(default)]
+    pub quotes: bool,
     /// Least cosine of the sentence embeddings; -1 = no encoder needed.
     pub cosine_min: f32,
     /// Least p(x => y) and p(y => x).
@@ -161,12 +166,17 @@ pub struct Summary {
     /// len(y) must stay below this share of len(x), in characters.
     pub length_max: f32,
     /// Fewest words of y.
+    #[serde(default)]
     pub min_words: usize,
+    /// Quotations must close.
+    #[serde(default)]
+    pub quotes: bool,
     /// No number in y that x lacks.
     pub numbers: bool,
     /// No entity in y that x lacks.
     pub entities: bool,
     /// No negation, modality, degree or direction in y that x lacks, none of x's lost that y's words depend on.
+    #[serde(default)]
     pub modality: bool,
     /// Least cosine of the sentence embeddings; -1 = off.
     pub cosine_min: f32,
@@ -202,6 +212,7 @@ impl Paraphrase {
             entities: false,
             modality: false,
             min_words: 0,
+            quotes: false,
             cosine_min: -1.0,
             entailment_min: 0.75,
             diversity: Diversity::Component,
@@ -216,8 +227,9 @@ impl Paraphrase {
                 entities: true,
                 modality: true,
                 min_words: 5,
+                quotes: true,
                 cosine_min: 0.9,
-                entailment_min: 0.9,
+                entailment_min: 0.97,
                 diversity: Diversity::Independent,
                 ..paper
             },
@@ -232,6 +244,7 @@ impl Summary {
         let paper = Self {
             length_max: 0.8,
             min_words: 0,
+            quotes: false,
             numbers: false,
             entities: false,
             modality: false,
@@ -244,11 +257,12 @@ impl Summary {
             Critics::Paper | Critics::Reference => paper,
             Critics::Strict => Self {
                 min_words: 5,
+                quotes: true,
                 numbers: true,
                 entities: true,
                 modality: true,
-                cosine_min: 0.8,
-                entailment_min: 0.95,
+                cosine_min: 0.85,
+                entailment_min: 0.99,
                 max_per_summary: 3,
                 diversity: Diversity::Independent,
                 ..paper

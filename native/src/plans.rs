@@ -67,7 +67,8 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
             top_p: 0.9,
         },
         siblings: Siblings {
-            k: 100,
+            // Pairs grow with k squared, cost with k; the floors of `strict` need many pairs.
+            k: if name == PresetName::Small { 400 } else { 100 },
             temperature: if paper { 0.7 } else { 0.5 },
             top_p: 0.9,
             top_k: 0,

@@ -19,6 +19,7 @@ pub mod models;
 pub mod number;
 pub mod pair;
 pub mod panel;
+pub mod quotes;
 pub mod refilter;
 pub mod rouge;
 mod screen;
@@ -40,6 +41,8 @@ pub mod name {
     pub const ROUGE: &str = "rouge_l";
     /// Fewest words.
     pub const WORDS: &str = "words";
+    /// Quotations that do not close.
+    pub const QUOTES: &str = "quotes";
     /// Numbers.
     pub const NUMBERS: &str = "numbers";
     /// Entities.

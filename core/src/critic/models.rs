@@ -183,6 +183,7 @@ struct Batches<'a> {
     rows: &'a [(Vec<u32>, Vec<u32>)],
     batches: Vec<Vec<usize>>,
     pad: u32,
+    #[cfg(feature = "threads")]
     is_host: bool,
 }
 
@@ -199,7 +200,13 @@ impl<'a> Batches<'a> {
                 _ => batches.push(vec![i]),
             }
         }
-        Self { rows, batches, pad, is_host }
+        Self {
+            rows,
+            batches,
+            pad,
+            #[cfg(feature = "threads")]
+            is_host,
+        }
     }
 
     fn batch(&self, rows: &[usize]) -> Batch {

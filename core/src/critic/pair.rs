@@ -49,6 +49,7 @@ pub struct Sibling {
     pub(super) numbers: u32,
     pub(super) entities: u32,
     pub(super) modality: u32,
+    pub(super) quotes: bool,
 }
 
 /// Distinct lists of strings, by id: few sentences have numbers, so that lists repeat.
@@ -131,6 +132,7 @@ impl Siblings {
                 numbers: siblings.numbers.id(number::numbers(text)),
                 entities: siblings.entities.id(entity::entities(text)),
                 modality: siblings.modality.id(modality::markers(text)),
+                quotes: super::quotes::balanced(text),
             });
         }
         Ok(siblings)

@@ -1,8 +1,8 @@
 //! The panel: all critics of a plan in their order, on all pairs of one context, for both datasets at once.
 //!
-//! Paraphrases: length, words, ROUGE-L, numbers, entities, modality | cosine, forward, backward, diversity. Summaries:
-//! length, words, numbers, entities, modality | cosine, forward, cap, diversity. Left of the bar no model is needed: pairs refused there are only
-//! counted, as their scores can be had from the sentences at any time. Every other pair becomes a [`Scored`] row.
+//! Paraphrases: length, words, quotes, ROUGE-L, numbers, entities, modality | cosine, forward, backward, diversity.
+//! Summaries: length, words, quotes, numbers, entities, modality | cosine, forward, cap, diversity. Left of the bar no
+//! model is needed: pairs refused there are only counted, as their scores can be had from the sentences at any time. Every other pair becomes a [`Scored`] row.
 //! A critic at its neutral value has no line in the funnel; the length rule of summaries always has one.
 
 use serde::{Deserialize, Serialize};
@@ -263,6 +263,7 @@ pub(super) mod tests {
                 "pairs",
                 "length",
                 "words",
+                "quotes",
                 "rouge_l",
                 "numbers",
                 "entities",
@@ -275,7 +276,19 @@ pub(super) mod tests {
         );
         assert_eq!(
             names(&strict.summary),
-            ["pairs", "length", "words", "numbers", "entities", "modality", "cosine", "forward", "cap", "diversity"]
+            [
+                "pairs",
+                "length",
+                "words",
+                "quotes",
+                "numbers",
+                "entities",
+                "modality",
+                "cosine",
+                "forward",
+                "cap",
+                "diversity"
+            ]
         );
         let mut panel = presets()[2].clone();
         panel.paraphrase = Paraphrase {
@@ -289,6 +302,7 @@ pub(super) mod tests {
             entities: false,
             modality: false,
             min_words: 0,
+            quotes: false,
             cosine_min: -1.0,
             entailment_min: 0.0,
             diversity: Diversity::Off,

@@ -8,6 +8,7 @@ use super::entity::Entities;
 use super::length::{Range, Shorter, ratio};
 use super::modality::Modality;
 use super::number::Numbers;
+use super::quotes::Quotes;
 use super::rouge::{RougeL, rouge_l};
 use super::words::Words;
 use super::{FreeCritic, Pair, Siblings, name};
@@ -59,6 +60,9 @@ impl Rules {
         if plan.min_words > 0 {
             free.push(Box::new(Words { min: plan.min_words }));
         }
+        if plan.quotes {
+            free.push(Box::new(Quotes));
+        }
         if plan.rouge_max < 1.0 {
             free.push(Box::new(RougeL { max: plan.rouge_max }));
         }
@@ -94,6 +98,9 @@ impl Rules {
         let mut free: Vec<Box<dyn FreeCritic>> = vec![Box::new(Shorter { max: plan.length_max })];
         if plan.min_words > 0 {
             free.push(Box::new(Words { min: plan.min_words }));
+        }
+        if plan.quotes {
+            free.push(Box::new(Quotes));
         }
         if plan.numbers {
             free.push(Box::new(Numbers::OfY));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use impossible_core::Error;
 use impossible_core::critic::Siblings;
 use impossible_core::critic::refilter::refilter;
 use impossible_core::plan::{Paraphrase, Summary};
@@ -33,10 +34,9 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
     plan.validate()?;
     let mut kept: [Vec<Kept>; 2] = Default::default();
     let mut funnel = impossible_core::record::Funnel::default();
-    let mut missing = 0;
+    let (mut missing, mut shards) = (0, 0);
     for shard in folder.shards()? {
         let shard = shard?;
-        funnel.contexts.extend(shard.funnel.contexts.clone());
         let mut siblings = BTreeMap::new();
         for context in &shard.contexts {
             let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
@@ -47,13 +47,21 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
         let mut counts = new.funnel;
         counts.contexts = shard.funnel.contexts.clone();
         counts.samples = shard.funnel.samples.clone();
-        funnel.contexts.clear();
         funnel.add(&counts);
+        shards += 1;
         for scored in new.scored.into_iter().filter(|s| s.refused_by.is_empty()) {
             let text = |row| shard.text(scored.context, row).unwrap_or_default().to_owned();
             let place = usize::from(scored.task == Task::Summary);
             kept[place].push(Kept { text: text(scored.x), target: text(scored.y), scored });
         }
+    }
+    if shards == 0 {
+        return Err(Error::Missing {
+            what: "a finished range of contexts".to_owned(),
+            place: args.run.display().to_string(),
+            hint: "Let distill finish one, or check that plan.toml was not changed by hand.".to_owned(),
+        }
+        .into());
     }
     let out = args.out.clone().unwrap_or_else(|| args.run.join("filtered"));
     dataset::write_pairs(&out, &plan, &kept, &funnel)?;

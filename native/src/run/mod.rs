@@ -82,6 +82,7 @@ impl RunFolder {
         fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
         let lock = Lock::take(dir)?;
         let file = dir.join(PLAN);
+        // The file's own bytes: a plan of an older version, with entries that are defaults now, stays the run's plan.
         if file.exists() {
             let theirs = read_plan(&file)?;
             if theirs != *plan {
@@ -94,7 +95,7 @@ impl RunFolder {
             sweep(sub)?;
         }
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
-        let plan_hash = atomic::sha256(text.as_bytes());
+        let plan_hash = atomic::hash_file(&file)?.1;
         Ok(Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) })
     }
 
@@ -109,7 +110,7 @@ impl RunFolder {
             return Err(Error::Missing { what: PLAN.to_owned(), place: dir.display().to_string(), hint });
         }
         let plan = read_plan(&file)?;
-        let plan_hash = plan_hash(&plan)?;
+        let plan_hash = atomic::hash_file(&file)?.1;
         Ok(Self { dir: dir.into(), plan, plan_hash, lock: None })
     }
 
@@ -309,6 +310,23 @@ mod tests {
         fs::write(dir.path().join(PLAN), text).unwrap();
         let e = RunFolder::create_or_resume(dir.path(), &plan()).unwrap_err();
         assert!(matches!(&e, Error::Line { line: 1, reason, .. } if reason.contains("`sed`")), "{e}");
+    }
+
+    #[test]
+    fn a_plan_without_newer_entries_stays_the_runs_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut old = plan();
+        (old.paraphrase.quotes, old.summary.quotes) = (false, false);
+        drop(RunFolder::create_or_resume(dir.path(), &old).unwrap());
+        let file = dir.path().join(PLAN);
+        let text = fs::read_to_string(&file).unwrap().replace("quotes = false\n", "");
+        fs::write(&file, &text).unwrap();
+        let folder = RunFolder::create_or_resume(dir.path(), &old).unwrap();
+        folder.write_shard(&(0..4), range_data(&(0..4)).view()).unwrap();
+        let reader = RunFolder::open(dir.path()).unwrap();
+        assert_eq!(reader.hash(), atomic::sha256(text.as_bytes()));
+        assert!(reader.shard_done(&(0..4)) && reader.shards().unwrap().count() == 1);
+        assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }
 
     #[test]
