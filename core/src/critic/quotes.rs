@@ -20,7 +20,7 @@ pub fn balanced(text: &str) -> bool {
             return false;
         }
     }
-    open == 0 && text.matches('"').count() % 2 == 0
+    open == 0 && text.matches('"').count().is_multiple_of(2)
 }
 
 impl FreeCritic for Quotes {
