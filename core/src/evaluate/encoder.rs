@@ -43,7 +43,7 @@ pub trait TokenEncoder {
     fn encode<'a>(&'a mut self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Encoded>>>;
 }
 
-/// Adds the columns of an encoder. Every distinct text of [`CALL`] neighbouring items is encoded once for all systems. An
+/// Adds the columns of an encoder. Every distinct text of 64 neighbouring items is encoded once for all systems. An
 /// empty output scores 0, in ParaScore the reward for its wording alone.
 ///
 /// # Errors
