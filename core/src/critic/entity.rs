@@ -1,6 +1,6 @@
 //! Entities: names, acronyms, places, weekdays and months that were swapped pass the entailment critic.
 
-use super::{FreeCritic, Pair, Siblings, by_chunk, name};
+use super::{FreeCritic, Pair, Siblings, name};
 use crate::text::entity::{agree, contained};
 
 /// Which side's entities are looked for in the other.
@@ -19,14 +19,11 @@ impl FreeCritic for Entities {
 
     /// 1 = agree, 0 = not.
     fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
-        by_chunk(pairs, |pairs| {
-            let of = |index| siblings.get(index).entities;
-            let ids: Vec<_> = pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect();
-            match self {
-                Self::Both => siblings.entities.scores(&ids, agree),
-                Self::OfY => siblings.entities.scores(&ids, |x, y| contained(y, x)),
-            }
-        })
+        let lists = &siblings.entities;
+        match self {
+            Self::Both => lists.pair_scores(siblings, pairs, |s| s.entities, agree),
+            Self::OfY => lists.pair_scores(siblings, pairs, |s| s.entities, |x, y| contained(y, x)),
+        }
     }
 
     fn accepts(&self, score: f32) -> bool {

@@ -1,6 +1,6 @@
 //! Modality: what is planned, denied or alleged passes the entailment critic for what is so.
 
-use super::{FreeCritic, Pair, Siblings, by_chunk, name};
+use super::{FreeCritic, Pair, Siblings, name};
 use crate::text::modality::{agree, contained};
 
 /// Which side's markers are looked for in the other.
@@ -19,14 +19,11 @@ impl FreeCritic for Modality {
 
     /// 1 = agree, 0 = not.
     fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
-        by_chunk(pairs, |pairs| {
-            let of = |index| siblings.get(index).modality;
-            let ids: Vec<_> = pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect();
-            match self {
-                Self::Both => siblings.modality.scores(&ids, agree),
-                Self::OfY => siblings.modality.scores(&ids, |x, y| contained(y, x)),
-            }
-        })
+        let lists = &siblings.modality;
+        match self {
+            Self::Both => lists.pair_scores(siblings, pairs, |s| s.modality, agree),
+            Self::OfY => lists.pair_scores(siblings, pairs, |s| s.modality, |x, y| contained(y, x)),
+        }
     }
 
     fn accepts(&self, score: f32) -> bool {

@@ -1,6 +1,6 @@
 //! Numbers: the entailment critic lets changed amounts and years through.
 
-use super::{FreeCritic, Pair, Siblings, by_chunk, name};
+use super::{FreeCritic, Pair, Siblings, name};
 use crate::text::number::{agree, contained};
 
 /// Which side's numbers are looked for in the other.
@@ -19,14 +19,11 @@ impl FreeCritic for Numbers {
 
     /// 1 = agree, 0 = not.
     fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32> {
-        by_chunk(pairs, |pairs| {
-            let of = |index| siblings.get(index).numbers;
-            let ids: Vec<_> = pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect();
-            match self {
-                Self::Both => siblings.numbers.scores(&ids, agree),
-                Self::OfY => siblings.numbers.scores(&ids, |x, y| contained(y, x)),
-            }
-        })
+        let lists = &siblings.numbers;
+        match self {
+            Self::Both => lists.pair_scores(siblings, pairs, |s| s.numbers, agree),
+            Self::OfY => lists.pair_scores(siblings, pairs, |s| s.numbers, |x, y| contained(y, x)),
+        }
     }
 
     fn accepts(&self, score: f32) -> bool {

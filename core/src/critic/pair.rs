@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::by_chunk;
 use super::cosine::Embeddings;
 use crate::text::word::Interner;
 use crate::text::{entity, modality, number};
@@ -70,8 +71,22 @@ impl Lists {
         })
     }
 
+    /// 1 where the rule holds for the lists of x and y, else 0; `id` is a sentence's list.
+    pub(super) fn pair_scores(
+        &self,
+        siblings: &Siblings,
+        pairs: &[Pair],
+        id: impl Fn(&Sibling) -> u32 + Sync,
+        rule: impl Fn(&[String], &[String]) -> bool + Sync,
+    ) -> Vec<f32> {
+        let of = |index| id(siblings.get(index));
+        by_chunk(pairs, |pairs| {
+            self.scores(&pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect::<Vec<_>>(), &rule)
+        })
+    }
+
     /// Applies a rule to pairs of lists, each pair of ids once where that pays.
-    pub(super) fn scores(&self, ids: &[(u32, u32)], rule: impl Fn(&[String], &[String]) -> bool) -> Vec<f32> {
+    fn scores(&self, ids: &[(u32, u32)], rule: impl Fn(&[String], &[String]) -> bool) -> Vec<f32> {
         let n = self.lists.len();
         let decide = |(x, y): (u32, u32)| f32::from(u8::from(rule(&self.lists[x as usize], &self.lists[y as usize])));
         if n * n > 4 * ids.len() {

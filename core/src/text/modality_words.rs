@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// Phrases and what they give: a kind, `?kind` for a counterpart that demands nothing, or nothing: then the phrase is
 /// read as no more than its words. `^word` is every form of a word. `.v` anchors at the verb that follows, `.n` at the noun
-/// phrase that follows, `.0` nowhere; without it [`super::Mode::of`] the kind decides. The longest phrase at a place wins.
+/// phrase that follows, `.0` nowhere; without it `reader::Mode::of` the kind decides. The longest phrase at a place wins.
 const PHRASES: &[(&str, &str)] = &[
     // Negation.
     (
