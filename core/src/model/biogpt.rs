@@ -4,8 +4,9 @@ use burn::tensor::{Int, Tensor};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader};
+use super::layers::{Activation, Embedding, LayerNorm, Linear};
 use super::lm::{Shape, merge_heads, split_heads};
+use super::loader::Loader;
 use crate::Result;
 
 /// The position table starts with two unused rows, as in fairseq.
@@ -85,23 +86,25 @@ impl BioGpt {
         Ok(model)
     }
 
-    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`, after the final norm.
-    pub(super) fn forward(
-        &self,
-        rows: usize,
-        ids: Tensor<1, Int>,
-        positions: Tensor<1, Int>,
-        cache: &mut dyn Cache,
-    ) -> Tensor<2> {
+    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`.
+    pub(super) fn start(&self, ids: Tensor<1, Int>, positions: Tensor<1, Int>) -> Tensor<2> {
         #[allow(clippy::cast_possible_wrap)]
         let positions = positions + POSITION_OFFSET as i64;
-        let mut x = self.tokens.forward(ids) * self.scale + self.positions.forward(positions);
-        for (i, block) in self.blocks.iter().enumerate() {
-            let [q, k, v] = split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape);
-            x = x + block.out.forward(merge_heads(cache.attend(i, q, k, v)));
-            let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
-            x = x + block.fc2.forward(h);
-        }
+        self.tokens.forward(ids) * self.scale + self.positions.forward(positions)
+    }
+
+    /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
+    pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
+        let block = &self.blocks[i];
+        let [q, k, v] = split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape);
+        let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v)));
+        let x = x + cache.residual(i, 0, attended);
+        let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
+        x + cache.residual(i, 1, block.fc2.forward(h))
+    }
+
+    /// The final norm.
+    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
         self.norm.forward(x)
     }
 

@@ -18,6 +18,13 @@ pub trait Cache {
     /// # Shapes
     /// `q [rows, heads, new, head_dim]`, `k` and `v` `[rows, kv_heads, new, head_dim]` `-> [rows, heads, new, head_dim]`
     fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4>;
+
+    /// What a layer adds to the residual stream, `[rows * new, hidden]`: `part` 0 is its attention, 1 its feed-forward
+    /// network. Training drops some of it.
+    fn residual(&mut self, layer: usize, part: usize, x: Tensor<2>) -> Tensor<2> {
+        let _ = (layer, part);
+        x
+    }
 }
 
 /// Keys and values of one layer.

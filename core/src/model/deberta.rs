@@ -7,7 +7,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::Batch;
-use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader, softmax};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, softmax};
+use super::loader::Loader;
 use super::tensors::Tensors;
 use crate::Result;
 

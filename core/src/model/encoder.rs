@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::cache::HIDDEN_SCORE;
-use super::layers::{Activation, LayerNorm, Linear, Loader, softmax};
+use super::layers::{Activation, LayerNorm, Linear, softmax};
+use super::loader::Loader;
 use crate::Result;
 
 /// Token ids of several texts, padded on the right to the longest.

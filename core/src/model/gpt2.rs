@@ -4,8 +4,9 @@ use burn::tensor::{Int, Tensor};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, LayerNorm, Linear, Loader};
+use super::layers::{Activation, Embedding, LayerNorm, Linear};
 use super::lm::{Shape, merge_heads, split_heads};
+use super::loader::Loader;
 use crate::Result;
 
 #[derive(Debug)]
@@ -77,21 +78,23 @@ impl Gpt2 {
         Ok(model)
     }
 
-    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`, after the final norm.
-    pub(super) fn forward(
-        &self,
-        rows: usize,
-        ids: Tensor<1, Int>,
-        positions: Tensor<1, Int>,
-        cache: &mut dyn Cache,
-    ) -> Tensor<2> {
-        let mut x = self.wte.forward(ids) + self.wpe.forward(positions);
-        for (i, block) in self.blocks.iter().enumerate() {
-            let [q, k, v] = split_heads(&block.c_attn, block.ln_1.forward(x.clone()), rows, &self.shape);
-            x = x + block.c_proj.forward(merge_heads(cache.attend(i, q, k, v)));
-            let h = Activation::GeluTanh.forward(block.c_fc.forward(block.ln_2.forward(x.clone())));
-            x = x + block.mlp_proj.forward(h);
-        }
+    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`.
+    pub(super) fn start(&self, ids: Tensor<1, Int>, positions: Tensor<1, Int>) -> Tensor<2> {
+        self.wte.forward(ids) + self.wpe.forward(positions)
+    }
+
+    /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
+    pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
+        let block = &self.blocks[i];
+        let [q, k, v] = split_heads(&block.c_attn, block.ln_1.forward(x.clone()), rows, &self.shape);
+        let attended = block.c_proj.forward(merge_heads(cache.attend(i, q, k, v)));
+        let x = x + cache.residual(i, 0, attended);
+        let h = Activation::GeluTanh.forward(block.c_fc.forward(block.ln_2.forward(x.clone())));
+        x + cache.residual(i, 1, block.mlp_proj.forward(h))
+    }
+
+    /// The final norm.
+    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
         self.ln_f.forward(x)
     }
 

@@ -1,31 +1,34 @@
-//! Layers that several models share, and the loader that turns a checkpoint's tensors into them.
+//! Layers that several models share.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
 use super::kernels;
-use super::tensors::Tensors;
-use crate::{Error, Result};
 
 /// Outputs of one panel of [`Weight::Panels`].
 const PANEL: usize = 64;
 
 /// A weight, laid out as its device multiplies best.
 #[derive(Debug, Clone)]
-enum Weight {
+pub(super) enum Weight {
     /// `[in, out]`: GPUs.
     Flat(Tensor<2>),
     /// `[panels, in, 64]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without packing it
     /// first. Measured with AVX-512: twice as fast for 4 to 24 rows, as fast or faster for more.
     Panels(Tensor<3>),
+    /// `[out, in]` for each projection, as in the checkpoint: parameters that are being trained.
+    Rows(Vec<Tensor<2>>),
 }
 
 impl Weight {
     /// `value(o, i)` is at `values[o * strides.0 + i * strides.1]`.
-    fn new(values: Vec<f32>, [inputs, outputs]: [usize; 2], strides: (usize, usize), device: &Device) -> Self {
+    pub(super) fn new(
+        values: Vec<f32>,
+        [inputs, outputs]: [usize; 2],
+        strides: (usize, usize),
+        device: &Device,
+    ) -> Self {
         if !crate::device::is_flex(device) || outputs < PANEL {
             let values = if strides == (1, outputs) { values } else { transposed(&values, outputs, inputs) };
             return Self::Flat(Tensor::from_data(TensorData::new(values, [inputs, outputs]), device));
@@ -70,6 +73,10 @@ impl Weight {
                 }
                 flat(y, panels)
             }
+            Self::Rows(weights) => {
+                let y = weights.iter().map(|w| x.clone().matmul(w.clone().transpose()));
+                Tensor::cat(y.collect(), 1)
+            }
         };
         parts.map(|n| {
             let part = columns(&whole, from, n);
@@ -79,12 +86,24 @@ impl Weight {
     }
 }
 
+/// A low-rank addition to a projection: `y += x A^T B^T scale` (Hu et al. 2021).
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    /// `[rank, in]`.
+    pub a: Tensor<2>,
+    /// `[out, rank]`.
+    pub b: Tensor<2>,
+    /// alpha / rank.
+    pub scale: f64,
+}
+
 /// `y = x W + b`.
 #[derive(Debug, Clone)]
 pub struct Linear {
-    weight: Weight,
-    outputs: usize,
-    bias: Option<Tensor<2>>, // [1, out]
+    pub(super) weight: Weight,
+    pub(super) outputs: usize,
+    pub(super) bias: Option<Tensor<2>>,                 // [1, out]
+    pub(super) adapters: Vec<(usize, Option<Adapter>)>, // outputs of each projection; empty where none is adapted
 }
 
 impl Linear {
@@ -102,6 +121,9 @@ impl Linear {
     /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs
     #[must_use]
     pub fn split<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        if !self.adapters.is_empty() {
+            return self.split_adapted(x, parts);
+        }
         let y = self.weight.multiply(x, parts);
         let Some(bias) = &self.bias else { return y };
         let mut from = 0;
@@ -111,14 +133,34 @@ impl Linear {
             y + bias.clone().slice([0..1, from - n..from])
         })
     }
+
+    fn split_adapted<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        let rows = x.dims()[0];
+        let [y] = self.weight.multiply(x.clone(), [self.outputs]);
+        let added = self.adapters.iter().map(|(outputs, adapter)| match adapter {
+            Some(Adapter { a, b, scale }) => {
+                x.clone().matmul(a.clone().transpose()).matmul(b.clone().transpose()) * *scale
+            }
+            None => Tensor::zeros([rows, *outputs], &x.device()),
+        });
+        let mut y = y + Tensor::cat(added.collect(), 1);
+        if let Some(bias) = &self.bias {
+            y = y + bias.clone();
+        }
+        let mut from = 0;
+        parts.map(|n| {
+            from += n;
+            y.clone().slice([0..rows, from - n..from])
+        })
+    }
 }
 
 /// Layer normalisation over the last dimension.
 #[derive(Debug, Clone)]
 pub struct LayerNorm {
-    weight: Tensor<1>,
-    bias: Tensor<1>,
-    eps: f64,
+    pub(super) weight: Tensor<1>,
+    pub(super) bias: Tensor<1>,
+    pub(super) eps: f64,
 }
 
 impl LayerNorm {
@@ -133,9 +175,9 @@ impl LayerNorm {
 /// Root-mean-square normalisation over the last dimension (Llama).
 #[derive(Debug, Clone)]
 pub struct RmsNorm {
-    weight: Tensor<2>, // [1, hidden]
-    on_host: Option<Arc<[f32]>>,
-    eps: f64,
+    pub(super) weight: Tensor<2>, // [1, hidden]
+    pub(super) on_host: Option<Arc<[f32]>>,
+    pub(super) eps: f64,
 }
 
 impl RmsNorm {
@@ -155,8 +197,8 @@ impl RmsNorm {
 /// Rows of a table.
 #[derive(Debug, Clone)]
 pub struct Embedding {
-    table: Tensor<2>,     // [entries, hidden]
-    head: Option<Weight>, // the same as an output projection, where it is laid out anew
+    pub(super) table: Tensor<2>,     // [entries, hidden]
+    pub(super) head: Option<Weight>, // the same as an output projection, where it is laid out anew
 }
 
 impl Embedding {
@@ -214,190 +256,6 @@ impl Activation {
 #[must_use]
 pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if crate::device::is_flex(&x.device()) { kernels::softmax(x) } else { activation::softmax(x, D - 1) }
-}
-
-/// Hands a checkpoint's tensors to a model, checks their shapes, and remembers which were taken.
-pub struct Loader<'a> {
-    tensors: &'a Tensors,
-    device: &'a Device,
-    prefix: &'static str,
-    taken: RefCell<BTreeSet<String>>,
-}
-
-impl<'a> Loader<'a> {
-    /// `prefixes`: the first under which `probe` exists is used ("transformer." or "" for GPT-2).
-    ///
-    /// # Errors
-    /// [`Error::Tensor`] when `probe` exists under none.
-    pub fn new(tensors: &'a Tensors, device: &'a Device, prefixes: &[&'static str], probe: &str) -> Result<Self> {
-        let found = prefixes.iter().find(|p| tensors.info(&format!("{p}{probe}")).is_some());
-        let prefix = found.ok_or_else(|| Error::Tensor {
-            file: tensors.place(probe),
-            tensor: format!("{}{probe}", prefixes.first().unwrap_or(&"")),
-            expected: "a tensor of this name".into(),
-            found: "none".into(),
-        })?;
-        Ok(Self { tensors, device, prefix, taken: RefCell::default() })
-    }
-
-    /// The device tensors go to.
-    #[must_use]
-    pub fn device(&self) -> &Device {
-        self.device
-    }
-
-    fn name(&self, name: &str) -> String {
-        // A leading slash escapes the prefix: classification heads stand beside the body.
-        name.strip_prefix('/').map_or_else(|| format!("{}{name}", self.prefix), str::to_owned)
-    }
-
-    /// Is there a tensor of this name?
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.tensors.info(&self.name(name)).is_some()
-    }
-
-    fn read(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let full = self.name(name);
-        let wrong = |found: String| Error::Tensor {
-            file: self.tensors.place(&full),
-            tensor: full.clone(),
-            expected: format!("shape {shape:?}"),
-            found,
-        };
-        match self.tensors.info(&full) {
-            None => Err(wrong("no such tensor".into())),
-            Some(info) if info.shape != shape => Err(wrong(format!("shape {:?}", info.shape))),
-            Some(_) => {
-                let values = self.tensors.read_f32(&full)?;
-                self.taken.borrow_mut().insert(full);
-                Ok(values)
-            }
-        }
-    }
-
-    /// A vector.
-    ///
-    /// # Errors
-    /// [`Error::Tensor`], [`Error::NonFinite`] or the file's own.
-    pub fn vector(&self, name: &str, n: usize) -> Result<Tensor<1>> {
-        Ok(Tensor::from_data(TensorData::new(self.read(name, &[n])?, [n]), self.device))
-    }
-
-    /// A matrix as it lies in the file.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Tensor<2>> {
-        Ok(Tensor::from_data(TensorData::new(self.read(name, &[rows, columns])?, [rows, columns]), self.device))
-    }
-
-    /// An embedding table.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn embedding(&self, name: &str, entries: usize, hidden: usize) -> Result<Embedding> {
-        Ok(Embedding { table: self.matrix(name, entries, hidden)?, head: None })
-    }
-
-    /// An embedding table that is the output projection as well.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn tied(&self, name: &str, entries: usize, hidden: usize) -> Result<Embedding> {
-        let values = self.read(name, &[entries, hidden])?;
-        let table = Tensor::from_data(TensorData::new(values.clone(), [entries, hidden]), self.device);
-        let head = crate::device::is_flex(self.device)
-            .then(|| Weight::new(values, [hidden, entries], (hidden, 1), self.device));
-        Ok(Embedding { table, head })
-    }
-
-    /// `torch.nn.Linear`: the file holds `[out, in]`. The bias is taken where it exists.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-        self.fused(&[(name, outputs)], inputs)
-    }
-
-    /// Several projections of one input as one, their outputs side by side. All have a bias, or none.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn fused(&self, parts: &[(&str, usize)], inputs: usize) -> Result<Linear> {
-        let outputs = parts.iter().map(|p| p.1).sum();
-        let mut values = Vec::new();
-        let mut biases = Vec::new();
-        for (name, outputs) in parts {
-            let part = self.read(&format!("{name}.weight"), &[*outputs, inputs])?;
-            if values.is_empty() {
-                values = part;
-            } else {
-                values.extend(part);
-            }
-            biases.extend(self.bias(name, *outputs)?);
-        }
-        let weight = Weight::new(values, [inputs, outputs], (inputs, 1), self.device);
-        let bias = (biases.len() == parts.len()).then(|| Tensor::cat(biases, 1));
-        Ok(Linear { weight, outputs, bias })
-    }
-
-    /// GPT-2's `Conv1D`: the file holds `[in, out]`.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn conv1d(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-        let values = self.read(&format!("{name}.weight"), &[inputs, outputs])?;
-        let weight = Weight::new(values, [inputs, outputs], (1, outputs), self.device);
-        Ok(Linear { weight, outputs, bias: self.bias(name, outputs)? })
-    }
-
-    fn bias(&self, name: &str, outputs: usize) -> Result<Option<Tensor<2>>> {
-        let name = format!("{name}.bias");
-        if self.has(&name) { Ok(Some(self.vector(&name, outputs)?.reshape([1, outputs]))) } else { Ok(None) }
-    }
-
-    /// Weight and bias of a layer norm.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn layer_norm(&self, name: &str, n: usize, eps: f64) -> Result<LayerNorm> {
-        Ok(LayerNorm {
-            weight: self.vector(&format!("{name}.weight"), n)?,
-            bias: self.vector(&format!("{name}.bias"), n)?,
-            eps,
-        })
-    }
-
-    /// Weight of an RMS norm.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn rms_norm(&self, name: &str, n: usize, eps: f64) -> Result<RmsNorm> {
-        let values = self.read(&format!("{name}.weight"), &[n])?;
-        let on_host = crate::device::is_flex(self.device).then(|| values.as_slice().into());
-        Ok(RmsNorm { weight: Tensor::from_data(TensorData::new(values, [1, n]), self.device), on_host, eps })
-    }
-
-    /// Refuses tensors of layers that the config does not have; other leftovers (mask buffers, unused heads) are fine.
-    ///
-    /// # Errors
-    /// [`Error::Tensor`] names the first such tensor.
-    pub fn finish(self, layers: usize) -> Result<()> {
-        let taken = self.taken.into_inner();
-        for name in self.tensors.names() {
-            let beyond = name.split('.').filter_map(|part| part.parse::<usize>().ok()).any(|layer| layer >= layers);
-            if beyond && !taken.contains(name) {
-                return Err(Error::Tensor {
-                    file: self.tensors.place(name),
-                    tensor: name.to_owned(),
-                    expected: format!("tensors of {layers} layers, as config.json says"),
-                    found: "one of a further layer".into(),
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// `[rows, columns]` to `[columns, rows]`, in blocks that fit the cache.

@@ -4,8 +4,9 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, Linear, Loader, RmsNorm};
+use super::layers::{Activation, Embedding, Linear, RmsNorm};
 use super::lm::{Shape, merge_heads, split_heads};
+use super::loader::Loader;
 use crate::Result;
 
 #[derive(Debug)]
@@ -134,23 +135,39 @@ impl Llama {
         )
     }
 
-    /// `ids` `[rows * new]`, `positions` the same on the host `-> [rows * new, hidden]`, after the final norm.
-    pub(super) fn forward(
+    /// `ids` `[rows * new]`, `positions` the same on the host `-> [rows * new, hidden]` and cos and sin of the positions.
+    pub(super) fn start(
         &self,
         rows: usize,
         ids: Tensor<1, Int>,
         positions: &[u32],
+    ) -> (Tensor<2>, (Tensor<4>, Tensor<4>)) {
+        let x = self.tokens.forward(ids);
+        let rotation = self.rotation(rows, positions, &x);
+        (x, rotation)
+    }
+
+    /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
+    pub(super) fn block(
+        &self,
+        i: usize,
+        x: Tensor<2>,
+        rows: usize,
+        (cos, sin): &(Tensor<4>, Tensor<4>),
         cache: &mut dyn Cache,
     ) -> Tensor<2> {
-        let mut x = self.tokens.forward(ids);
-        let (cos, sin) = self.rotation(rows, positions, &x);
-        for (i, block) in self.blocks.iter().enumerate() {
-            let [q, k, v] = split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape);
-            let (q, k) = (rotate(q, &cos, &sin), rotate(k, &cos, &sin));
-            x = x + block.o_proj.forward(merge_heads(cache.attend(i, q, k, v)));
-            let [gate, up] = block.gate_up.split(block.post_norm.forward(x.clone()), [self.inner; 2]);
-            x = x + block.down.forward(Activation::Silu.forward(gate) * up);
-        }
+        let block = &self.blocks[i];
+        let [q, k, v] = split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape);
+        let (q, k) = (rotate(q, cos, sin), rotate(k, cos, sin));
+        let attended = block.o_proj.forward(merge_heads(cache.attend(i, q, k, v)));
+        let x = x + cache.residual(i, 0, attended);
+        let [gate, up] = block.gate_up.split(block.post_norm.forward(x.clone()), [self.inner; 2]);
+        let fed = block.down.forward(Activation::Silu.forward(gate) * up);
+        x + cache.residual(i, 1, fed)
+    }
+
+    /// The final norm.
+    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
         self.norm.forward(x)
     }
 

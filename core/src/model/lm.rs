@@ -6,8 +6,9 @@ use super::biogpt::BioGpt;
 use super::cache::{Cache, Prefix, Sequences};
 use super::config::Config;
 use super::gpt2::Gpt2;
-use super::layers::{Linear, Loader};
+use super::layers::Linear;
 use super::llama::Llama;
+use super::loader::{Loader, Source};
 use super::tensors::Tensors;
 use crate::{Error, Result};
 
@@ -59,27 +60,42 @@ pub enum CausalLm {
     Llama(Llama),
 }
 
+/// What the layers of one forward pass share.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    rows: usize,
+    rotation: Option<(Tensor<4>, Tensor<4>)>, // cos, sin [rows, 1, new, head_dim]
+}
+
 impl CausalLm {
     /// Builds the model that a config names from a checkpoint's tensors.
     ///
     /// # Errors
     /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
     pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
+        Self::build(config, Source::Checkpoint(tensors), device)
+    }
+
+    /// As [`CausalLm::load`], from a checkpoint or from parameters that are being trained.
+    ///
+    /// # Errors
+    /// As [`CausalLm::load`].
+    pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         Ok(match config.model_type()? {
             "gpt2" => {
                 Gpt2::shape(config)?;
-                Self::Gpt2(Gpt2::load(config, Loader::new(tensors, device, &["transformer.", ""], "wte.weight")?)?)
+                Self::Gpt2(Gpt2::load(config, Loader::of(source, device, &["transformer.", ""], "wte.weight")?)?)
             }
             "biogpt" => {
                 BioGpt::shape(config)?;
                 Self::BioGpt(BioGpt::load(
                     config,
-                    Loader::new(tensors, device, &["biogpt.", ""], "embed_tokens.weight")?,
+                    Loader::of(source, device, &["biogpt.", ""], "embed_tokens.weight")?,
                 )?)
             }
             "llama" => {
                 Llama::shape(config)?;
-                Self::Llama(Llama::load(config, Loader::new(tensors, device, &["model.", ""], "embed_tokens.weight")?)?)
+                Self::Llama(Llama::load(config, Loader::of(source, device, &["model.", ""], "embed_tokens.weight")?)?)
             }
             other => {
                 return Err(Error::Unsupported {
@@ -113,15 +129,58 @@ impl CausalLm {
         cache: &mut dyn Cache,
         device: &Device,
     ) -> Tensor<2> {
+        let (mut x, pass) = self.start(rows, ids, positions, device);
+        for layer in 0..self.shape().layers {
+            x = self.block(layer, x, &pass, cache);
+        }
+        self.finish(x)
+    }
+
+    /// The residual stream before the first layer. [`CausalLm::forward`] is this, every [`CausalLm::block`], and
+    /// [`CausalLm::finish`]; training takes them one at a time.
+    ///
+    /// # Shapes
+    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`
+    pub fn start(&self, rows: usize, ids: &[u32], positions: &[u32], device: &Device) -> (Tensor<2>, Pass) {
         let tensor = |values: &[u32]| {
             let values: Vec<i32> = values.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
             let n = values.len();
             Tensor::<1, Int>::from_data(TensorData::new(values, [n]), device)
         };
+        let (x, rotation) = match self {
+            Self::Gpt2(m) => (m.start(tensor(ids), tensor(positions)), None),
+            Self::BioGpt(m) => (m.start(tensor(ids), tensor(positions)), None),
+            Self::Llama(m) => {
+                let (x, rotation) = m.start(rows, tensor(ids), positions);
+                (x, Some(rotation))
+            }
+        };
+        (x, Pass { rows, rotation })
+    }
+
+    /// One layer.
+    ///
+    /// # Shapes
+    /// `[rows * new, hidden] -> [rows * new, hidden]`
+    pub fn block(&self, layer: usize, x: Tensor<2>, pass: &Pass, cache: &mut dyn Cache) -> Tensor<2> {
+        match (self, &pass.rotation) {
+            (Self::Gpt2(m), _) => m.block(layer, x, pass.rows, cache),
+            (Self::BioGpt(m), _) => m.block(layer, x, pass.rows, cache),
+            (Self::Llama(m), Some(rotation)) => m.block(layer, x, pass.rows, rotation, cache),
+            (Self::Llama(_), None) => x, // a Pass of another architecture
+        }
+    }
+
+    /// The final norm.
+    ///
+    /// # Shapes
+    /// `[rows * new, hidden] -> [rows * new, hidden]`
+    #[must_use]
+    pub fn finish(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Gpt2(m) => m.forward(rows, tensor(ids), tensor(positions), cache),
-            Self::BioGpt(m) => m.forward(rows, tensor(ids), tensor(positions), cache),
-            Self::Llama(m) => m.forward(rows, tensor(ids), positions, cache),
+            Self::Gpt2(m) => m.finish(x),
+            Self::BioGpt(m) => m.finish(x),
+            Self::Llama(m) => m.finish(x),
         }
     }
 

@@ -14,6 +14,7 @@ mod gguf_tokenizer;
 pub(crate) mod kernels;
 pub mod layers;
 pub mod lm;
+pub mod loader;
 pub mod safetensors;
 pub mod tensors;
 

@@ -5,7 +5,8 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::{Batch, Block};
-use super::layers::{Embedding, LayerNorm, Linear, Loader};
+use super::layers::{Embedding, LayerNorm, Linear};
+use super::loader::Loader;
 use super::tensors::Tensors;
 use crate::Result;
 
