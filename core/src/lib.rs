@@ -18,5 +18,6 @@ pub mod plan;
 pub mod random;
 pub mod record;
 pub mod text;
+pub mod train;
 
 pub use error::{Error, ErrorKind, Result};

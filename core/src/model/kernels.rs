@@ -97,13 +97,18 @@ pub(super) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     in_place(x, |values| {
         Arch::new().dispatch(
             #[inline(always)]
-            || values.chunks_exact_mut(width).for_each(softmax_of),
+            || {
+                values.chunks_exact_mut(width).for_each(|row| {
+                    softmax_of(row);
+                });
+            },
         );
     })
 }
 
+/// Softmax of a row; answers ln sum exp.
 #[inline(always)]
-fn softmax_of(row: &mut [f32]) {
+fn softmax_of(row: &mut [f32]) -> f64 {
     const LANES: usize = 16;
     let (blocks, rest) = row.as_chunks_mut::<LANES>();
     let mut most = [f32::NEG_INFINITY; LANES];
@@ -127,6 +132,88 @@ fn softmax_of(row: &mut [f32]) {
     }
     let scale = 1.0 / total;
     row.iter_mut().for_each(|v| *v *= scale);
+    f64::from(max) + f64::from(total).ln()
+}
+
+/// Sum of the cross-entropies of `labels`, and `scale` times its gradient in the place of the logits `[n, vocabulary]`.
+pub(crate) fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f32, scale: f32) -> (f64, Tensor<2>) {
+    let width = logits.dims()[1].max(1);
+    #[allow(clippy::cast_precision_loss)]
+    let each = smoothing / width as f32;
+    let mut total = 0.0_f64;
+    let gradient = in_place(logits, |values| {
+        for (row, &label) in values.chunks_exact_mut(width).zip(labels) {
+            let label = (label as usize).min(width - 1);
+            let logit = f64::from(row[label]);
+            let sum: f64 = if smoothing > 0.0 { row.iter().map(|&x| f64::from(x)).sum() } else { 0.0 };
+            let log_sum = Arch::new().dispatch(
+                #[inline(always)]
+                || softmax_of(row),
+            );
+            total += log_sum - f64::from(1.0 - smoothing) * logit - f64::from(each) * sum;
+            row.iter_mut().for_each(|p| *p = (*p - each) * scale);
+            row[label] -= (1.0 - smoothing) * scale;
+        }
+    });
+    (total, gradient)
+}
+
+/// Constants of one AdamW step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamW {
+    pub betas: [f32; 2],
+    pub epsilon: f32,
+    /// Of the gradient.
+    pub scale: f32,
+    /// 1 - rate * weight decay.
+    pub decay: f32,
+    /// Rate over the bias of the first moment.
+    pub size: f32,
+    /// Root of the bias of the second moment.
+    pub second: f32,
+}
+
+/// One AdamW step of value, first and second moment, in their own memory.
+pub(crate) fn adamw([value, m, v]: [Tensor<1>; 3], gradient: Tensor<1>, constants: AdamW) -> [Tensor<1>; 3] {
+    let AdamW { betas: [b1, b2], epsilon, scale, decay, size, second } = constants;
+    let gradient = gradient.into_data();
+    let gradient = gradient.as_slice::<f32>().unwrap_or(&[]);
+    let mut out = [m, v, value].map(|t| {
+        let device = t.device();
+        (t.into_data(), device)
+    });
+    let [(m, _), (v, _), (p, _)] = &mut out;
+    let slices = (m.as_mut_slice::<f32>(), v.as_mut_slice::<f32>(), p.as_mut_slice::<f32>());
+    if let (Ok(m), Ok(v), Ok(p)) = slices {
+        Arch::new().dispatch(
+            #[inline(always)]
+            || {
+                for (((p, m), v), g) in p.iter_mut().zip(m).zip(v).zip(gradient) {
+                    let g = g * scale;
+                    *m = b1 * *m + (1.0 - b1) * g;
+                    *v = b2 * *v + (1.0 - b2) * g * g;
+                    *p = *p * decay - size * *m / (v.sqrt() / second + epsilon);
+                }
+            },
+        );
+    }
+    let [m, v, value] = out.map(|(data, device)| Tensor::from_data(data, &device));
+    [value, m, v]
+}
+
+/// Sum of the squares, `[n] -> [1]`.
+pub(crate) fn sum_of_squares(x: Tensor<1>) -> Tensor<1> {
+    let device = x.device();
+    if !crate::device::is_flex(&device) {
+        return x.square().sum();
+    }
+    let data = x.into_data();
+    let sum = data.as_slice::<f32>().map_or(0.0, |values| {
+        let part = |block: &[f32]| block.iter().map(|v| v * v).sum::<f32>();
+        values.chunks(4096).map(|block| f64::from(part(block))).sum::<f64>()
+    });
+    #[allow(clippy::cast_possible_truncation)]
+    Tensor::from_floats([sum as f32], &device)
 }
 
 /// x / rms(x) * weight, row by row.

@@ -1,0 +1,110 @@
+//! A training as bytes: what is trained, the optimiser's moments, and where it stands, in one safetensors file. Frozen
+//! weights are not in it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use burn::tensor::{Tensor, TensorData};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::looper::{State, Trainer};
+use super::parameters::host;
+use crate::{Error, Result};
+
+const VALUE: &str = "value/";
+const MOMENT: [&str; 2] = ["moment0/", "moment1/"];
+
+impl Trainer {
+    /// Everything needed to go on. `plan` says what it belongs to (a hash).
+    ///
+    /// # Errors
+    /// [`Error::Device`] when values cannot be read.
+    pub async fn save(&self, plan: &str) -> Result<Vec<u8>> {
+        let mut tensors: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for name in self.parameters.trained() {
+            let value = self.parameters.all[name].value.clone();
+            tensors.insert(format!("{VALUE}{name}"), bytes(value).await?);
+            for (moment, prefix) in self.optimizer.moments.get(name).into_iter().flatten().zip(MOMENT) {
+                tensors.insert(format!("{prefix}{name}"), bytes(moment.clone()).await?);
+            }
+        }
+        let failed = |e: String| Error::broken("the checkpoint", e);
+        let state = serde_json::to_string(&self.state).map_err(|e| failed(e.to_string()))?;
+        let metadata = HashMap::from([
+            ("state".to_owned(), state),
+            ("plan".to_owned(), plan.to_owned()),
+            ("steps".to_owned(), self.optimizer.steps.to_string()),
+        ]);
+        let views = tensors
+            .iter()
+            .map(|(name, data)| Ok((name, TensorView::new(Dtype::F32, vec![data.len() / 4], data)?)))
+            .collect::<std::result::Result<Vec<_>, safetensors::SafeTensorError>>()
+            .map_err(|e| failed(e.to_string()))?;
+        safetensors::serialize(views, Some(metadata)).map_err(|e| failed(e.to_string()))
+    }
+
+    /// Goes on from a checkpoint; `file` is its name in messages. Nothing changes when it is refused.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] for anything but a checkpoint; [`Error::Input`] for one of another plan; [`Error::Tensor`] for
+    /// one of another model; [`Error::NonFinite`] for NaN.
+    pub fn restore(&mut self, file: &str, data: &[u8], plan: &str) -> Result<()> {
+        let broken = |reason: String| Error::broken(file, reason);
+        let (_, header) = SafeTensors::read_metadata(data).map_err(|e| broken(e.to_string()))?;
+        let found = SafeTensors::deserialize(data).map_err(|e| broken(e.to_string()))?;
+        let metadata = header.metadata().clone().unwrap_or_default();
+        let entry = |name: &str| {
+            metadata.get(name).ok_or_else(|| broken(format!("it has no entry `{name}`; a checkpoint of a training does")))
+        };
+        if entry("plan")? != plan {
+            return Err(Error::input(
+                file,
+                "a checkpoint of this plan (delete the folder to start the training anew)",
+                "one of another plan",
+            ));
+        }
+        let state: State = serde_json::from_str(entry("state")?).map_err(|e| broken(e.to_string()))?;
+        let steps: u64 = entry("steps")?.parse().map_err(|_| broken("`steps` is no number".into()))?;
+        let device = self.parameters.device.clone();
+        let read = |name: &str, size: usize| -> Result<Tensor<1>> {
+            let wrong = |found: String| Error::Tensor {
+                file: file.to_owned(),
+                tensor: name.to_owned(),
+                expected: format!("{size} values of F32"),
+                found,
+            };
+            let view = found.tensor(name).map_err(|_| wrong("no such tensor".into()))?;
+            if view.dtype() != Dtype::F32 || view.shape() != [size] {
+                return Err(wrong(format!("{:?} of {:?}", view.shape(), view.dtype())));
+            }
+            let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+            if !crate::model::tensors::all_finite(&values) {
+                return Err(Error::NonFinite { what: format!("a value of tensor `{name}`"), place: file.to_owned() });
+            }
+            Ok(Tensor::from_data(TensorData::new(values, [size]), &device))
+        };
+        let mut values = BTreeMap::new();
+        let mut moments = BTreeMap::new();
+        for name in self.parameters.trained() {
+            let shape = &self.parameters.all[name].shape;
+            values.insert(name.clone(), read(&format!("{VALUE}{name}"), shape.iter().product())?);
+            // A weight that the model does not use (an untied head of a tied model) has no gradient and no moments.
+            if found.tensor(&format!("{}{name}", MOMENT[0])).is_ok() {
+                let sizes = self.optimizer.moment_sizes(shape);
+                let each = sizes.iter().zip(MOMENT).map(|(&size, prefix)| read(&format!("{prefix}{name}"), size));
+                moments.insert(name.clone(), each.collect::<Result<Vec<_>>>()?);
+            }
+        }
+        for (name, value) in values {
+            if let Some(parameter) = self.parameters.all.get_mut(&name) {
+                parameter.value = value;
+            }
+        }
+        (self.optimizer.moments, self.optimizer.steps, self.state) = (moments, steps, state);
+        Ok(())
+    }
+}
+
+async fn bytes(values: Tensor<1>) -> Result<Vec<u8>> {
+    Ok(host(values).await?.into_iter().flat_map(f32::to_le_bytes).collect())
+}

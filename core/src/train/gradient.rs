@@ -1,0 +1,151 @@
+//! Loss of a batch and its gradient.
+//!
+//! The output projection is worked on a few hundred tokens at a time, so that their logits are never held all at once.
+//! With checkpointing only the inputs of the layers are kept, and each layer is computed again when its turn comes.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::attention::{Dropout, Whole};
+use super::example::Batch;
+use super::objective::cross_entropy;
+use super::parameters::{Gradients, Parameters, collect};
+use crate::Result;
+use crate::model::CausalLm;
+use crate::model::config::Config;
+use crate::model::loader::{Live, Source};
+
+/// Target tokens whose logits are held at once.
+const TOKENS: usize = 256;
+
+/// How a gradient is computed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Label smoothing.
+    pub smoothing: f32,
+    /// The loss is this times the sum over the target tokens.
+    pub scale: f32,
+    /// Dropout of the residual stream.
+    pub dropout: Option<Dropout>,
+    /// Keep the inputs of layers only, and compute each layer twice.
+    pub checkpointing: bool,
+}
+
+fn index(ids: &[usize], device: &Device) -> Tensor<1, Int> {
+    let ids: Vec<i32> = ids.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
+    let n = ids.len();
+    Tensor::from_data(TensorData::new(ids, [n]), device)
+}
+
+/// Adds the gradients of a batch to `sink`. Answers the sum of the losses of its target tokens, in nats.
+///
+/// # Errors
+/// The model's.
+pub async fn gradients(
+    config: &Config,
+    parameters: &Parameters,
+    batch: &Batch,
+    options: Options,
+    sink: &mut Gradients,
+) -> Result<f64> {
+    let device = parameters.device.clone().autodiff();
+    let live = parameters.live(true);
+    let lm = CausalLm::build(config, Source::Live(&live), &device)?;
+    let layers = lm.shape().layers;
+    let mut cache = Whole::new(batch.length, options.dropout, &device);
+    let at = index(&batch.at, &device);
+
+    if !options.checkpointing {
+        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+        for layer in 0..layers {
+            x = lm.block(layer, x, &pass, &mut cache);
+        }
+        let picked = lm.finish(x).select(0, at); // [targets, hidden]
+        let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
+        backward(picked, slope, &live, sink);
+        return Ok(loss);
+    }
+
+    let mut inputs = Vec::new();
+    {
+        let (live, device) = (parameters.live(false), &parameters.device);
+        let lm = CausalLm::build(config, Source::Live(&live), device)?;
+        let mut cache = Whole::new(batch.length, options.dropout, device);
+        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, device);
+        for layer in 0..layers {
+            inputs.push(x.clone());
+            x = lm.block(layer, x, &pass, &mut cache);
+        }
+        inputs.push(x);
+    }
+    let (start, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+    let leaf = |x: Option<Tensor<2>>| x.map(|x| Tensor::from_inner(x).require_grad());
+    let Some(x) = leaf(inputs.pop()) else { return Ok(0.0) };
+    let picked = lm.finish(x.clone()).select(0, at);
+    let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
+    let mut slope = through(picked, slope, &x, &live, sink);
+    for layer in (0..layers).rev() {
+        let Some(x) = leaf(inputs.pop()) else { return Ok(0.0) };
+        let y = lm.block(layer, x.clone(), &pass, &mut cache);
+        slope = through(y, slope, &x, &live, sink);
+    }
+    if start.is_tracked() {
+        backward(start, slope, &live, sink);
+    }
+    Ok(loss)
+}
+
+/// Loss of a batch; nothing is dropped or smoothed.
+///
+/// # Errors
+/// The model's.
+pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch) -> Result<f64> {
+    let device = &parameters.device;
+    let live = parameters.live(false);
+    let lm = CausalLm::build(config, Source::Live(&live), device)?;
+    let mut cache = Whole::new(batch.length, None, device);
+    let x = lm.forward(batch.rows, &batch.ids, &batch.positions, &mut cache, device);
+    let picked = x.select(0, index(&batch.at, device));
+    let hidden = lm.shape().hidden;
+    let mut total = 0.0;
+    for (i, labels) in batch.labels.chunks(TOKENS).enumerate() {
+        let rows = picked.clone().slice([i * TOKENS..i * TOKENS + labels.len(), 0..hidden]);
+        total += cross_entropy(lm.logits(rows), labels, 0.0, 1.0).await?.0;
+    }
+    Ok(total)
+}
+
+/// Loss, and its slope at the hidden states `[targets, hidden]`; the projection's own gradients go to `sink`.
+async fn head(
+    lm: &CausalLm,
+    live: &Live,
+    picked: Tensor<2>,
+    batch: &Batch,
+    options: Options,
+    sink: &mut Gradients,
+) -> Result<(f64, Tensor<2>)> {
+    let hidden = lm.shape().hidden;
+    let (mut total, mut slopes) = (0.0, Vec::new());
+    for (i, labels) in batch.labels.chunks(TOKENS).enumerate() {
+        let rows = picked.clone().slice([i * TOKENS..i * TOKENS + labels.len(), 0..hidden]);
+        let leaf = Tensor::from_inner(rows).require_grad();
+        let logits = lm.logits(leaf.clone());
+        let (loss, slope) = cross_entropy(logits.clone().inner(), labels, options.smoothing, options.scale).await?;
+        total += loss;
+        slopes.push(through(logits, slope, &leaf, live, sink));
+    }
+    Ok((total, Tensor::cat(slopes, 0)))
+}
+
+/// Gradients of everything that `y` came from, given the loss's slope at `y`.
+fn backward(y: Tensor<2>, slope: Tensor<2>, live: &Live, sink: &mut Gradients) -> burn::tensor::Gradients {
+    let mut gradients = (y * Tensor::from_inner(slope)).sum().backward();
+    collect(live, &mut gradients, sink);
+    gradients
+}
+
+/// As [`backward`], and answers the slope at `x`.
+fn through(y: Tensor<2>, slope: Tensor<2>, x: &Tensor<2>, live: &Live, sink: &mut Gradients) -> Tensor<2> {
+    let mut gradients = backward(y, slope, live, sink);
+    let zero = || Tensor::zeros(x.dims(), &x.clone().inner().device());
+    x.grad_remove(&mut gradients).unwrap_or_else(zero)
+}

@@ -1,0 +1,321 @@
+//! The training loop, one step at a time: the caller writes checkpoints and metrics, and may stop between any two.
+
+use serde::{Deserialize, Serialize};
+
+use super::attention::Dropout;
+use super::example::{Batch, Example, held_out, order};
+use super::gradient::{self, gradients};
+use super::lora::Lora;
+use super::optimizer::{self, Kind, Optimizer};
+use super::parameters::{Gradients, Parameters};
+use super::schedule::{Schedule, Shape};
+use crate::model::config::Config;
+use crate::{Error, Result};
+
+/// Settings of a training; part of a run's plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Times each example is seen.
+    pub epochs: u64,
+    /// Examples a step.
+    pub batch: usize,
+    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation).
+    pub batch_tokens: usize,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps over which the rate rises.
+    pub warmup: f64,
+    /// What follows.
+    pub schedule: Shape,
+    /// Optimiser.
+    pub optimizer: Kind,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Largest global norm of the gradients; 0 = no limit.
+    pub clip: f64,
+    /// Dropout of the residual stream.
+    pub dropout: f32,
+    /// Label smoothing.
+    pub label_smoothing: f32,
+    /// Keep less in memory, compute each layer twice.
+    pub checkpointing: bool,
+    /// Share of the contexts that is held out.
+    pub validation: f64,
+    /// Steps between two looks at the held-out examples, each with a checkpoint.
+    pub evaluate_every: u64,
+    /// Adapters instead of all weights.
+    #[serde(default)]
+    pub lora: Option<Lora>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            batch: 16,
+            batch_tokens: 2048,
+            learning_rate: 2e-4,
+            warmup: 0.1,
+            schedule: Shape::Cosine,
+            optimizer: Kind::AdamW,
+            weight_decay: 0.01,
+            clip: 1.0,
+            dropout: 0.0,
+            label_smoothing: 0.0,
+            checkpointing: false,
+            validation: 0.1,
+            evaluate_every: 50,
+            lora: Some(Lora {
+                rank: 16,
+                alpha: 32.0,
+                targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "c_attn", "c_proj", "c_fc"]
+                    .map(str::to_owned)
+                    .to_vec(),
+            }),
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses values that no training can work with.
+    ///
+    /// # Errors
+    /// [`Error::Input`] names the entry, what it accepts and what it holds.
+    pub fn validate(&self) -> Result<()> {
+        let check = |ok: bool, name: &str, expected: &str, found: String| {
+            if ok { Ok(()) } else { Err(Error::input(format!("train.{name}"), expected, found)) }
+        };
+        let number = |v: f64| v.is_finite() && v >= 0.0;
+        check((1..=10_000).contains(&self.epochs), "epochs", "1 to 10,000", self.epochs.to_string())?;
+        check((1..=65_536).contains(&self.batch), "batch", "1 to 65,536", self.batch.to_string())?;
+        let tokens = self.batch_tokens;
+        check((16..=16_777_216).contains(&tokens), "batch_tokens", "16 to 16,777,216", tokens.to_string())?;
+        let rate = self.learning_rate;
+        check(number(rate) && rate > 0.0 && rate <= 1.0, "learning_rate", "above 0, at most 1", rate.to_string())?;
+        check((0.0..=1.0).contains(&self.warmup), "warmup", "0 to 1", self.warmup.to_string())?;
+        check((0.0..=1.0).contains(&self.weight_decay), "weight_decay", "0 to 1", self.weight_decay.to_string())?;
+        check(number(self.clip), "clip", "0 (off) or more", self.clip.to_string())?;
+        check((0.0..1.0).contains(&self.dropout), "dropout", "0 to below 1", self.dropout.to_string())?;
+        let smoothing = self.label_smoothing;
+        check((0.0..1.0).contains(&smoothing), "label_smoothing", "0 to below 1", smoothing.to_string())?;
+        check((0.0..=0.9).contains(&self.validation), "validation", "0 to 0.9", self.validation.to_string())?;
+        check(self.evaluate_every > 0, "evaluate_every", "1 or more", "0".into())?;
+        if let Some(lora) = &self.lora {
+            check((1..=4096).contains(&lora.rank), "lora.rank", "1 to 4096", lora.rank.to_string())?;
+            check(number(lora.alpha) && lora.alpha > 0.0, "lora.alpha", "above 0", lora.alpha.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a training stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// Epoch at work.
+    pub epoch: u64,
+    /// Batches of it that are done.
+    pub batch: u64,
+    /// Least loss on held-out examples so far, and its step.
+    pub best: Option<(f64, u64)>,
+}
+
+/// What a step gave.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Report {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Mean loss of its target tokens, in nats.
+    pub loss: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Global norm of the gradients before clipping.
+    pub norm: f64,
+    /// Target tokens.
+    pub targets: usize,
+    /// Positions computed, padding included.
+    pub positions: usize,
+}
+
+/// A training.
+pub struct Trainer {
+    /// The model's config.
+    pub config: Config,
+    /// Its parameters.
+    pub parameters: Parameters,
+    /// Optimiser with its moments.
+    pub optimizer: Optimizer,
+    /// Where it stands.
+    pub state: State,
+    settings: Settings,
+    seed: u64,
+    train: Vec<Example>,
+    validation: Vec<Example>,
+    order: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+impl Trainer {
+    /// A training that has not begun.
+    ///
+    /// # Errors
+    /// [`Error::Input`] without examples, or for settings out of range.
+    pub fn new(
+        config: Config,
+        parameters: Parameters,
+        settings: Settings,
+        examples: Vec<Example>,
+        seed: u64,
+    ) -> Result<Self> {
+        settings.validate()?;
+        let groups: Vec<u64> = examples.iter().map(|e| e.group).collect();
+        let out = held_out(&groups, settings.validation, seed);
+        let (validation, train): (Vec<_>, Vec<_>) = examples.into_iter().partition(|e| out.contains(&e.group));
+        if train.is_empty() {
+            return Err(Error::input("the training set", "at least one example", "none"));
+        }
+        let optimizer = Optimizer::new(optimizer::Options {
+            kind: settings.optimizer,
+            weight_decay: settings.weight_decay,
+            clip: settings.clip,
+        });
+        let state = State::default();
+        Ok(Self { config, parameters, optimizer, state, settings, seed, train, validation, order: None })
+    }
+
+    /// Examples trained on and held out.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.train.len(), self.validation.len())
+    }
+
+    /// Batches of an epoch. The number is the same for every epoch only with one length; the total counts the first's.
+    fn epoch(&mut self, epoch: u64) -> &[Vec<usize>] {
+        if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            let lengths: Vec<usize> = self.train.iter().map(Example::len).collect();
+            // The batch of a step is cut by examples alone; `batch_tokens` cuts it into parts.
+            let batches = order(&lengths, self.settings.batch, usize::MAX, self.seed, epoch);
+            self.order = Some((epoch, batches));
+        }
+        self.order.as_ref().map_or(&[], |(_, batches)| batches)
+    }
+
+    /// Steps of the whole training.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let window = self.settings.batch.max(1);
+        self.train.len().div_ceil(window) as u64 * self.settings.epochs
+    }
+
+    /// Is every step taken?
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.state.epoch >= self.settings.epochs
+    }
+
+    /// Whether held-out examples are due.
+    #[must_use]
+    pub fn due(&self) -> bool {
+        self.finished() || self.state.step.is_multiple_of(self.settings.evaluate_every)
+    }
+
+    /// Takes one step. Nothing changes when it fails.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] when loss or gradients are not finite; the model's.
+    pub async fn step(&mut self) -> Result<Report> {
+        let (epoch, at) = (self.state.epoch, self.state.batch as usize);
+        let total = self.total();
+        let batches = self.epoch(epoch).to_vec();
+        let Some(indices) = batches.get(at) else {
+            return Err(Error::input("the training", "a step that is left", "none"));
+        };
+        let examples: Vec<&Example> = indices.iter().map(|&i| &self.train[i]).collect();
+        let parts = parts(&examples, self.settings.batch_tokens);
+        let batches_of: Vec<Batch> = parts.iter().map(|p| Batch::new(p)).collect();
+        let targets: usize = batches_of.iter().map(|b| b.labels.len()).sum();
+        let mut sink = Gradients::new();
+        let mut loss = 0.0;
+        for (i, batch) in batches_of.iter().enumerate() {
+            #[allow(clippy::cast_precision_loss)]
+            let options = gradient::Options {
+                smoothing: self.settings.label_smoothing,
+                scale: 1.0 / targets.max(1) as f32,
+                dropout: Some(Dropout {
+                    rate: self.settings.dropout,
+                    seed: self.seed,
+                    step: (self.state.step << 16) + i as u64,
+                }),
+                checkpointing: self.settings.checkpointing,
+            };
+            loss += gradients(&self.config, &self.parameters, batch, options, &mut sink).await?;
+        }
+        let loss = loss / targets.max(1) as f64;
+        let step = self.state.step + 1;
+        if !loss.is_finite() {
+            return Err(Error::NonFinite { what: "the loss".into(), place: format!("step {step}") });
+        }
+        let schedule = Schedule {
+            peak: self.settings.learning_rate,
+            warmup: (self.settings.warmup * total as f64).round() as u64,
+            total,
+            shape: self.settings.schedule,
+        };
+        let rate = schedule.rate(self.state.step);
+        let norm = self.optimizer.step(&mut self.parameters, sink, rate).await?;
+        self.state.step = step;
+        self.state.batch += 1;
+        if at + 1 == batches.len() {
+            (self.state.epoch, self.state.batch) = (epoch + 1, 0);
+        }
+        let positions = batches_of.iter().map(|b| b.rows * b.length).sum();
+        Ok(Report { step, epoch, loss, rate, norm, targets, positions })
+    }
+
+    /// Mean loss of the held-out target tokens; `None` without any. Notes the best.
+    ///
+    /// # Errors
+    /// The model's.
+    pub async fn validate(&mut self) -> Result<Option<f64>> {
+        let mut sorted: Vec<&Example> = self.validation.iter().collect();
+        sorted.sort_by_key(|e| e.len());
+        let (mut total, mut targets) = (0.0, 0);
+        for part in parts(&sorted, self.settings.batch_tokens) {
+            let batch = Batch::new(&part);
+            targets += batch.labels.len();
+            total += gradient::loss(&self.config, &self.parameters, &batch).await?;
+        }
+        if targets == 0 {
+            return Ok(None);
+        }
+        let loss = total / targets as f64;
+        if self.state.best.is_none_or(|(best, _)| loss < best) {
+            self.state.best = Some((loss, self.state.step));
+        }
+        Ok(Some(loss))
+    }
+}
+
+/// Cuts examples into parts of at most so many padded positions; one example at least.
+fn parts<'a>(examples: &[&'a Example], tokens: usize) -> Vec<Vec<&'a Example>> {
+    let mut out: Vec<Vec<&Example>> = Vec::new();
+    let mut longest = 0;
+    for &example in examples {
+        let grown = longest.max(example.len());
+        match out.last_mut() {
+            Some(part) if (part.len() + 1) * grown <= tokens => {
+                part.push(example);
+                longest = grown;
+            }
+            _ => {
+                out.push(vec![example]);
+                longest = example.len();
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,16 @@
+//! Training: parameters, examples, objective, optimiser, schedule, checkpoints, and the loop. No files and no clocks, so
+//! that a browser trains with the same code.
+
+pub mod attention;
+pub mod checkpoint;
+pub mod example;
+pub mod gradient;
+pub mod looper;
+pub mod lora;
+pub mod objective;
+pub mod optimizer;
+pub mod parameters;
+pub mod schedule;
+
+pub use example::{Batch, Example};
+pub use parameters::Parameters;
