@@ -105,11 +105,13 @@ fn gradients_of_every_parameter() -> Result<()> {
 fn ten_steps_of_adamw() -> Result<()> {
     each(|model, case, compute| {
         let mut parameters = Parameters::read(&case.folder.tensors, None, 0, &compute.device)?;
-        let mut optimizer =
-            Optimizer::new(optimizer::Options { kind: Kind::AdamW, weight_decay: 0.01, clip: 1.0 });
+        let mut optimizer = Optimizer::new(optimizer::Options { kind: Kind::AdamW, weight_decay: 0.01, clip: 1.0 });
         for (step, expected) in case.losses.iter().enumerate() {
             let (loss, found) = compute_gradients(case, &parameters, options(&case.batch))?;
-            anyhow::ensure!((loss - expected).abs() < 1e-4 * expected, "loss {loss} at step {step}, expected {expected}");
+            anyhow::ensure!(
+                (loss - expected).abs() < 1e-4 * expected,
+                "loss {loss} at step {step}, expected {expected}"
+            );
             if step == 10 {
                 break;
             }

@@ -6,11 +6,22 @@ use std::collections::{BTreeMap, HashMap};
 use burn::tensor::{Tensor, TensorData};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
+use serde::{Deserialize, Serialize};
 
 use super::looper::{State, Trainer};
 use super::parameters::host;
 use crate::{Error, Result};
 
+/// Where a training stands, and what it belongs to.
+#[derive(Serialize, Deserialize)]
+struct Place {
+    plan: String,
+    steps: u64,
+    state: State,
+}
+
+/// Key of the [`Place`] in the file's metadata.
+const PLACE: &str = "training";
 const VALUE: &str = "value/";
 const MOMENT: [&str; 2] = ["moment0/", "moment1/"];
 
@@ -29,12 +40,10 @@ impl Trainer {
             }
         }
         let failed = |e: String| Error::broken("the checkpoint", e);
-        let state = serde_json::to_string(&self.state).map_err(|e| failed(e.to_string()))?;
-        let metadata = HashMap::from([
-            ("state".to_owned(), state),
-            ("plan".to_owned(), plan.to_owned()),
-            ("steps".to_owned(), self.optimizer.steps.to_string()),
-        ]);
+        let place = Place { plan: plan.to_owned(), steps: self.optimizer.steps, state: self.state.clone() };
+        let place = serde_json::to_string(&place).map_err(|e| failed(e.to_string()))?;
+        // One entry, as a map of several would be written in any order.
+        let metadata = HashMap::from([(PLACE.to_owned(), place)]);
         let views = tensors
             .iter()
             .map(|(name, data)| Ok((name, TensorView::new(Dtype::F32, vec![data.len() / 4], data)?)))
@@ -52,19 +61,16 @@ impl Trainer {
         let broken = |reason: String| Error::broken(file, reason);
         let (_, header) = SafeTensors::read_metadata(data).map_err(|e| broken(e.to_string()))?;
         let found = SafeTensors::deserialize(data).map_err(|e| broken(e.to_string()))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        let entry = |name: &str| {
-            metadata.get(name).ok_or_else(|| broken(format!("it has no entry `{name}`; a checkpoint of a training does")))
-        };
-        if entry("plan")? != plan {
+        let entry = header.metadata().as_ref().and_then(|m| m.get(PLACE));
+        let entry = entry.ok_or_else(|| broken("it is no checkpoint of a training".into()))?;
+        let place: Place = serde_json::from_str(entry).map_err(|e| broken(e.to_string()))?;
+        if place.plan != plan {
             return Err(Error::input(
                 file,
                 "a checkpoint of this plan (delete the folder to start the training anew)",
                 "one of another plan",
             ));
         }
-        let state: State = serde_json::from_str(entry("state")?).map_err(|e| broken(e.to_string()))?;
-        let steps: u64 = entry("steps")?.parse().map_err(|_| broken("`steps` is no number".into()))?;
         let device = self.parameters.device.clone();
         let read = |name: &str, size: usize| -> Result<Tensor<1>> {
             let wrong = |found: String| Error::Tensor {
@@ -100,7 +106,7 @@ impl Trainer {
                 parameter.value = value;
             }
         }
-        (self.optimizer.moments, self.optimizer.steps, self.state) = (moments, steps, state);
+        (self.optimizer.moments, self.optimizer.steps, self.state) = (moments, place.steps, place.state);
         Ok(())
     }
 }

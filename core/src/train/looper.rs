@@ -69,9 +69,20 @@ impl Default for Settings {
             lora: Some(Lora {
                 rank: 16,
                 alpha: 32.0,
-                targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "c_attn", "c_proj", "c_fc"]
-                    .map(str::to_owned)
-                    .to_vec(),
+                targets: [
+                    "q_proj",
+                    "k_proj",
+                    "v_proj",
+                    "o_proj",
+                    "gate_proj",
+                    "up_proj",
+                    "down_proj",
+                    "c_attn",
+                    "c_proj",
+                    "c_fc",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
             }),
         }
     }

@@ -16,12 +16,7 @@ use super::parameters::host;
 ///
 /// # Errors
 /// [`crate::Error::Device`] when the device fails.
-pub async fn cross_entropy(
-    logits: Tensor<2>,
-    labels: &[u32],
-    smoothing: f32,
-    scale: f32,
-) -> Result<(f64, Tensor<2>)> {
+pub async fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f32, scale: f32) -> Result<(f64, Tensor<2>)> {
     if crate::device::is_flex(&logits.device()) {
         return Ok(kernels::cross_entropy(logits, labels, smoothing, scale));
     }

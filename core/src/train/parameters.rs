@@ -64,8 +64,12 @@ impl Parameters {
     }
 
     fn adapt(&mut self, lora: Lora, seed: u64) -> Result<()> {
-        let targets: Vec<String> =
-            self.all.iter().filter(|(name, p)| p.shape.len() == 2 && lora.targets(name)).map(|(n, _)| n.clone()).collect();
+        let targets: Vec<String> = self
+            .all
+            .iter()
+            .filter(|(name, p)| p.shape.len() == 2 && lora.targets(name))
+            .map(|(n, _)| n.clone())
+            .collect();
         if targets.is_empty() {
             return Err(Error::input("lora targets", "a part of a weight's name", lora.targets.join(", ")));
         }
