@@ -17,6 +17,7 @@ pub mod model;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod student;
 pub mod text;
 pub mod train;
 

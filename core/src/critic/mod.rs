@@ -23,6 +23,7 @@ pub mod quotes;
 pub mod refilter;
 pub mod rouge;
 mod screen;
+pub mod versions;
 pub mod words;
 
 pub use cosine::SentenceEncoder;

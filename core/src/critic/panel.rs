@@ -133,7 +133,7 @@ impl Panel {
     }
 }
 
-async fn run(case: &mut Case, siblings: &Siblings, critic: &mut dyn Critic) -> Result<()> {
+pub(super) async fn run(case: &mut Case, siblings: &Siblings, critic: &mut dyn Critic) -> Result<()> {
     let scores = critic.score(siblings, &case.pairs()).await?;
     case.apply(critic.name(), scores.into_iter().map(Some), |score| critic.accepts(score));
     Ok(())

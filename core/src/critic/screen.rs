@@ -10,6 +10,7 @@ use super::modality::Modality;
 use super::number::Numbers;
 use super::quotes::Quotes;
 use super::rouge::{RougeL, rouge_l};
+use super::versions::COPY;
 use super::words::Words;
 use super::{FreeCritic, Pair, Siblings, name};
 use crate::plan::{Diversity, NumberRule, Paraphrase, Summary};
@@ -124,6 +125,11 @@ impl Rules {
         }
     }
 
+    /// The same, reading given pairs as they are.
+    pub fn source_first(self) -> Self {
+        Self { orientation: Orientation::Sample, ..self }
+    }
+
     /// The pair in the direction in which this task reads it.
     pub fn orient(&self, siblings: &Siblings, pair: Pair) -> Pair {
         let pair = pair.sorted();
@@ -145,6 +151,28 @@ impl Rules {
             }
         }
         refused
+    }
+
+    /// A row of a pair that passed the free critics.
+    fn row(&self, context: u64, siblings: &Siblings, pair: Pair, rouge_l: f32) -> Row {
+        Row {
+            pair,
+            scored: Scored {
+                task: self.task,
+                context,
+                x: siblings.get(pair.x).row,
+                y: siblings.get(pair.y).row,
+                length_ratio: ratio(siblings, pair),
+                rouge_l,
+                numbers: self.has(name::NUMBERS).then_some(1.0),
+                entities: self.has(name::ENTITIES).then_some(1.0),
+                modality: self.has(name::MODALITY).then_some(1.0),
+                cosine: None,
+                forward: None,
+                backward: None,
+                refused_by: String::new(),
+            },
+        }
     }
 
     fn has(&self, critic: &str) -> bool {
@@ -202,27 +230,28 @@ impl Case {
                 step.passed += alive.len() as u64;
             }
             let rouge = rouge_l(siblings, &alive);
-            rows.extend(alive.into_iter().zip(rouge).map(|(pair, rouge_l)| Row {
-                pair,
-                scored: Scored {
-                    task: rules.task,
-                    context,
-                    x: siblings.get(pair.x).row,
-                    y: siblings.get(pair.y).row,
-                    length_ratio: ratio(siblings, pair),
-                    rouge_l,
-                    // Who is here has passed them.
-                    numbers: rules.has(name::NUMBERS).then_some(1.0),
-                    entities: rules.has(name::ENTITIES).then_some(1.0),
-                    modality: rules.has(name::MODALITY).then_some(1.0),
-                    cosine: None,
-                    forward: None,
-                    backward: None,
-                    refused_by: String::new(),
-                },
-            }));
+            rows.extend(alive.into_iter().zip(rouge).map(|(pair, rouge_l)| rules.row(context, siblings, pair, rouge_l)));
         }
         Self { rules, rows, steps }
+    }
+
+    /// Runs the free critics on given pairs. Every pair becomes a row, refused or not.
+    pub fn given(siblings: &Siblings, rules: Rules, pairs: &[Pair]) -> Self {
+        let refused = rules.first_refusal(siblings, pairs);
+        let rouge = rouge_l(siblings, pairs);
+        let rows = pairs.iter().zip(rouge).zip(refused).map(|((&pair, rouge_l), refused)| {
+            let mut row = rules.row(0, siblings, pair, rouge_l);
+            let scored = &mut row.scored;
+            if pair.x == pair.y {
+                scored.refused_by = COPY.into();
+            } else if !refused.is_empty() {
+                // What a critic behind the one that refused would say is not known.
+                (scored.numbers, scored.entities, scored.modality) = (None, None, None);
+                scored.refused_by = refused.into();
+            }
+            row
+        });
+        Self { rows: rows.collect(), rules, steps: Vec::new() }
     }
 
     /// Rows that no critic has refused yet.

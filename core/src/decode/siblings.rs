@@ -30,6 +30,8 @@ pub enum Stop {
     FirstSentence,
     /// When this many sentences are complete.
     Sentences(usize),
+    /// At an end-of-text token only.
+    EndOfText,
 }
 
 /// Rows that continue one prompt.
@@ -280,6 +282,7 @@ impl Loop<'_> {
 /// Is the row done, and with what? `ended`: nothing can follow.
 fn verdict(text: &str, stop: Stop, ended: Option<Finish>) -> Option<(String, Finish)> {
     let whole = match stop {
+        Stop::EndOfText => None,
         Stop::FirstSentence => sentence::first_sentence(text, ended.is_some()).map(str::to_owned),
         Stop::Sentences(n) => {
             let parts = sentence::split(text);

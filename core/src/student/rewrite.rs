@@ -1,0 +1,134 @@
+//! A student at work: several versions of each sentence, judged by the critics.
+
+use super::Format;
+use crate::critic::{EntailmentModel, Panel, SentenceEncoder};
+use crate::decode::sample::SampleOptions;
+use crate::decode::siblings::{Job, Limits, Stop, sample};
+use crate::decode::Teacher;
+use crate::event::{Event, Observer, Stage};
+use crate::record::{Finish, Sample, Scored, Task};
+use crate::{Error, Result};
+
+/// How versions are sampled.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// The task.
+    pub task: Task,
+    /// Length of a summary as a share of its source's.
+    pub length: f32,
+    /// Versions of each sentence.
+    pub samples: u32,
+    /// Sampling.
+    pub sampling: SampleOptions,
+    /// Rows decoded together, and the longest version in tokens.
+    pub limits: Limits,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// One version of a sentence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    /// Which sentence, from 0.
+    pub source: usize,
+    /// Which sample of it, from 0.
+    pub row: u32,
+    /// Its text.
+    pub text: String,
+    /// What the critics say; `x` and `context` are the sentence's number, `y` the sample's.
+    pub scored: Scored,
+}
+
+impl Version {
+    /// Did every critic accept it?
+    #[must_use]
+    pub fn kept(&self) -> bool {
+        self.scored.refused_by.is_empty()
+    }
+
+    /// p(x => y), and p(y => x) where it was asked: the lower of both.
+    #[must_use]
+    pub fn entailment(&self) -> Option<f32> {
+        let forward = self.scored.forward?;
+        Some(self.scored.backward.map_or(forward, |b| b.min(forward)))
+    }
+}
+
+/// `refused_by` of a sample that is no whole sentence.
+pub const UNFINISHED: &str = "unfinished";
+
+/// The stage of a student's random streams.
+const STAGE: u32 = 4;
+
+/// Samples versions of each source; rows by source and row. `numbers[i]` is the number of source i in the run, which
+/// with the seed names its random stream.
+///
+/// # Errors
+/// The student's; [`Error::Input`] for a source that leaves no room for a version; [`Error::Interrupted`].
+pub async fn versions(
+    student: &Teacher,
+    format: &Format,
+    sources: &[(u64, &str)],
+    options: &Options,
+    event: &mut Event,
+    observer: &mut dyn Observer,
+) -> Result<Vec<Sample>> {
+    format.check(options.task)?;
+    let sampler = student.sampler(options.sampling.clone())?;
+    let jobs = sources
+        .iter()
+        .map(|(number, text)| {
+            let prompt = format.prompt(options.task, text, options.length);
+            let prompt = student.prompt(&prompt, options.limits.max_tokens)?;
+            Ok(Job { context: *number, prompt, rows: 0..options.samples, stop: Stop::EndOfText })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    event.stage = Stage::Siblings;
+    // Both tasks may rewrite the same sentence under one seed.
+    let stage = STAGE + u32::from(options.task == Task::Summary);
+    sample(student, &jobs, &sampler, options.limits, (options.seed, stage), event, observer).await
+}
+
+/// Judges samples of sources: one [`Version`] a sample, in order.
+///
+/// # Errors
+/// The critics'.
+pub async fn judge(
+    panel: &Panel,
+    task: Task,
+    sources: &[(u64, &str)],
+    samples: Vec<Sample>,
+    encoder: Option<&mut dyn SentenceEncoder>,
+    nli: &mut dyn EntailmentModel,
+) -> Result<Vec<Version>> {
+    let place = |number: u64| sources.iter().position(|(n, _)| *n == number);
+    let mut order: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
+    for sample in &samples {
+        if let std::collections::hash_map::Entry::Vacant(entry) = order.entry(sample.context) {
+            let found = place(sample.context).ok_or_else(|| {
+                Error::input("samples", "samples of the sources", format!("one of source {}", sample.context))
+            })?;
+            entry.insert(found);
+        }
+    }
+    let pairs: Vec<(&str, &str)> =
+        samples.iter().map(|s| (sources[order[&s.context]].1, s.text.as_str())).collect();
+    let scored = panel.judge_pairs(task, &pairs, encoder, nli).await?;
+    let versions = samples.iter().zip(scored).map(|(sample, mut scored)| {
+        (scored.context, scored.x, scored.y) = (sample.context, 0, sample.row);
+        if sample.finish != Finish::EndOfText && sample.finish != Finish::Sentence {
+            scored.refused_by = UNFINISHED.into();
+        }
+        Version { source: order[&sample.context], row: sample.row, text: sample.text.clone(), scored }
+    });
+    Ok(versions.collect())
+}
+
+/// Of the versions of one source that every critic kept, the one worded most differently (paper, section 3.3).
+#[must_use]
+pub fn most_different(versions: &[Version]) -> Option<&Version> {
+    versions
+        .iter()
+        .filter(|v| v.kept())
+        .min_by(|a, b| a.scored.rouge_l.total_cmp(&b.scored.rouge_l).then(a.row.cmp(&b.row)))
+}
