@@ -11,6 +11,7 @@ pub mod progress;
 pub mod pull;
 pub mod pytorch;
 pub mod run;
+pub mod student;
 
 use std::process::ExitCode;
 

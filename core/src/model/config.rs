@@ -39,6 +39,12 @@ impl Config {
         &self.file
     }
 
+    /// All entries, as in the file.
+    #[must_use]
+    pub fn entries(&self) -> &Map<String, Value> {
+        &self.entries
+    }
+
     /// The raw entry.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {

@@ -49,6 +49,14 @@ pub(super) fn merge_heads(x: Tensor<4>) -> Tensor<2> {
     x.swap_dims(1, 2).reshape([rows * new, heads * dim])
 }
 
+fn unsupported(config: &Config, model_type: &str) -> Error {
+    Error::Unsupported {
+        file: config.file().to_owned(),
+        found: format!("model_type \"{model_type}\" as a language model"),
+        expected: "gpt2, biogpt, llama".into(),
+    }
+}
+
 /// A causal language model: the teacher.
 #[derive(Debug)]
 pub enum CausalLm {
@@ -97,14 +105,21 @@ impl CausalLm {
                 Llama::shape(config)?;
                 Self::Llama(Llama::load(config, Loader::of(source, device, &["model.", ""], "embed_tokens.weight")?)?)
             }
-            other => {
-                return Err(Error::Unsupported {
-                    file: config.file().to_owned(),
-                    found: format!("model_type \"{other}\" as a language model"),
-                    expected: "gpt2, biogpt, llama".into(),
-                });
-            }
+            other => return Err(unsupported(config, other)),
         })
+    }
+
+    /// Sizes from a config, without weights.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`].
+    pub fn sizes(config: &Config) -> Result<Shape> {
+        match config.model_type()? {
+            "gpt2" => Gpt2::shape(config),
+            "biogpt" => BioGpt::shape(config),
+            "llama" => Llama::shape(config),
+            other => Err(unsupported(config, other)),
+        }
     }
 
     /// Sizes.

@@ -10,7 +10,7 @@ use crate::record::{Finish, Sample, Scored, Task};
 use crate::{Error, Result};
 
 /// How versions are sampled.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// The task.
     pub task: Task,

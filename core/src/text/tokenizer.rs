@@ -96,6 +96,20 @@ impl Tokenizer {
         self.len() == 0
     }
 
+    /// The content of a `tokenizer.json`, without padding and truncation.
+    ///
+    /// # Errors
+    /// [`Error::Broken`] when the library cannot write it.
+    pub fn to_json(&self) -> Result<String> {
+        self.inner.to_string(true).map_err(|e| Error::broken(&self.file, e))
+    }
+
+    /// The token of an id.
+    #[must_use]
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
     /// Id of a token.
     #[must_use]
     pub fn id(&self, token: &str) -> Option<u32> {

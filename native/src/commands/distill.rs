@@ -62,7 +62,6 @@ pub(super) fn load_seeds(
 }
 
 pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
-    let Until::Dataset = args.until;
     let spec = session.spec()?;
     // The plan records what `auto` stands for here: a run belongs to one kind of device.
     let spec = if spec == DeviceSpec::Auto { session.compute()?.spec } else { spec };

@@ -5,12 +5,16 @@ mod bench;
 mod distill;
 mod doctor;
 mod evaluate;
+mod export;
 mod filter;
 mod generate;
 mod inspect;
 mod judge;
 mod merge;
 mod pull;
+mod refine;
+mod rewrite;
+mod train;
 mod verify;
 
 use std::io::Write;
@@ -70,6 +74,11 @@ pub fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Distill(a) => distill::run(&session, &a),
         Command::Generate(a) => generate::run(&session, &a),
+        Command::Train(a) => train::run(&session, &a),
+        Command::Refine(a) => refine::run(&session, &a),
+        Command::Paraphrase(a) => rewrite::run(&session, &a, Task::Paraphrase),
+        Command::Summarize(a) => rewrite::run(&session, &a, Task::Summary),
+        Command::Export(a) => export::run(&session, &a),
         Command::Filter(a) => filter::run(&session, &a),
         Command::Inspect(a) => inspect::run(&session, &a),
         Command::Audit(a) => audit::run(&session, &a),

@@ -1,0 +1,66 @@
+//! `impossible export`: a student in another precision, for other libraries.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use impossible_core::Error;
+use impossible_core::model::lm::CausalLm;
+use impossible_core::student::{Format, format};
+
+use super::{Session, train};
+use crate::args::Export;
+use crate::models;
+use crate::run::atomic::read_small;
+use crate::student::save::{Model, Weights, save};
+
+/// The model folder of a student: the folder itself, or `model` of a training folder.
+pub(super) fn model_folder(given: &Path) -> PathBuf {
+    let inner = given.join("model");
+    if inner.join(format::FILE).is_file() { inner } else { given.to_owned() }
+}
+
+/// How tasks are put to the model of a folder.
+pub(super) fn read_format(file: &Path) -> impossible_core::Result<Format> {
+    if !file.is_file() {
+        return Err(Error::Missing {
+            what: file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+            place: file.parent().unwrap_or(Path::new(".")).display().to_string(),
+            hint: "Name the folder of a student (RUN/student/stage0/model), or say with --format how tasks are put to \
+                   this model."
+                .into(),
+        });
+    }
+    Format::parse(&file.display().to_string(), &read_small(file, 1 << 20)?)
+}
+
+pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
+    let from = model_folder(&args.student);
+    let format = read_format(&from.join(format::FILE))?;
+    let folder = models::open(&session.store, &from.display().to_string())?;
+    let shape = CausalLm::sizes(&folder.config)?;
+    let eos = train::end(&folder, &shape.eos)?;
+    let mut weights = Weights::new();
+    for name in folder.tensors.names() {
+        if let Some(info) = folder.tensors.info(name) {
+            weights.insert(name.to_owned(), (info.shape, folder.tensors.read_f32(name)?));
+        }
+    }
+    let tokenizer = folder.tokenizer()?;
+    let text = tokenizer.to_json()?;
+    let token = tokenizer.token(eos).unwrap_or_default();
+    let card = String::from_utf8_lossy(&read_small(&from.join("README.md"), 1 << 20)?).into_owned();
+    save(
+        &args.out,
+        &Model {
+            config: &folder.config,
+            tokenizer: text.as_bytes(),
+            eos: (eos, &token),
+            format: &format,
+            weights: &weights,
+            precision: args.precision,
+            card: &card,
+        },
+    )?;
+    let out = args.out.display().to_string();
+    session.say(&serde_json::json!({"model": out}), || format!("Written to {out}."))
+}

@@ -1,0 +1,253 @@
+//! `impossible paraphrase` and `impossible summarize`: a student at work on a user's texts, judged by the critics.
+
+use std::cmp::Ordering;
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Result;
+use impossible_core::Error;
+use impossible_core::critic::{Panel, SentenceEncoder};
+use impossible_core::decode::Teacher;
+use impossible_core::decode::sample::SampleOptions;
+use impossible_core::decode::siblings::Limits;
+use impossible_core::event::{Event, Stage};
+use impossible_core::plan::{Critics, Paraphrase, Summary};
+use impossible_core::record::Task;
+use impossible_core::student::rewrite::{Options, Version, judge, versions};
+use impossible_core::student::{Format, format};
+use impossible_core::text::sentence;
+use serde::Serialize;
+
+use super::export::{model_folder, read_format};
+use super::{Session, distill, wait};
+use crate::args::{Rewrite, Style};
+use crate::progress::{Progress, stop_flag};
+use crate::run::jsonl::read_seeds;
+use crate::{models, plans};
+
+/// Texts rewritten together: results of earlier ones are printed while later ones are at work.
+const TOGETHER: usize = 16;
+
+/// Longest version, in tokens.
+const LONGEST: usize = 100;
+
+/// A version of a sentence, as printed.
+#[derive(Debug, Clone, Serialize)]
+struct Candidate {
+    text: String,
+    kept: bool,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    refused_by: String,
+    forward: Option<f32>,
+    backward: Option<f32>,
+    cosine: Option<f32>,
+    rouge_l: f32,
+    length_ratio: f32,
+}
+
+/// A sentence and its versions, best first. Without one it stays as it is.
+#[derive(Debug, Clone, Serialize)]
+struct Sentence {
+    text: String,
+    candidates: Vec<Candidate>,
+}
+
+/// A text: `outputs[i]` joins the i-th best version of every sentence.
+#[derive(Debug, Clone, Serialize)]
+struct Output {
+    text: String,
+    outputs: Vec<String>,
+    sentences: Vec<Sentence>,
+}
+
+fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
+    let (temperature, top_p, samples) = match args.style {
+        Style::Faithful => (0.4, 0.9, 8),
+        Style::Balanced => (0.7, 0.9, 10),
+        Style::Diverse => (1.0, 0.95, 16),
+    };
+    let options = SampleOptions {
+        temperature: args.temperature.unwrap_or(temperature),
+        top_p: args.top_p.unwrap_or(top_p),
+        ..SampleOptions::default()
+    };
+    (options, args.samples.unwrap_or(samples))
+}
+
+/// Better first.
+fn rank(style: Style, a: &Version, b: &Version) -> Ordering {
+    let value = |v: &Version| {
+        let (entailment, difference) = (v.entailment().unwrap_or(0.0), 1.0 - v.scored.rouge_l);
+        match style {
+            Style::Faithful => entailment,
+            Style::Balanced => entailment + difference / 2.0,
+            Style::Diverse => difference,
+        }
+    };
+    b.kept().cmp(&a.kept()).then(value(b).total_cmp(&value(a))).then(a.row.cmp(&b.row))
+}
+
+/// The texts: arguments, a file, or stdin.
+fn texts(args: &Rewrite) -> Result<Vec<String>> {
+    if !args.text.is_empty() && args.file.is_some() {
+        return Err(Error::input("the texts", "arguments or --file", "both").into());
+    }
+    let mut texts = args.text.clone();
+    if let Some(file) = &args.file {
+        texts = read_seeds(file, args.field.as_deref())?.into_iter().map(|s| s.text).collect();
+    } else if texts.is_empty() {
+        let mut text = String::new();
+        std::io::stdin().take(64 << 20).read_to_string(&mut text)?;
+        texts = text.lines().map(str::to_owned).collect();
+    }
+    texts.retain(|t| !t.trim().is_empty());
+    if texts.is_empty() {
+        return Err(Error::input("the texts", "at least one sentence", "none").into());
+    }
+    Ok(texts)
+}
+
+pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
+    let texts = texts(args)?;
+    let range = |ok: bool, name: &str, expected: &str, found: String| {
+        if ok { Ok(()) } else { Err(Error::input(name, expected, found)) }
+    };
+    range((1..=100).contains(&args.num), "--num", "1 to 100", args.num.to_string())?;
+    range(args.length > 0.0 && args.length <= 1.0, "--length", "above 0, at most 1", args.length.to_string())?;
+    let (sampling, samples) = sampling(args);
+    range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
+    let folder = model_folder(&args.student);
+    let format = match &args.format {
+        Some(file) => read_format(file)?,
+        None => read_format(&folder.join(format::FILE))?,
+    };
+    format.check(task)?;
+    let (mut paraphrase, mut summary) = (Paraphrase::preset(Critics::Strict), Summary::preset(Critics::Strict));
+    // A sentence of the user's own may be as short as she likes.
+    (paraphrase.min_words, summary.min_words) = (1, 3);
+    plans::apply_thresholds(&args.thresholds, &mut paraphrase, &mut summary);
+    if let Some(min) = args.min_entailment {
+        (paraphrase.entailment_min, summary.entailment_min) = (min, min);
+    }
+    let panel = Panel::new(&paraphrase, &summary);
+
+    let compute = session.compute()?;
+    let student = Teacher::load(&models::open(&session.store, &folder.display().to_string())?, &compute)?;
+    let mut entailment = models::entailment(&session.store, &args.critic, &compute)?;
+    let stop = stop_flag()?;
+    distill::watch(&mut entailment, stop.clone());
+    let mut encoder =
+        if panel.needs_encoder() { Some(models::encoder(&session.store, &args.encoder, &compute)?) } else { None };
+    let batch = if compute.is_host() { 96 } else { 256 };
+    let options = Options {
+        task,
+        length: args.length,
+        samples,
+        sampling,
+        limits: Limits { batch, max_tokens: LONGEST },
+        seed: args.seed,
+    };
+    let mut progress = Progress::new(texts.len() as u64, 0, session.quiet || texts.len() < TOGETHER, stop);
+    let mut event =
+        Event { stage: Stage::Siblings, done: 0, total: texts.len() as u64, tokens: 0, pairs: 0, kept: 0 };
+    let mut number = 0;
+    for group in texts.chunks(TOGETHER) {
+        let parts: Vec<Vec<String>> =
+            group.iter().map(|t| sentence::split(t).into_iter().map(str::to_owned).collect()).collect();
+        let mut sources: Vec<(u64, &str)> = Vec::new();
+        for text in parts.iter().flatten() {
+            sources.push((number, text));
+            number += 1;
+        }
+        // A sentence that is longer than the student reads stays as it is.
+        let fits = |text: &str| student.prompt(&format.prompt(task, text, args.length), LONGEST).is_ok();
+        let readable: Vec<(u64, &str)> = sources.iter().copied().filter(|(_, t)| fits(t)).collect();
+        let drawn = wait(versions(&student, &format, &readable, &options, &mut event, &mut progress))?;
+        let encoder = encoder.as_mut().map(|e| e as &mut dyn SentenceEncoder);
+        let judged = wait(judge(&panel, task, &readable, drawn, encoder, &mut entailment))?;
+        event.done += group.len() as u64;
+        let mut sentences = sources.iter().map(|&(n, text)| {
+            let mine = judged.iter().filter(|v| v.scored.context == n).cloned().collect();
+            chosen(text, mine, args)
+        });
+        for (text, parts) in group.iter().zip(&parts) {
+            let sentences: Vec<Sentence> = sentences.by_ref().take(parts.len()).collect();
+            let output = assemble(text, sentences, args.num);
+            session.say(&output, || told(&output, args.explain))?;
+        }
+    }
+    progress.finish();
+    Ok(())
+}
+
+/// The versions of a sentence that are given, best first, each text once.
+fn chosen(text: &str, mut versions: Vec<Version>, args: &Rewrite) -> Sentence {
+    versions.sort_by(|a, b| rank(args.style, a, b));
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for v in versions.into_iter().filter(|v| v.kept() || args.all) {
+        if candidates.len() < args.num && candidates.iter().all(|c| c.text != v.text) {
+            let s = v.scored;
+            candidates.push(Candidate {
+                text: v.text,
+                kept: s.refused_by.is_empty(),
+                refused_by: s.refused_by,
+                forward: s.forward,
+                backward: s.backward,
+                cosine: s.cosine,
+                rouge_l: s.rouge_l,
+                length_ratio: s.length_ratio,
+            });
+        }
+    }
+    Sentence { text: text.to_owned(), candidates }
+}
+
+/// Texts out of the versions of their sentences; none where every sentence stays as it is.
+fn assemble(text: &str, sentences: Vec<Sentence>, num: usize) -> Output {
+    let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(num);
+    let version = |s: &Sentence, i: usize| {
+        let last = s.candidates.len().saturating_sub(1);
+        s.candidates.get(i.min(last)).map_or_else(|| s.text.clone(), |c| c.text.clone())
+    };
+    let outputs =
+        (0..most).map(|i| sentences.iter().map(|s| version(s, i)).collect::<Vec<_>>().join(" ")).collect();
+    Output { text: text.to_owned(), outputs, sentences }
+}
+
+fn told(output: &Output, explain: bool) -> String {
+    let mut lines: Vec<String> = output.outputs.clone();
+    if lines.is_empty() {
+        lines.push(format!("{}    (no version passed the critics; --all shows them)", output.text));
+    }
+    if explain {
+        let score = |s: Option<f32>| s.map_or("-".to_owned(), |s| format!("{s:.2}"));
+        for sentence in &output.sentences {
+            lines.push(format!("  {}", sentence.text));
+            lines.extend(sentence.candidates.iter().map(|c| {
+                format!(
+                    "    {} {}  entailment {} / {}  cosine {}  ROUGE-L {:.2}  length {:.2}",
+                    if c.kept { "kept".to_owned() } else { format!("refused by {}:", c.refused_by) },
+                    c.text,
+                    score(c.forward),
+                    score(c.backward),
+                    score(c.cosine),
+                    c.rouge_l,
+                    c.length_ratio
+                )
+            }));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The student of a folder with its format; `refine` uses it too.
+pub(super) fn open_student(
+    session: &Session,
+    folder: &Path,
+    compute: &impossible_core::device::Compute,
+) -> Result<(Teacher, Format)> {
+    let folder = model_folder(folder);
+    let format = read_format(&folder.join(format::FILE))?;
+    let student = Teacher::load(&models::open(&session.store, &folder.display().to_string())?, compute)?;
+    Ok((student, format))
+}

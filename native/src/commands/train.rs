@@ -1,0 +1,204 @@
+//! `impossible train`: a student out of a dataset.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use impossible_core::Error;
+use impossible_core::model::ModelFolder;
+use impossible_core::record::Task;
+use impossible_core::student::Format;
+use impossible_core::student::examples::examples;
+use impossible_core::train::Parameters;
+use impossible_core::train::looper::{Settings, Trainer};
+use serde::Serialize;
+
+use super::{Session, task, wait};
+use crate::args::{Train, TrainFlags};
+use crate::progress::stop_flag;
+use crate::run::RunFolder;
+use crate::run::atomic::{hash_file, io_error, write_file};
+use crate::student::data::read_pairs;
+use crate::student::save::{Model, Precision, save};
+use crate::student::training::{self, Folder};
+use crate::student::{StudentPlan, curve};
+use crate::{models, plans};
+
+/// What a training gave.
+#[derive(Debug, Serialize)]
+pub(super) struct Done {
+    pub student: PathBuf,
+    pub steps: u64,
+    pub examples: usize,
+    pub held_out: usize,
+    pub loss: Option<f64>,
+    pub validation: Option<f64>,
+}
+
+/// Settings changed by flags.
+pub(super) fn settings(flags: &TrainFlags) -> Settings {
+    let mut s = Settings::default();
+    s.epochs = flags.epochs.unwrap_or(s.epochs);
+    s.batch = flags.train_batch.unwrap_or(s.batch);
+    s.batch_tokens = flags.batch_tokens.unwrap_or(s.batch_tokens);
+    s.dropout = flags.dropout.unwrap_or(s.dropout);
+    s.label_smoothing = flags.label_smoothing.unwrap_or(s.label_smoothing);
+    s.checkpointing |= flags.checkpointing;
+    s.evaluate_every = flags.evaluate_every.unwrap_or(s.evaluate_every);
+    if flags.full {
+        s.lora = None;
+        s.learning_rate = 3e-5;
+    }
+    if let (Some(lora), Some(rank)) = (&mut s.lora, flags.lora_rank) {
+        (lora.rank, lora.alpha) = (rank, 2.0 * rank as f64);
+    }
+    s.learning_rate = flags.learning_rate.unwrap_or(s.learning_rate);
+    s
+}
+
+/// What to train, on what, and where.
+pub(super) struct Request<'a> {
+    pub run: &'a RunFolder,
+    pub data: PathBuf,
+    pub out: PathBuf,
+    pub base: String,
+    pub tasks: Vec<Task>,
+    pub seed: u64,
+    pub settings: Settings,
+}
+
+pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
+    let run = RunFolder::open(&args.run)?;
+    let request = Request {
+        data: args.data.clone().unwrap_or_else(|| args.run.join("dataset")),
+        out: args.out.clone().unwrap_or_else(|| args.run.join("student/stage0")),
+        base: args.base.clone().unwrap_or_else(|| run.plan().models.teacher.clone()),
+        tasks: args.task.map_or(Task::ALL.to_vec(), |t| vec![task(t)]),
+        seed: args.seed.unwrap_or(run.plan().seed),
+        settings: settings(&args.train),
+        run: &run,
+    };
+    let done = train(session, &request, &stop_flag()?)?;
+    session.say(&done, || told(&done))
+}
+
+pub(super) fn told(done: &Done) -> String {
+    let student = done.student.display();
+    let loss = |l: Option<f64>| l.map_or("-".to_owned(), |l| format!("{l:.3}"));
+    format!(
+        "{} steps over {} examples; loss {}, on {} held-out examples {}.\n  {student}\nUse it: impossible paraphrase --student {student} \"Your sentence.\"",
+        done.steps,
+        done.examples,
+        loss(done.loss),
+        done.held_out,
+        loss(done.validation)
+    )
+}
+
+/// The weights' own hash: the plan must not go on with another base.
+fn base_hash(session: &Session, name: &str) -> Result<String> {
+    let path = session.store.resolve(name)?;
+    let file = if path.is_dir() { path.join("model.safetensors") } else { path };
+    Ok(if file.is_file() { hash_file(&file)?.1 } else { String::new() })
+}
+
+/// Trains to the end and writes the student.
+pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicBool>) -> Result<Done> {
+    let (pairs, data) = read_pairs(&request.data, &request.tasks)?;
+    let spec = plans::device(request.run.plan())?;
+    let format = Format::causal(&request.tasks);
+    let plan = StudentPlan {
+        seed: request.seed,
+        device: spec.to_string(),
+        base: request.base.clone(),
+        base_sha256: base_hash(session, &request.base)?,
+        data,
+        format,
+        train: request.settings.clone(),
+    };
+    std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
+    let hash = plan.begin(&request.out)?;
+    let compute = spec.open()?;
+    let folder = models::open(&session.store, &request.base)?;
+    let tokenizer = folder.tokenizer()?.clone();
+    let shape = impossible_core::model::lm::CausalLm::sizes(&folder.config)?;
+    let eos = end(&folder, &shape.eos)?;
+    let made = examples(&plan.format, &pairs, &tokenizer, eos, shape.positions)?;
+    for (reason, n) in &made.dropped {
+        eprintln!("{n} pairs were left out: {reason}.");
+    }
+    let parameters = Parameters::read(&folder.tensors, plan.train.lora.clone(), plan.seed, &compute.device)?;
+    let mut trainer =
+        Trainer::new(folder.config.clone(), parameters, plan.train.clone(), made.examples, plan.seed)?;
+    let (learned, held_out) = trainer.sizes();
+    let (all, trained) = trainer.parameters.count();
+    if !session.quiet {
+        eprintln!(
+            "{learned} examples, {held_out} held out; {:.1} of {:.1} million parameters are trained.",
+            trained as f64 / 1e6,
+            all as f64 / 1e6
+        );
+    }
+    let place = Folder::new(&request.out, &hash);
+    let metrics = training::train(&place, &mut trainer, session.quiet, stop)?;
+    write_file(&request.out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
+    let model = request.out.join("model");
+    let card = card(&plan, &request.data, learned + held_out, &trainer);
+    let weights = wait(trainer.parameters.merged())?;
+    let text = tokenizer.to_json()?;
+    let token = tokenizer.token(eos).unwrap_or_default();
+    save(
+        &model,
+        &Model {
+            config: &folder.config,
+            tokenizer: text.as_bytes(),
+            eos: (eos, &token),
+            format: &plan.format,
+            weights: &weights,
+            precision: Precision::F32,
+            card: &card,
+        },
+    )?;
+    Ok(Done {
+        student: model,
+        steps: metrics.last().map_or(0, |l| l.step),
+        examples: learned,
+        held_out,
+        loss: metrics.last().map(|l| l.loss),
+        validation: trainer.state.best.map(|(loss, _)| loss),
+    })
+}
+
+/// The token that ends a target.
+pub(super) fn end(folder: &ModelFolder, eos: &[u32]) -> impossible_core::Result<u32> {
+    let special = folder.tokenizer()?.special();
+    eos.first().or(special.first()).copied().ok_or_else(|| Error::Config {
+        file: folder.config.file().to_owned(),
+        field: "eos_token_id".into(),
+        expected: "an end-of-text token, so that the student can learn to stop".into(),
+        found: "none, and no special token".into(),
+    })
+}
+
+fn card(plan: &StudentPlan, data: &Path, examples: usize, trainer: &Trainer) -> String {
+    let tasks: Vec<&str> = plan.format.tasks.iter().map(|t| t.name()).collect();
+    let best = trainer.state.best.map_or_else(String::new, |(loss, step)| {
+        format!("Loss on held-out contexts: {loss:.4} nats a token, after step {step}.\n")
+    });
+    let tuned = match &plan.train.lora {
+        Some(l) => format!("low-rank adapters (rank {}, alpha {}), merged into the weights", l.rank, l.alpha),
+        None => "all weights".to_owned(),
+    };
+    let prompts: Vec<String> =
+        plan.format.tasks.iter().map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n"))).collect();
+    format!(
+        "---\nlibrary_name: transformers\npipeline_tag: text-generation\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept (`{name}`), without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
+        base = Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
+        tasks = tasks.join(" and "),
+        name = data.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
+        epochs = plan.train.epochs,
+        rate = plan.train.learning_rate,
+        prompts = prompts.join(", "),
+    )
+}

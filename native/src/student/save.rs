@@ -1,0 +1,112 @@
+//! A student as a model folder that this program, and the reference library, load.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use half::f16;
+use impossible_core::model::config::Config;
+use impossible_core::student::Format;
+use impossible_core::student::format;
+use impossible_core::{Error, Result};
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::{Value, json};
+
+use crate::run::atomic::StagedDir;
+
+/// Number type of the saved weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Precision {
+    /// 32 bit, as trained.
+    F32,
+    /// 16 bit.
+    F16,
+}
+
+/// Weights by name: shape and values.
+pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// What goes into the folder.
+pub struct Model<'a> {
+    /// Config of the base.
+    pub config: &'a Config,
+    /// `tokenizer.json`.
+    pub tokenizer: &'a [u8],
+    /// End-of-text token: its id and text.
+    pub eos: (u32, &'a str),
+    /// How tasks are put to it.
+    pub format: &'a Format,
+    /// Weights.
+    pub weights: &'a Weights,
+    /// Of the files.
+    pub precision: Precision,
+    /// Text of README.md.
+    pub card: &'a str,
+}
+
+fn bytes(values: &[f32], precision: Precision) -> Vec<u8> {
+    match precision {
+        Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
+    }
+}
+
+/// Writes the folder; it appears whole, in the place of a former one.
+///
+/// # Errors
+/// [`Error::Io`], a full disk among others; [`Error::NonFinite`] for weights that are not finite in this precision.
+pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
+    let most = if model.precision == Precision::F16 { f32::from(f16::MAX) } else { f32::MAX };
+    for (name, (_, values)) in model.weights {
+        if !values.iter().all(|v| v.abs() <= most) {
+            let what = format!("a value of tensor `{name}`, in this precision,");
+            return Err(Error::NonFinite { what, place: dir.display().to_string() });
+        }
+    }
+    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
+    let dtype = if model.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
+    let failed = |e: safetensors::SafeTensorError| Error::broken(dir.display(), e.to_string());
+    // A tied head is not a tensor of its own.
+    let used = model.weights.iter().filter(|(name, _)| !(tied && name.ends_with("lm_head.weight")));
+    let data: Vec<_> = used.map(|(name, (shape, v))| (name, shape, bytes(v, model.precision))).collect();
+    let views = data
+        .iter()
+        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(dtype, (*shape).clone(), data)?)))
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    let weights = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
+
+    let mut config = model.config.entries().clone();
+    config.insert("torch_dtype".into(), json!(if dtype == Dtype::F16 { "float16" } else { "float32" }));
+    let (eos, token) = model.eos;
+    config.insert("eos_token_id".into(), json!(eos));
+    let pad = config.get("pad_token_id").filter(|v| !v.is_null()).cloned().unwrap_or(json!(eos));
+    let generation = json!({
+        "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
+        "no_repeat_ngram_size": 0, "max_new_tokens": 100,
+    });
+    let tokens = json!({
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": token, "pad_token": token, "clean_up_tokenization_spaces": false,
+    });
+    let text = |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the student", e.to_string()));
+
+    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(parent).map_err(crate::run::atomic::io_error("creating", parent))?;
+    let staged = StagedDir::new(dir)?;
+    let put = |name: &str, bytes: &[u8]| -> Result<()> {
+        let mut sink = staged.file(name)?;
+        sink.put(bytes)?;
+        sink.finish()?;
+        Ok(())
+    };
+    put("model.safetensors", &weights)?;
+    put("config.json", &text(&Value::Object(config))?)?;
+    put("generation_config.json", &text(&generation)?)?;
+    put("tokenizer.json", model.tokenizer)?;
+    put("tokenizer_config.json", &text(&tokens)?)?;
+    let format = serde_json::to_value(model.format).map_err(|e| Error::broken(format::FILE, e.to_string()))?;
+    put(format::FILE, &text(&format)?)?;
+    put("README.md", model.card.as_bytes())?;
+    staged.commit()
+}
