@@ -223,6 +223,15 @@ pub struct Distill {
     /// Last stage.
     #[arg(long, value_enum, default_value = "dataset")]
     pub until: Until,
+    /// With `--until refined`: your own sentences for the student to rewrite; else the teacher writes fresh ones.
+    #[arg(long, value_name = "FILE")]
+    pub sentences: Option<PathBuf>,
+    /// With `--until refined`: sentences to rewrite.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub sources: usize,
+    /// With `--until student` or `refined`.
+    #[command(flatten)]
+    pub train: TrainFlags,
     /// This machine's part of the work: the i-th (from 1) of N.
     #[arg(long, value_name = "i/N")]
     pub shard: Option<String>,
@@ -242,7 +251,7 @@ pub struct Generate {
 }
 
 /// Settings of a training.
-#[derive(Debug, ClapArgs)]
+#[derive(Debug, Default, ClapArgs)]
 pub struct TrainFlags {
     /// Times each example is seen.
     #[arg(long, value_name = "N")]
@@ -282,9 +291,9 @@ pub struct Train {
     /// Run folder.
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Folder of the pairs; else RUN/dataset.
-    #[arg(long, value_name = "DIR")]
-    pub data: Option<PathBuf>,
+    /// Folders of pairs (of several runs); else RUN/dataset.
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub data: Vec<PathBuf>,
     /// Folder of the training; else RUN/student/stage0.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -33,6 +33,8 @@ pub struct SampleOptions {
     pub repetition_penalty: f32,
     /// No n-gram twice, prompt included; 0 = off.
     pub no_repeat_ngram: usize,
+    /// Whether n-grams of the prompt count; a student that reads its source there may repeat them.
+    pub no_repeat_from_prompt: bool,
     /// Tokens never drawn.
     pub banned: Vec<u32>,
     /// `eos` is banned until there are this many new tokens.
@@ -52,6 +54,7 @@ impl Default for SampleOptions {
             typical_p: 1.0,
             repetition_penalty: 1.0,
             no_repeat_ngram: 0,
+            no_repeat_from_prompt: true,
             banned: Vec::new(),
             min_new_tokens: 0,
             eos: Vec::new(),
@@ -60,7 +63,7 @@ impl Default for SampleOptions {
 }
 
 impl SampleOptions {
-    /// The same distribution as a chain of whole-row processors.
+    /// The same distribution as a chain of whole-row processors, in which n-grams of the prompt count.
     ///
     /// # Errors
     /// [`Error::Input`] names the value that is out of range.
@@ -185,7 +188,8 @@ impl Sampler {
             penalised.dedup();
         }
         banned.clear();
-        banned.extend(completing_ngrams(history, options.no_repeat_ngram));
+        let start = if options.no_repeat_from_prompt { 0 } else { prompt_len.min(history.len()) };
+        banned.extend(completing_ngrams(&history[start..], options.no_repeat_ngram));
         if history.len().saturating_sub(prompt_len) < options.min_new_tokens {
             banned.extend_from_slice(&options.eos);
         }

@@ -13,8 +13,33 @@ use crate::{Error, Result};
 pub struct Made {
     /// Examples, in the order of the pairs.
     pub examples: Vec<Example>,
+    /// Their tasks.
+    pub tasks: Vec<Task>,
     /// Pairs that became none, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
+}
+
+/// Most times an example of the rarer task is repeated.
+const MOST_REPEATS: usize = 4;
+
+/// Repeats the examples of the rarer task, so that one student learns both: summaries are several times as many as
+/// paraphrases, and a student that has seen mostly those shortens whatever it is asked.
+#[must_use]
+pub fn balanced(mut made: Made) -> Made {
+    let count = |task| made.tasks.iter().filter(|t| **t == task).count();
+    let counts = Task::ALL.map(count);
+    let rarer = Task::ALL[usize::from(counts[1] < counts[0])];
+    let (few, many) = (counts[0].min(counts[1]), counts[0].max(counts[1]));
+    if few == 0 {
+        return made;
+    }
+    let again: Vec<Example> =
+        made.examples.iter().zip(&made.tasks).filter(|(_, t)| **t == rarer).map(|(e, _)| e.clone()).collect();
+    for _ in 1..(many / few).clamp(1, MOST_REPEATS) {
+        made.examples.extend(again.iter().cloned());
+        made.tasks.resize(made.examples.len(), rarer);
+    }
+    made
 }
 
 /// Makes examples. A paraphrase pair is learned both ways, as it is entailed both ways.
@@ -35,6 +60,7 @@ pub fn examples(format: &Format, pairs: &[Kept], tokenizer: &Tokenizer, eos: u32
             if prompt.len() + target.len() > longest {
                 *made.dropped.entry("longer than the student's context").or_default() += 1;
             } else {
+                made.tasks.push(task);
                 made.examples.push(Example { group: pair.scored.context, prompt, target });
             }
             Ok(())
@@ -53,4 +79,25 @@ pub fn examples(format: &Format, pairs: &[Kept], tokenizer: &Tokenizer, eos: u32
         ));
     }
     Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rarer_task_is_repeated() {
+        let example = |n: u64| Example { group: n, prompt: vec![1], target: vec![2] };
+        let made = |paraphrases: usize, summaries: usize| Made {
+            examples: (0..paraphrases + summaries).map(|i| example(i as u64)).collect(),
+            tasks: [vec![Task::Paraphrase; paraphrases], vec![Task::Summary; summaries]].concat(),
+            dropped: BTreeMap::new(),
+        };
+        for (paraphrases, summaries, total) in [(2, 7, 13), (7, 2, 13), (1, 100, 104), (5, 5, 10), (0, 3, 3), (3, 4, 7)] {
+            let balanced = balanced(made(paraphrases, summaries));
+            assert_eq!((balanced.examples.len(), balanced.tasks.len()), (total, total));
+        }
+        let balanced = balanced(made(1, 3));
+        assert_eq!(balanced.examples.iter().filter(|e| e.group == 0).count(), 3);
+    }
 }

@@ -15,8 +15,8 @@ use impossible_core::plan::{Plan, Source};
 use impossible_core::record::{Finish, Kept, Task};
 use serde::Serialize;
 
-use super::{Session, wait};
-use crate::args::{Distill, Until};
+use super::{Session, refine, train, wait};
+use crate::args::{Distill, Refine, TrainFlags, Until};
 use crate::progress::{Progress, stop_flag};
 use crate::run::view::{Style, render};
 use crate::run::{RunFolder, ShardData, jsonl, ranges};
@@ -144,6 +144,10 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
         )
         .into());
     }
+    if args.until != Until::Dataset {
+        drop(folder);
+        return close_the_loop(session, args, &stop);
+    }
     let done = Done { run: &args.out, contexts: made, paraphrase: written.kept[0], summary: written.kept[1] };
     session.say(&done, || {
         let out = args.out.display();
@@ -152,6 +156,36 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
             done.paraphrase, done.summary
         )
     })
+}
+
+/// Student, self-distillation, better student; what is there already is skipped.
+fn close_the_loop(session: &Session, args: &Distill, stop: &std::sync::Arc<AtomicBool>) -> Result<()> {
+    let run = RunFolder::open(&args.out)?;
+    let stage0 = train::Request {
+        data: vec![args.out.join("dataset")],
+        out: args.out.join("student/stage0"),
+        base: run.plan().models.teacher.clone(),
+        tasks: Task::ALL.to_vec(),
+        seed: run.plan().seed,
+        settings: train::settings(&args.train),
+        run: &run,
+    };
+    let mut done = train::train(session, &stage0, stop)?;
+    if args.until == Until::Refined {
+        let refine = Refine {
+            run: args.out.clone(),
+            student: None,
+            sentences: args.sentences.clone(),
+            field: args.plan.field.clone(),
+            sources: args.sources,
+            samples: 10,
+            pairs_only: false,
+            train: TrainFlags::default(),
+        };
+        let pairs = refine::make_pairs(session, &run, &refine, stop)?;
+        done = refine::next_student(session, &run, None, &pairs, &args.train, stop)?;
+    }
+    session.say(&done, || train::told(&done))
 }
 
 fn count(ranges: &[std::ops::Range<u64>]) -> u64 {

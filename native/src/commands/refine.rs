@@ -113,7 +113,7 @@ pub(super) fn next_student(
     let format = super::export::read_format(&base.join(impossible_core::student::format::FILE))?;
     let request = Request {
         run,
-        data: pairs.folder.clone(),
+        data: vec![pairs.folder.clone()],
         out: run.dir().join("student/stage1"),
         base: base.display().to_string(),
         tasks: format.tasks,
@@ -248,6 +248,7 @@ pub(super) fn make_pairs(session: &Session, run: &RunFolder, args: &Refine, stop
                         temperature: plan.temperature,
                         top_p: plan.top_p,
                         no_repeat_ngram: plan.no_repeat_ngram,
+                        no_repeat_from_prompt: false,
                         ..SampleOptions::default()
                     },
                     limits: Limits { batch: run.plan().siblings.batch, max_tokens: run.plan().siblings.max_tokens },

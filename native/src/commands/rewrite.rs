@@ -69,6 +69,8 @@ fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
     let options = SampleOptions {
         temperature: args.temperature.unwrap_or(temperature),
         top_p: args.top_p.unwrap_or(top_p),
+        no_repeat_ngram: 3,
+        no_repeat_from_prompt: false,
         ..SampleOptions::default()
     };
     (options, args.samples.unwrap_or(samples))

@@ -9,7 +9,7 @@ use impossible_core::Error;
 use impossible_core::model::ModelFolder;
 use impossible_core::record::Task;
 use impossible_core::student::Format;
-use impossible_core::student::examples::examples;
+use impossible_core::student::examples::{balanced, examples};
 use impossible_core::train::Parameters;
 use impossible_core::train::looper::{Settings, Trainer};
 use serde::Serialize;
@@ -60,7 +60,7 @@ pub(super) fn settings(flags: &TrainFlags) -> Settings {
 /// What to train, on what, and where.
 pub(super) struct Request<'a> {
     pub run: &'a RunFolder,
-    pub data: PathBuf,
+    pub data: Vec<PathBuf>,
     pub out: PathBuf,
     pub base: String,
     pub tasks: Vec<Task>,
@@ -71,7 +71,7 @@ pub(super) struct Request<'a> {
 pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
     let run = RunFolder::open(&args.run)?;
     let request = Request {
-        data: args.data.clone().unwrap_or_else(|| args.run.join("dataset")),
+        data: if args.data.is_empty() { vec![args.run.join("dataset")] } else { args.data.clone() },
         out: args.out.clone().unwrap_or_else(|| args.run.join("student/stage0")),
         base: args.base.clone().unwrap_or_else(|| run.plan().models.teacher.clone()),
         tasks: args.task.map_or(Task::ALL.to_vec(), |t| vec![task(t)]),
@@ -124,7 +124,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
     let tokenizer = folder.tokenizer()?.clone();
     let shape = impossible_core::model::lm::CausalLm::sizes(&folder.config)?;
     let eos = end(&folder, &shape.eos)?;
-    let made = examples(&plan.format, &pairs, &tokenizer, eos, shape.positions)?;
+    let made = balanced(examples(&plan.format, &pairs, &tokenizer, eos, shape.positions)?);
     for (reason, n) in &made.dropped {
         eprintln!("{n} pairs were left out: {reason}.");
     }
@@ -144,7 +144,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
     let metrics = training::train(&place, &mut trainer, session.quiet, stop)?;
     write_file(&request.out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
     let model = request.out.join("model");
-    let card = card(&plan, &request.data, learned + held_out, &trainer);
+    let card = card(&plan, learned + held_out, &trainer);
     let weights = wait(trainer.parameters.merged())?;
     let text = tokenizer.to_json()?;
     let token = tokenizer.token(eos).unwrap_or_default();
@@ -181,7 +181,7 @@ pub(super) fn end(folder: &ModelFolder, eos: &[u32]) -> impossible_core::Result<
     })
 }
 
-fn card(plan: &StudentPlan, data: &Path, examples: usize, trainer: &Trainer) -> String {
+fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer) -> String {
     let tasks: Vec<&str> = plan.format.tasks.iter().map(|t| t.name()).collect();
     let best = trainer.state.best.map_or_else(String::new, |(loss, step)| {
         format!("Loss on held-out contexts: {loss:.4} nats a token, after step {step}.\n")
@@ -193,10 +193,9 @@ fn card(plan: &StudentPlan, data: &Path, examples: usize, trainer: &Trainer) -> 
     let prompts: Vec<String> =
         plan.format.tasks.iter().map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n"))).collect();
     format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept (`{name}`), without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
+        "---\nlibrary_name: transformers\npipeline_tag: text-generation\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
         base = Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
         tasks = tasks.join(" and "),
-        name = data.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
         epochs = plan.train.epochs,
         rate = plan.train.learning_rate,
         prompts = prompts.join(", "),
