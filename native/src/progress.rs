@@ -60,7 +60,8 @@ impl Progress {
     #[must_use]
     pub fn of(things: &str, total: u64, done: u64, quiet: bool, stop: Arc<AtomicBool>) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
-        let style = ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:24}} {{pos}}/{{len}} {things}  {{msg}}"));
+        let style =
+            ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:24}} {{pos}}/{{len}} {things}  {{msg}}"));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(done);
         let now = Instant::now();

@@ -230,7 +230,9 @@ impl Case {
                 step.passed += alive.len() as u64;
             }
             let rouge = rouge_l(siblings, &alive);
-            rows.extend(alive.into_iter().zip(rouge).map(|(pair, rouge_l)| rules.row(context, siblings, pair, rouge_l)));
+            rows.extend(
+                alive.into_iter().zip(rouge).map(|(pair, rouge_l)| rules.row(context, siblings, pair, rouge_l)),
+            );
         }
         Self { rules, rows, steps }
     }

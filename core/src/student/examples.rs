@@ -93,7 +93,8 @@ mod tests {
             tasks: [vec![Task::Paraphrase; paraphrases], vec![Task::Summary; summaries]].concat(),
             dropped: BTreeMap::new(),
         };
-        for (paraphrases, summaries, total) in [(2, 7, 13), (7, 2, 13), (1, 100, 104), (5, 5, 10), (0, 3, 3), (3, 4, 7)] {
+        for (paraphrases, summaries, total) in [(2, 7, 13), (7, 2, 13), (1, 100, 104), (5, 5, 10), (0, 3, 3), (3, 4, 7)]
+        {
             let balanced = balanced(made(paraphrases, summaries));
             assert_eq!((balanced.examples.len(), balanced.tasks.len()), (total, total));
         }

@@ -37,7 +37,9 @@ impl Format {
     /// The length control of a summary: its share of the source's characters, in steps of 10 %.
     #[must_use]
     pub fn bucket(ratio: f32) -> u32 {
-        (1..=10).min_by(|a, b| (*a as f32 - ratio * 10.0).abs().total_cmp(&(*b as f32 - ratio * 10.0).abs())).unwrap_or(5)
+        (1..=10)
+            .min_by(|a, b| (*a as f32 - ratio * 10.0).abs().total_cmp(&(*b as f32 - ratio * 10.0).abs()))
+            .unwrap_or(5)
             * 10
     }
 

@@ -2,9 +2,9 @@
 
 use super::Format;
 use crate::critic::{EntailmentModel, Panel, SentenceEncoder};
+use crate::decode::Teacher;
 use crate::decode::sample::SampleOptions;
 use crate::decode::siblings::{Job, Limits, Stop, sample};
-use crate::decode::Teacher;
 use crate::event::{Event, Observer, Stage};
 use crate::record::{Finish, Sample, Scored, Task};
 use crate::{Error, Result};
@@ -111,8 +111,7 @@ pub async fn judge(
             entry.insert(found);
         }
     }
-    let pairs: Vec<(&str, &str)> =
-        samples.iter().map(|s| (sources[order[&s.context]].1, s.text.as_str())).collect();
+    let pairs: Vec<(&str, &str)> = samples.iter().map(|s| (sources[order[&s.context]].1, s.text.as_str())).collect();
     let scored = panel.judge_pairs(task, &pairs, encoder, nli).await?;
     let versions = samples.iter().zip(scored).map(|(sample, mut scored)| {
         (scored.context, scored.x, scored.y) = (sample.context, 0, sample.row);

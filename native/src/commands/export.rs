@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use impossible_core::Error;
+use impossible_core::device::DeviceSpec;
 use impossible_core::model::lm::CausalLm;
+use impossible_core::record::Task;
 use impossible_core::student::{Format, format};
+use serde::Serialize;
 
 use super::{Session, train};
 use crate::args::Export;
 use crate::models;
-use crate::run::atomic::read_small;
+use crate::run::atomic::{read_small, write_file};
 use crate::student::save::{Model, Weights, save};
 
 /// The model folder of a student: the folder itself, or `model` of a training folder.
@@ -31,6 +34,39 @@ pub(super) fn read_format(file: &Path) -> impossible_core::Result<Format> {
         });
     }
     Format::parse(&file.display().to_string(), &read_small(file, 1 << 20)?)
+}
+
+/// What the exported weights compute for a fixed prompt, so that whoever loads them can check.
+#[derive(Serialize)]
+struct Golden {
+    prompt: String,
+    ids: Vec<u32>,
+    /// Logits of the token that follows, largest first.
+    top: Vec<(u32, f32)>,
+    /// ln of the sum of exp of all logits.
+    log_sum: f64,
+}
+
+const GOLDEN_SENTENCE: &str = "The council voted on Tuesday to close the bridge for two years.";
+
+fn golden(session: &Session, args: &Export, format: &Format) -> Result<()> {
+    let compute = DeviceSpec::Flex.open()?;
+    let student = models::teacher(&session.store, &args.out.display().to_string(), &compute)?;
+    let task = format.tasks.first().copied().unwrap_or(Task::Paraphrase);
+    let prompt = format.prompt(task, GOLDEN_SENTENCE, 0.6);
+    let ids = student.prompt(&prompt, 1)?;
+    let (_, logits) = student.lm.prefill(&ids, &compute.device)?;
+    let logits = logits
+        .into_data()
+        .try_into_vec::<f32>()
+        .map_err(|e| Error::Device { device: "flex".into(), reason: format!("reading logits failed: {e:?}") })?;
+    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    let log_sum = most + logits.iter().map(|&x| (f64::from(x) - most).exp()).sum::<f64>().ln();
+    let mut top: Vec<(u32, f32)> = (0_u32..).zip(logits).collect();
+    top.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    top.truncate(32);
+    let text = serde_json::to_vec_pretty(&Golden { prompt, ids, top, log_sum })?;
+    Ok(write_file(&args.out.join("golden.json"), &text)?)
 }
 
 pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
@@ -61,6 +97,7 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
             card: &card,
         },
     )?;
+    golden(session, args, &format)?;
     let out = args.out.display().to_string();
     session.say(&serde_json::json!({"model": out}), || format!("Written to {out}."))
 }

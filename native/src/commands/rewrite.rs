@@ -56,6 +56,11 @@ struct Sentence {
 #[derive(Debug, Clone, Serialize)]
 struct Output {
     text: String,
+    /// The best one, or the text itself where there is none: what `evaluate --system` reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paraphrase: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
     outputs: Vec<String>,
     sentences: Vec<Sentence>,
 }
@@ -150,8 +155,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
         seed: args.seed,
     };
     let mut progress = Progress::new(texts.len() as u64, 0, session.quiet || texts.len() < TOGETHER, stop);
-    let mut event =
-        Event { stage: Stage::Siblings, done: 0, total: texts.len() as u64, tokens: 0, pairs: 0, kept: 0 };
+    let mut event = Event { stage: Stage::Siblings, done: 0, total: texts.len() as u64, tokens: 0, pairs: 0, kept: 0 };
     let mut number = 0;
     for group in texts.chunks(TOGETHER) {
         let parts: Vec<Vec<String>> =
@@ -174,7 +178,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
         });
         for (text, parts) in group.iter().zip(&parts) {
             let sentences: Vec<Sentence> = sentences.by_ref().take(parts.len()).collect();
-            let output = assemble(text, sentences, args.num);
+            let output = assemble(text, sentences, args.num, task);
             session.say(&output, || told(&output, args.explain))?;
         }
     }
@@ -205,15 +209,17 @@ fn chosen(text: &str, mut versions: Vec<Version>, args: &Rewrite) -> Sentence {
 }
 
 /// Texts out of the versions of their sentences; none where every sentence stays as it is.
-fn assemble(text: &str, sentences: Vec<Sentence>, num: usize) -> Output {
+fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Output {
     let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(num);
     let version = |s: &Sentence, i: usize| {
         let last = s.candidates.len().saturating_sub(1);
         s.candidates.get(i.min(last)).map_or_else(|| s.text.clone(), |c| c.text.clone())
     };
-    let outputs =
+    let outputs: Vec<String> =
         (0..most).map(|i| sentences.iter().map(|s| version(s, i)).collect::<Vec<_>>().join(" ")).collect();
-    Output { text: text.to_owned(), outputs, sentences }
+    let best = || Some(outputs.first().map_or_else(|| text.to_owned(), Clone::clone));
+    let (paraphrase, summary) = if task == Task::Paraphrase { (best(), None) } else { (None, best()) };
+    Output { text: text.to_owned(), paraphrase, summary, outputs, sentences }
 }
 
 fn told(output: &Output, explain: bool) -> String {

@@ -129,8 +129,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         eprintln!("{n} pairs were left out: {reason}.");
     }
     let parameters = Parameters::read(&folder.tensors, plan.train.lora.clone(), plan.seed, &compute.device)?;
-    let mut trainer =
-        Trainer::new(folder.config.clone(), parameters, plan.train.clone(), made.examples, plan.seed)?;
+    let mut trainer = Trainer::new(folder.config.clone(), parameters, plan.train.clone(), made.examples, plan.seed)?;
     let (learned, held_out) = trainer.sizes();
     let (all, trained) = trainer.parameters.count();
     if !session.quiet {
@@ -190,11 +189,16 @@ fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer) -> String {
         Some(l) => format!("low-rank adapters (rank {}, alpha {}), merged into the weights", l.rank, l.alpha),
         None => "all weights".to_owned(),
     };
-    let prompts: Vec<String> =
-        plan.format.tasks.iter().map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n"))).collect();
+    let prompts: Vec<String> = plan
+        .format
+        .tasks
+        .iter()
+        .map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n")))
+        .collect();
     format!(
         "---\nlibrary_name: transformers\npipeline_tag: text-generation\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
-        base = Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
+        base =
+            Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
         tasks = tasks.join(" and "),
         epochs = plan.train.epochs,
         rate = plan.train.learning_rate,

@@ -89,7 +89,8 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
     let tokens = json!({
         "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": token, "pad_token": token, "clean_up_tokenization_spaces": false,
     });
-    let text = |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the student", e.to_string()));
+    let text =
+        |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the student", e.to_string()));
 
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(parent).map_err(crate::run::atomic::io_error("creating", parent))?;

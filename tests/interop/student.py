@@ -1,0 +1,45 @@
+"""Loads exported students with transformers and compares what they compute with `golden.json` of the export.
+
+    pip install torch transformers
+    impossible export --student RUN/student/stage0 --out exported
+    python3 tests/interop/student.py exported [MORE ...]
+
+Exit code 1 when a logit differs by more than `--tolerance`, or the tokenizer gives other ids.
+"""
+
+import argparse
+import json
+import os
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+")
+    parser.add_argument("--tolerance", type=float, default=5e-3)
+    options = parser.parse_args()
+    failed = False
+    for folder in options.folders:
+        with open(os.path.join(folder, "golden.json"), encoding="utf-8") as file:
+            golden = json.load(file)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        ids = tokenizer(golden["prompt"], add_special_tokens=False)["input_ids"]
+        with torch.no_grad():
+            logits = model(torch.tensor([golden["ids"]])).logits[0, -1]
+            written = model.generate(torch.tensor([golden["ids"]]), max_new_tokens=40, do_sample=False)
+        worst = max(abs(logits[i].item() - value) for i, value in golden["top"])
+        log_sum = abs(torch.logsumexp(logits, 0).item() - golden["log_sum"])
+        same = ids == golden["ids"]
+        ok = same and worst <= options.tolerance and log_sum <= options.tolerance
+        failed |= not ok
+        text = tokenizer.decode(written[0, len(golden["ids"]):], skip_special_tokens=True).strip()
+        print(f"{'ok' if ok else 'DIFFERS'}  {type(model).__name__}  largest difference of a logit {worst:.1e}, "
+              f"of the log-normaliser {log_sum:.1e}, same ids: {same}\n    greedy: {text}")
+    raise SystemExit(failed)
+
+
+if __name__ == "__main__":
+    main()

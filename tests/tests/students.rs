@@ -1,0 +1,187 @@
+//! Training, self-distillation, use and export of a student by the binary, on the real small models. Runs where
+//! `IMPOSSIBLE_MODELS` has the models of preset small.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use impossible::run::dataset::write_pairs;
+use impossible_core::plan::Plan;
+use impossible_core::record::{Funnel, Kept, Scored, Task};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
+
+fn models_are_here() -> bool {
+    let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from);
+    let here = dir.is_some_and(|d| {
+        ["smollm2-135m-instruct", "nli-deberta-v3-xsmall", "all-MiniLM-L6-v2"]
+            .iter()
+            .all(|m| d.join(m).join("model.safetensors").exists())
+    });
+    if !here {
+        eprintln!("SKIPPED students: IMPOSSIBLE_MODELS does not have the models of preset small");
+    }
+    here
+}
+
+fn call(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(BINARY).args(["--quiet"]).args(args).stdin(Stdio::null()).output()?)
+}
+
+fn done(args: &[&str]) -> Result<String> {
+    let output = call(args)?;
+    ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn refused(args: &[&str], code: i32, words: &[&str]) -> Result<()> {
+    let output = call(args)?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(code), "{args:?}: {:?}: {told}", output.status.code());
+    ensure!(!told.contains("panicked") && words.iter().all(|w| told.contains(w)), "{args:?}: {told}");
+    Ok(())
+}
+
+const PAIRS: [(Task, &str, &str); 6] = [
+    (Task::Paraphrase, "The council closed the bridge on Monday.", "On Monday the bridge was closed by the council."),
+    (Task::Paraphrase, "Heavy rain flooded the old market.", "The old market was flooded by heavy rain."),
+    (Task::Paraphrase, "The firm named Ada Moss as its new chair.", "Ada Moss was named the new chair of the firm."),
+    (Task::Summary, "The mayor, who had been ill since March, resigned on Friday.", "The mayor resigned on Friday."),
+    (Task::Summary, "The museum, built in 1902 by local masons, will reopen in May.", "The museum will reopen in May."),
+    (Task::Summary, "The team won the final after a long delay for rain.", "The team won the final."),
+];
+
+/// A folder of pairs, as `filter` writes it.
+fn pairs(dir: &Path, plan: &Plan, take: usize) -> Result<()> {
+    let mut kept: [Vec<Kept>; 2] = Default::default();
+    for (i, (task, text, target)) in PAIRS.iter().enumerate().filter(|(i, _)| i % 3 < take) {
+        let scored = Scored {
+            task: *task,
+            context: i as u64,
+            x: 0,
+            y: 1,
+            length_ratio: 1.0,
+            rouge_l: 0.5,
+            numbers: None,
+            entities: None,
+            modality: None,
+            cosine: None,
+            forward: Some(0.9),
+            backward: None,
+            refused_by: String::new(),
+        };
+        kept[usize::from(*task == Task::Summary)].push(Kept { text: (*text).into(), target: (*target).into(), scored });
+    }
+    Ok(write_pairs(dir, plan, &kept, &Funnel::default())?)
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is no text")
+}
+
+#[test]
+fn a_student_from_pairs_to_use() -> Result<()> {
+    if !models_are_here() {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let at = |name: &str| dir.path().join(name);
+    let (run, data) = (at("run"), at("pairs"));
+    let run_name = text(&run)?;
+    done(&["distill", "--device", "flex", "--contexts", "1", "--k", "2", "--seed", "3", "--out", run_name])?;
+    let plan = impossible::run::read_plan(&run.join("plan.toml"))?;
+    pairs(&data, &plan, 3)?;
+
+    // To the end in one go, and stopped after each checkpoint's step: the same bytes.
+    let train = ["train", "--run", run_name, "--data", text(&data)?, "--epochs", "2", "--train-batch", "4"];
+    let more = ["--evaluate-every", "2", "--lora-rank", "4", "--dropout", "0.1", "--learning-rate", "0.001", "--out"];
+    let train = [&train[..], &more].concat();
+    let (whole, stopped) = (at("whole"), at("stopped"));
+    let told = done(&[&train[..], &[text(&whole)?, "--json"]].concat())?;
+    let told: serde_json::Value = serde_json::from_str(&told)?;
+    ensure!(told["held_out"].as_u64().is_some_and(|n| n > 0) && told["validation"].is_f64(), "{told}");
+    let mut child = Command::new(BINARY)
+        .args(["--quiet"])
+        .args([&train[..], &[text(&stopped)?]].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let checkpoint = stopped.join("checkpoints/step-00000002.safetensors");
+    for _ in 0..600 {
+        if checkpoint.is_file() || child.try_wait()?.is_some() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+    child.kill()?;
+    child.wait()?;
+    ensure!(checkpoint.is_file(), "no checkpoint was written");
+    done(&[&train[..], &[text(&stopped)?]].concat())?;
+    for file in ["metrics.jsonl", "student.toml", "model/model.safetensors", "model/impossible.json", "report.html"] {
+        ensure!(std::fs::read(whole.join(file))? == std::fs::read(stopped.join(file))?, "{file} differs");
+    }
+    let losses: Vec<f64> = std::fs::read_to_string(whole.join("metrics.jsonl"))?
+        .lines()
+        .map(|l| Ok(serde_json::from_str::<serde_json::Value>(l)?["loss"].as_f64().context("no loss")?))
+        .collect::<Result<_>>()?;
+    ensure!(losses.last() < losses.first(), "{losses:?}");
+
+    // Another plan in the same folder, no student, no pairs, a student without the task.
+    let other = [&train[..], &[text(&whole)?, "--epochs", "3"]].concat();
+    refused(&other[..], 2, &["student.toml"]).or_else(|_| refused(&other[..], 2, &["--epochs"]))?;
+    refused(&["paraphrase", "--student", run_name, "A."], 2, &["impossible.json"])?;
+    refused(&["refine", "--run", run_name], 2, &["impossible train"])?;
+    pairs(&at("empty"), &plan, 0)?;
+    refused(&["train", "--run", run_name, "--data", text(&at("empty"))?], 2, &["at least one pair"])?;
+    refused(&["train", "--run", run_name, "--data", text(&at("nowhere"))?], 2, &["paraphrase.parquet"])?;
+
+    // Use.
+    let sentence = "The council voted to close the old bridge for two years.";
+    let student = text(&whole)?;
+    for (command, field) in [("paraphrase", "paraphrase"), ("summarize", "summary")] {
+        let told =
+            done(&[command, "--device", "flex", "--student", student, "--all", "--num", "2", "--json", sentence])?;
+        let told: serde_json::Value = serde_json::from_str(&told)?;
+        ensure!(told["text"] == sentence && told[field].is_string(), "{told}");
+        let candidates = told["sentences"][0]["candidates"].as_array().context("no candidates")?;
+        ensure!(!candidates.is_empty() && candidates.len() <= 2, "{told}");
+        for c in candidates {
+            ensure!(c["kept"].as_bool() == Some(c["refused_by"].is_null()), "{c}");
+        }
+    }
+    refused(&["paraphrase", "--student", student, "--num", "0", sentence], 2, &["--num"])?;
+    refused(&["paraphrase", "--student", student, "--device", "flex", ""], 2, &["at least one sentence"])?;
+
+    // Self-distillation on the user's own sentences; a second call finds everything done.
+    std::fs::create_dir_all(run.join("student"))?;
+    std::fs::rename(&whole, run.join("student/stage0"))?;
+    let sentences = at("sentences.txt");
+    std::fs::write(&sentences, format!("{sentence}\nThe firm said on Friday that it would open a shop in Leeds.\n"))?;
+    let refine = ["refine", "--run", run_name, "--sentences", text(&sentences)?, "--samples", "3", "--pairs-only"];
+    done(&refine)?;
+    let dataset = run.join("refine/dataset/summary.jsonl");
+    let first = std::fs::read(&dataset)?;
+    done(&refine)?;
+    ensure!(std::fs::read(&dataset)? == first, "a second call gave other pairs");
+    refused(&[&refine[..], &["--samples", "4"]].concat(), 2, &[]).or_else(|_| {
+        let other = ["refine", "--run", run_name, "--sentences", text(&sentences)?, "--samples", "4", "--pairs-only"];
+        refused(&other, 2, &["refine.toml"])
+    })?;
+
+    // Export in half precision computes nearly the same.
+    let stage0 = run.join("student/stage0");
+    let mut tops = Vec::new();
+    for precision in ["f32", "f16"] {
+        let out = at(precision);
+        done(&["export", "--student", text(&stage0)?, "--out", text(&out)?, "--precision", precision])?;
+        let golden: serde_json::Value = serde_json::from_slice(&std::fs::read(out.join("golden.json"))?)?;
+        tops.push(golden["log_sum"].as_f64().context("no log_sum")?);
+        for file in ["config.json", "tokenizer.json", "generation_config.json", "README.md", "impossible.json"] {
+            ensure!(out.join(file).is_file(), "{file} is missing");
+        }
+    }
+    ensure!((tops[0] - tops[1]).abs() < 0.1, "{tops:?}");
+    let size = |p: &str| Ok::<u64, std::io::Error>(std::fs::metadata(at(p).join("model.safetensors"))?.len());
+    ensure!(size("f16")? * 10 < size("f32")? * 6, "half precision is half the size");
+    Ok(())
+}
