@@ -130,8 +130,8 @@ pub struct State {
     pub epoch: u64,
     /// Batches of it that are done.
     pub batch: u64,
-    /// Least loss on held-out examples so far, and its step.
-    pub best: Option<(f64, u64)>,
+    /// Least loss on held-out examples so far, and its step. `f32`, as a shortest decimal of it is read back exactly.
+    pub best: Option<(f32, u64)>,
 }
 
 /// What a step gave.
@@ -291,7 +291,7 @@ impl Trainer {
     ///
     /// # Errors
     /// The model's.
-    pub async fn validate(&mut self) -> Result<Option<f64>> {
+    pub async fn validate(&mut self) -> Result<Option<f32>> {
         let mut sorted: Vec<&Example> = self.validation.iter().collect();
         sorted.sort_by_key(|e| e.len());
         let (mut total, mut targets) = (0.0, 0);
@@ -303,7 +303,7 @@ impl Trainer {
         if targets == 0 {
             return Ok(None);
         }
-        let loss = total / targets as f64;
+        let loss = (total / targets as f64) as f32;
         if self.state.best.is_none_or(|(best, _)| loss < best) {
             self.state.best = Some((loss, self.state.step));
         }

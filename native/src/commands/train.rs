@@ -32,8 +32,8 @@ pub(super) struct Done {
     pub steps: u64,
     pub examples: usize,
     pub held_out: usize,
-    pub loss: Option<f64>,
-    pub validation: Option<f64>,
+    pub loss: Option<f32>,
+    pub validation: Option<f32>,
 }
 
 /// Settings changed by flags.
@@ -85,7 +85,7 @@ pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
 
 pub(super) fn told(done: &Done) -> String {
     let student = done.student.display();
-    let loss = |l: Option<f64>| l.map_or("-".to_owned(), |l| format!("{l:.3}"));
+    let loss = |l: Option<f32>| l.map_or("-".to_owned(), |l| format!("{l:.3}"));
     format!(
         "{} steps over {} examples; loss {}, on {} held-out examples {}.\n  {student}\nUse it: impossible paraphrase --student {student} \"Your sentence.\"",
         done.steps,

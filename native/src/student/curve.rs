@@ -12,7 +12,8 @@ const BOTTOM: f64 = 28.0;
 /// A page with training and held-out loss by step, as a picture and as a table.
 #[must_use]
 pub fn page(title: &str, lines: &[Line]) -> String {
-    let losses = lines.iter().flat_map(|l| [Some(l.loss), l.validation]).flatten().filter(|l| l.is_finite());
+    let losses =
+        lines.iter().flat_map(|l| [Some(l.loss), l.validation]).flatten().map(f64::from).filter(|l| l.is_finite());
     let most = losses.fold(0.0_f64, f64::max).max(1e-9);
     #[allow(clippy::cast_precision_loss)]
     let steps = lines.last().map_or(1, |l| l.step).max(1) as f64;
@@ -25,8 +26,8 @@ pub fn page(title: &str, lines: &[Line]) -> String {
             all
         })
     };
-    let training = points(&mut lines.iter().map(|l| (l.step, l.loss)));
-    let held: Vec<(u64, f64)> = lines.iter().filter_map(|l| Some((l.step, l.validation?))).collect();
+    let training = points(&mut lines.iter().map(|l| (l.step, f64::from(l.loss))));
+    let held: Vec<(u64, f64)> = lines.iter().filter_map(|l| Some((l.step, f64::from(l.validation?)))).collect();
     let held_out = points(&mut held.iter().copied());
     let mut grid = String::new();
     for i in 0..=4 {
@@ -44,7 +45,7 @@ pub fn page(title: &str, lines: &[Line]) -> String {
         all
     });
     let rows = held.iter().fold(String::new(), |mut all, (step, loss)| {
-        let training = lines.iter().find(|l| l.step == *step).map_or(f64::NAN, |l| l.loss);
+        let training = lines.iter().find(|l| l.step == *step).map_or(f32::NAN, |l| l.loss);
         let _ = write!(all, "<tr><td>{step}</td><td>{training:.4}</td><td>{loss:.4}</td></tr>");
         all
     });

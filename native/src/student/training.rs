@@ -22,7 +22,8 @@ const LARGEST: u64 = 64 << 30;
 
 const BEST: &str = "best.safetensors";
 
-/// A line of `metrics.jsonl`.
+/// A line of `metrics.jsonl`. `f32`, as lines are read and written again when a training goes on, and a shortest decimal
+/// of an `f32` is read back exactly.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Number of the step, from 1.
@@ -30,21 +31,22 @@ pub struct Line {
     /// Epoch, from 0.
     pub epoch: u64,
     /// Mean loss of the step, in nats a token.
-    pub loss: f64,
+    pub loss: f32,
     /// Learning rate.
-    pub rate: f64,
+    pub rate: f32,
     /// Global norm of the gradients before clipping.
-    pub norm: f64,
+    pub norm: f32,
     /// Target tokens.
     pub targets: usize,
     /// Mean loss of the held-out target tokens, where it was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation: Option<f64>,
+    pub validation: Option<f32>,
 }
 
 impl Line {
     fn new(report: Report) -> Self {
         let Report { step, epoch, loss, rate, norm, targets, .. } = report;
+        let [loss, rate, norm] = [loss, rate, norm].map(|v| v as f32);
         Self { step, epoch, loss, rate, norm, targets, validation: None }
     }
 }
