@@ -124,7 +124,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     }
     let losses: Vec<f64> = std::fs::read_to_string(whole.join("metrics.jsonl"))?
         .lines()
-        .map(|l| Ok(serde_json::from_str::<serde_json::Value>(l)?["loss"].as_f64().context("no loss")?))
+        .map(|l| serde_json::from_str::<serde_json::Value>(l)?["loss"].as_f64().context("no loss"))
         .collect::<Result<_>>()?;
     ensure!(losses.last() < losses.first(), "{losses:?}");
 
