@@ -204,7 +204,7 @@ impl Trainer {
         (self.train.len(), self.validation.len())
     }
 
-    /// Batches of an epoch. The number is the same for every epoch only with one length; the total counts the first's.
+    /// Batches of an epoch, of which every epoch has the same number.
     fn epoch(&mut self, epoch: u64) -> &[Vec<usize>] {
         if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
             let lengths: Vec<usize> = self.train.iter().map(Example::len).collect();
