@@ -12,7 +12,7 @@ import json
 import os
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 
 def main():
@@ -25,17 +25,22 @@ def main():
         with open(os.path.join(folder, "golden.json"), encoding="utf-8") as file:
             golden = json.load(file)
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        ids = tokenizer(golden["prompt"], add_special_tokens=False)["input_ids"]
+        config = AutoConfig.from_pretrained(folder)
+        encoder = bool(getattr(config, "is_encoder_decoder", False))
+        kind = AutoModelForSeq2SeqLM if encoder else AutoModelForCausalLM
+        model = kind.from_pretrained(folder, dtype=torch.float32).eval()
+        ids = tokenizer(golden["prompt"], add_special_tokens=encoder)["input_ids"]
+        given = torch.tensor([golden["ids"]])
+        start = {"decoder_input_ids": torch.tensor([[config.decoder_start_token_id]])} if encoder else {}
         with torch.no_grad():
-            logits = model(torch.tensor([golden["ids"]])).logits[0, -1]
-            written = model.generate(torch.tensor([golden["ids"]]), max_new_tokens=40, do_sample=False)
+            logits = model(given, **start).logits[0, -1]
+            written = model.generate(given, max_new_tokens=40, do_sample=False)
         worst = max(abs(logits[i].item() - value) for i, value in golden["top"])
         log_sum = abs(torch.logsumexp(logits, 0).item() - golden["log_sum"])
         same = ids == golden["ids"]
         ok = same and worst <= options.tolerance and log_sum <= options.tolerance
         failed |= not ok
-        text = tokenizer.decode(written[0, len(golden["ids"]):], skip_special_tokens=True).strip()
+        text = tokenizer.decode(written[0, 1 if encoder else len(golden["ids"]):], skip_special_tokens=True).strip()
         print(f"{'ok' if ok else 'DIFFERS'}  {type(model).__name__}  largest difference of a logit {worst:.1e}, "
               f"of the log-normaliser {log_sum:.1e}, same ids: {same}\n    greedy: {text}")
     raise SystemExit(failed)

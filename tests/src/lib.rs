@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 use impossible::files::FolderFiles;
 use impossible_core::device::{Compute, DeviceSpec};
 use impossible_core::model::ModelFolder;
+use impossible_core::model::config::Config;
 use impossible_core::model::files::Files;
+use impossible_core::train::initial::initial;
+use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 pub use impossible_core::lanes::wait;
@@ -31,6 +34,43 @@ pub fn devices() -> Result<Vec<Compute>> {
         eprintln!("SKIPPED on vulkan: this machine has no Vulkan adapter");
     }
     Ok(devices)
+}
+
+/// Whether `IMPOSSIBLE_MODELS` has the models of preset small; says so when it has not.
+#[must_use]
+pub fn models_are_here(what: &str) -> bool {
+    let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from);
+    let here = dir.is_some_and(|d| {
+        ["smollm2-135m-instruct", "nli-deberta-v3-xsmall", "all-MiniLM-L6-v2"]
+            .iter()
+            .all(|m| d.join(m).join("model.safetensors").exists())
+    });
+    if !here {
+        eprintln!("SKIPPED {what}: IMPOSSIBLE_MODELS does not have the models of preset small");
+    }
+    here
+}
+
+/// Writes a folder of a small model with random weights: `config` and a tokenizer of `golden/tokenizer`.
+///
+/// # Errors
+/// When the config is no model's, or the folder cannot be written.
+pub fn new_model(dir: &std::path::Path, config: &serde_json::Value, tokenizer: &str, seed: u64) -> Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let text = serde_json::to_vec_pretty(config)?;
+    std::fs::write(dir.join("config.json"), &text)?;
+    std::fs::copy(golden(&format!("tokenizer/{tokenizer}/tokenizer.json")), dir.join("tokenizer.json"))?;
+    let weights = initial(&Config::parse("config.json", &text)?, seed)?;
+    let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = weights
+        .into_iter()
+        .map(|(name, (shape, values))| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+        .collect();
+    let views = bytes
+        .iter()
+        .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>>>()?;
+    std::fs::write(dir.join("model.safetensors"), safetensors::serialize(views, None)?)?;
+    Ok(())
 }
 
 /// Opens a model folder.

@@ -8,7 +8,7 @@ use impossible_core::Error;
 use impossible_core::device::DeviceSpec;
 use impossible_core::model::config::Config;
 use impossible_core::model::files::Files;
-use impossible_core::model::{CausalLm, ModelFolder};
+use impossible_core::model::{LanguageModel, ModelFolder};
 use impossible_core::text::tokenizer::Tokenizer;
 use impossible_tests::golden;
 
@@ -46,7 +46,7 @@ fn model_folders() -> Result<()> {
         let open = || -> Result<(), Error> {
             let files: Arc<dyn Files> = Arc::new(FolderFiles::new(golden("bad").join(folder))?);
             let folder = ModelFolder::open(&files)?;
-            CausalLm::load(&folder.config, &folder.tensors, &compute.device).map(|_| ())
+            LanguageModel::load(&folder.config, &folder.tensors, &compute.device).map(|_| ())
         };
         let found = open();
         anyhow::ensure!(agrees(&case, &found), "{}: expected {}, found {found:?}", case.file, case.expect);
@@ -69,7 +69,7 @@ fn configs() -> Result<()> {
     for case in cases("config/")? {
         let bytes = std::fs::read(golden("bad").join(&case.file))?;
         let found = Config::parse(&case.file, &bytes)
-            .and_then(|config| CausalLm::load(&config, &good.tensors, &compute.device).map(|_| ()));
+            .and_then(|config| LanguageModel::load(&config, &good.tensors, &compute.device).map(|_| ()));
         anyhow::ensure!(agrees(&case, &found), "{}: expected {}, found {found:?}", case.file, case.expect);
         if let Err(error) = &found {
             anyhow::ensure!(error.kind().exit_code() >= 2, "{}: {error} has exit code 1", case.file);

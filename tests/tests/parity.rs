@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use impossible_core::device::Compute;
 use impossible_core::model::cache::{Sequences, Siblings};
-use impossible_core::model::{Batch, Bert, CausalLm, PairClassifier};
+use impossible_core::model::{Batch, Bert, LanguageModel, PairClassifier};
 use impossible_tests::{Expected, close, devices, folder, golden};
 
 const LOGITS: f32 = 1e-4;
@@ -19,9 +19,9 @@ fn expected(model: &str) -> Result<Expected> {
     Expected::read(&golden(&format!("models/{}/expected.safetensors", model.trim_end_matches("-hub-layout"))))
 }
 
-fn causal(model: &str, compute: &Compute) -> Result<CausalLm> {
+fn causal(model: &str, compute: &Compute) -> Result<LanguageModel> {
     let folder = folder(golden(&format!("models/{model}")))?;
-    Ok(CausalLm::load(&folder.config, &folder.tensors, &compute.device)?)
+    Ok(LanguageModel::load(&folder.config, &folder.tensors, &compute.device)?)
 }
 
 fn each(models: &[&str], check: impl Fn(&str, &Compute) -> Result<()>) -> Result<()> {
@@ -111,21 +111,96 @@ fn causal_padded_rows_equal_unpadded() -> Result<()> {
     })
 }
 
+/// Rows of the golden encoder batch, without their padding.
+fn sources(want: &Expected) -> Result<Vec<Vec<u32>>> {
+    let (ids, mask) = (want.rows("encoder.input_ids")?, want.rows("encoder.attention_mask")?);
+    let real = |m: &Vec<u32>| m.iter().filter(|m| **m == 1).count();
+    Ok(ids.iter().zip(&mask).map(|(ids, m)| ids[..real(m)].to_vec()).collect())
+}
+
+/// Encoder, decoder at once, decoder one token a step; rows together, rows alone.
+#[test]
+fn encoder_decoder() -> Result<()> {
+    each(&["t5-v1_0", "t5-v1_1"], |model, compute| {
+        let (lm, want) = (causal(model, compute)?, expected(model)?);
+        let device = &compute.device;
+        let (sources, texts) = (sources(&want)?, want.rows("decoder.input_ids")?);
+        let (length, hidden, vocabulary) = (texts[0].len(), lm.shape().hidden, lm.shape().vocabulary);
+        let labels = want.values("labels")?;
+        let real: Vec<usize> =
+            labels.chunks(length).map(|row| row.iter().filter(|label| **label >= 0.0).count()).collect();
+        let all = batch(&want, "encoder.input_ids", Some("encoder.attention_mask"), None)?;
+        for rows in [vec![0, 1, 2], vec![0], vec![2]] {
+            let types = vec![0; 64];
+            let one: Vec<(&[u32], &[u32])> =
+                rows.iter().map(|&r| (sources[r].as_slice(), &types[..sources[r].len()])).collect();
+            let read = Batch::new(&one, 0);
+            let mut cache = Sequences::new(lm.shape().layers, device);
+            let memory = lm.encode(&read, &mut cache, device).context("an encoder")?;
+            let states = host(memory.states.clone())?;
+            let golden_states = want.values("encoder.hidden")?;
+            for (i, &r) in rows.iter().enumerate() {
+                let n = sources[r].len() * hidden;
+                let (at, golden_at) = (i * read.length * hidden, r * all.length * hidden);
+                close("encoder", &states[at..at + n], &golden_states[golden_at..golden_at + n], LOGITS)?;
+            }
+            let check = |what: &str, logits: &[f32], golden: &str| -> Result<()> {
+                let golden = want.values(golden)?;
+                for (i, &r) in rows.iter().enumerate() {
+                    let n = real[r] * vocabulary;
+                    let (at, golden_at) = (i * length * vocabulary, r * length * vocabulary);
+                    close(&format!("{what}, row {r}"), &logits[at..at + n], &golden[golden_at..golden_at + n], LOGITS)?;
+                }
+                Ok(())
+            };
+            let n = rows.len();
+            let ids: Vec<u32> = rows.iter().flat_map(|&r| texts[r].clone()).collect();
+            let mut whole = Sequences::new(lm.shape().layers, device).with_memory(memory.clone());
+            whole.extend(&vec![vec![true; length]; n]);
+            let x = lm.forward(n, &ids, &positions(0, length).repeat(n), &mut whole, device);
+            check("logits", &host(lm.logits(x))?, "logits")?;
+            let mut stepwise = Sequences::new(lm.shape().layers, device).with_memory(memory);
+            let mut logits = vec![0.0; n * length * vocabulary];
+            for place in positions(0, length) {
+                let step = usize::try_from(place)?;
+                stepwise.extend(&vec![vec![true]; n]);
+                let ids: Vec<u32> = rows.iter().map(|&r| texts[r][step]).collect();
+                let places = vec![place; n];
+                let each = host(lm.logits(lm.forward(n, &ids, &places, &mut stepwise, device)))?;
+                for (i, row) in each.chunks(vocabulary).enumerate() {
+                    let at = (i * length + step) * vocabulary;
+                    logits[at..at + vocabulary].copy_from_slice(row);
+                }
+            }
+            check("cached logits", &logits, "cached.logits")?;
+        }
+        Ok(())
+    })
+}
+
 /// The siblings' cache (prefix once, ring of own slots, rows replaced and dropped on the way) against whole sequences.
 #[test]
 fn siblings_share_a_prefix() -> Result<()> {
-    each(&CAUSAL, |model, compute| {
+    each(&["gpt2", "gpt2-hub-layout", "llama", "biogpt", "t5-v1_0", "t5-v1_1"], |model, compute| {
         let lm = causal(model, compute)?;
         let device = &compute.device;
         let prompts: [Vec<u32>; 2] = [vec![5, 9, 3, 17, 8], vec![40, 2, 77]];
-        let whole = |tokens: &[u32]| -> Result<Vec<f32>> {
+        // The logits after a prompt and a row's own tokens. An encoder reads the prompt apart.
+        let whole = |prompt: &[u32], own: &[u32]| -> Result<Vec<f32>> {
             let mut cache = Sequences::new(lm.shape().layers, device);
+            let types = vec![0; prompt.len()];
+            let memory = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device);
+            let before = lm.first().map_or_else(|| prompt.to_vec(), |start| vec![start]);
+            let tokens = &[before, own.to_vec()].concat();
+            if let Some(memory) = memory {
+                cache = cache.with_memory(memory);
+            }
             cache.extend(&[vec![true; tokens.len()]]);
             let logits = host(lm.logits(lm.forward(1, tokens, &positions(0, tokens.len()), &mut cache, device)))?;
             Ok(logits[(tokens.len() - 1) * lm.shape().vocabulary..].to_vec())
         };
         let prefixes: Vec<_> = prompts.iter().map(|p| lm.prefill(p, device)).collect::<Result<_, _>>()?;
-        close("prefill", &host(prefixes[0].1.clone().reshape([1, -1]))?, &whole(&prompts[0])?, LOGITS)?;
+        close("prefill", &host(prefixes[0].1.clone().reshape([1, -1]))?, &whole(&prompts[0], &[])?, LOGITS)?;
         let token = |row: usize, step: usize| u32::try_from((row * 31 + step * 7 + 1) % 200).unwrap_or(0);
         // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
         let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
@@ -160,8 +235,8 @@ fn siblings_share_a_prefix() -> Result<()> {
             let logits = host(lm.logits(lm.forward(rows.len(), &ids, &places, &mut cache, device)))?;
             for (r, row) in rows.iter().enumerate() {
                 let v = lm.shape().vocabulary;
-                let tokens = [prompts[row.0].clone(), row.1.clone()].concat();
-                close(&format!("row {r} step {step}"), &logits[r * v..(r + 1) * v], &whole(&tokens)?, LOGITS)?;
+                let want = whole(&prompts[row.0], &row.1)?;
+                close(&format!("row {r} step {step}"), &logits[r * v..(r + 1) * v], &want, LOGITS)?;
             }
         }
         Ok(())

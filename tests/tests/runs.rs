@@ -1,26 +1,14 @@
 //! Whole runs of the binary on the real small models: same plan, same bytes, whether in one go, in two shards, or
 //! killed and resumed. Runs where `IMPOSSIBLE_MODELS` has the models of preset small.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use impossible_tests::models_are_here;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
-
-fn models_are_here() -> bool {
-    let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from);
-    let here = dir.is_some_and(|d| {
-        ["smollm2-135m-instruct", "nli-deberta-v3-xsmall", "all-MiniLM-L6-v2"]
-            .iter()
-            .all(|m| d.join(m).join("model.safetensors").exists())
-    });
-    if !here {
-        eprintln!("SKIPPED whole runs: IMPOSSIBLE_MODELS does not have the models of preset small");
-    }
-    here
-}
 
 fn distill(out: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
@@ -65,7 +53,7 @@ fn same(a: &Path, b: &Path) -> Result<()> {
 
 #[test]
 fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
-    if !models_are_here() {
+    if !models_are_here("whole runs") {
         return Ok(());
     }
     let dir = tempfile::tempdir()?;

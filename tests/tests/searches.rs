@@ -8,8 +8,8 @@ use impossible_core::decode::search::{
     BeamOptions, BeamSearch, EarlyStopping, Finish, Greedy, GreedyOptions, Hypothesis, Step,
 };
 use impossible_core::device::{Compute, DeviceSpec};
-use impossible_core::model::CausalLm;
 use impossible_core::model::cache::Sequences;
+use impossible_core::model::{Batch, LanguageModel};
 use impossible_tests::{folder, golden};
 use serde::Deserialize;
 
@@ -116,10 +116,16 @@ fn host(t: Tensor<2>) -> Result<Vec<f32>> {
 }
 
 /// Drives a search: the prompt once for each of its first rows, then one token a row and step, the cache reordered.
-fn drive(lm: &CausalLm, compute: &Compute, prompt: &[u32], search: &mut impl Search) -> Result<()> {
+fn drive(lm: &LanguageModel, compute: &Compute, prompt: &[u32], search: &mut impl Search) -> Result<()> {
     let (device, vocabulary, hidden) = (&compute.device, lm.shape().vocabulary, lm.shape().hidden);
     let rows = search.rows();
     let mut cache = Sequences::new(lm.shape().layers, device);
+    let types = vec![0; prompt.len()];
+    if let Some(memory) = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device) {
+        cache = cache.with_memory(memory);
+    }
+    let start = lm.first();
+    let prompt = start.as_ref().map_or(prompt, std::slice::from_ref);
     cache.extend(&vec![vec![true; prompt.len()]; rows]);
     let places: Vec<u32> = (0..prompt.len()).map(|p| u32::try_from(p).unwrap_or(0)).collect();
     let states = lm.forward(rows, &prompt.repeat(rows), &places.repeat(rows), &mut cache, device);
@@ -153,10 +159,12 @@ fn same(found: &[Hypothesis], want: &[Want]) -> Result<()> {
     Ok(())
 }
 
-fn check(lm: &CausalLm, compute: &Compute, case: &Case) -> Result<()> {
+fn check(lm: &LanguageModel, compute: &Compute, case: &Case) -> Result<()> {
     let o = &case.options;
     for (row, (ids, mask)) in case.input_ids.iter().zip(&case.attention_mask).enumerate() {
         let prompt: Vec<u32> = ids.iter().zip(mask).filter(|(_, m)| **m == 1).map(|(t, _)| *t).collect();
+        // Processors see what the decoder has written.
+        let seen = lm.first().map_or_else(|| prompt.clone(), |start| vec![start]);
         let (max_new_tokens, eos, processors) = (o.max_new_tokens, o.eos(), o.processors()?);
         let length_penalty = o.length_penalty.unwrap_or(1.0);
         if let (Some(groups), Some(num_groups)) = (&case.groups, o.num_beam_groups) {
@@ -170,7 +178,7 @@ fn check(lm: &CausalLm, compute: &Compute, case: &Case) -> Result<()> {
                 eos,
                 processors,
             };
-            let mut search = GroupBeamSearch::new(options, &prompt)?;
+            let mut search = GroupBeamSearch::new(options, &seen)?;
             drive(lm, compute, &prompt, &mut search)?;
             let found = search.finish();
             anyhow::ensure!(found.len() == groups.len(), "{} groups, expected {}", found.len(), groups.len());
@@ -183,11 +191,11 @@ fn check(lm: &CausalLm, compute: &Compute, case: &Case) -> Result<()> {
         if let Some(num_beams) = o.num_beams {
             let early_stopping = o.early_stopping();
             let options = BeamOptions { num_beams, max_new_tokens, length_penalty, early_stopping, eos, processors };
-            let mut search = BeamSearch::new(options, &prompt)?;
+            let mut search = BeamSearch::new(options, &seen)?;
             drive(lm, compute, &prompt, &mut search)?;
             same(&search.finish(), want)?;
         } else {
-            let mut search = Greedy::new(GreedyOptions { max_new_tokens, eos, processors }, &prompt)?;
+            let mut search = Greedy::new(GreedyOptions { max_new_tokens, eos, processors }, &seen)?;
             drive(lm, compute, &prompt, &mut search)?;
             same(&[search.finish()], want)?;
         }
@@ -198,14 +206,12 @@ fn check(lm: &CausalLm, compute: &Compute, case: &Case) -> Result<()> {
 fn run(file: &str) -> Result<()> {
     let text = std::fs::read_to_string(golden(&format!("decoding/{file}")))?;
     let cases: Vec<Case> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    // Encoder-decoder models have cases of their own kind.
-    let cases: Vec<&Case> = cases.iter().filter(|c| !c.model.starts_with("t5")).collect();
     anyhow::ensure!(!cases.is_empty(), "no cases in {file}");
     for spec in [DeviceSpec::Flex, DeviceSpec::NdArray] {
         let compute = spec.open()?;
-        for model in ["gpt2", "llama", "biogpt"] {
+        for model in ["gpt2", "llama", "biogpt", "t5-v1_0", "t5-v1_1"] {
             let checkpoint = folder(golden(&format!("models/{model}")))?;
-            let lm = CausalLm::load(&checkpoint.config, &checkpoint.tensors, &compute.device)?;
+            let lm = LanguageModel::load(&checkpoint.config, &checkpoint.tensors, &compute.device)?;
             for case in cases.iter().filter(|c| c.model == model) {
                 check(&lm, &compute, case).with_context(|| format!("{model}, {} on {spec}", case.case))?;
             }

@@ -8,21 +8,9 @@ use anyhow::{Context, Result, ensure};
 use impossible::run::dataset::write_pairs;
 use impossible_core::plan::Plan;
 use impossible_core::record::{Funnel, Kept, Scored, Task};
+use impossible_tests::{models_are_here, new_model};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
-
-fn models_are_here() -> bool {
-    let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from);
-    let here = dir.is_some_and(|d| {
-        ["smollm2-135m-instruct", "nli-deberta-v3-xsmall", "all-MiniLM-L6-v2"]
-            .iter()
-            .all(|m| d.join(m).join("model.safetensors").exists())
-    });
-    if !here {
-        eprintln!("SKIPPED students: IMPOSSIBLE_MODELS does not have the models of preset small");
-    }
-    here
-}
 
 fn call(args: &[&str]) -> Result<Output> {
     Ok(Command::new(BINARY).args(["--quiet"]).args(args).stdin(Stdio::null()).output()?)
@@ -81,7 +69,7 @@ fn text(path: &Path) -> Result<&str> {
 
 #[test]
 fn a_student_from_pairs_to_use() -> Result<()> {
-    if !models_are_here() {
+    if !models_are_here("students") {
         return Ok(());
     }
     let dir = tempfile::tempdir()?;
@@ -184,5 +172,72 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     ensure!((tops[0] - tops[1]).abs() < 0.1, "{tops:?}");
     let size = |p: &str| Ok::<u64, std::io::Error>(std::fs::metadata(at(p).join("model.safetensors"))?.len());
     ensure!(size("f16")? * 10 < size("f32")? * 6, "half precision is half the size");
+    Ok(())
+}
+
+/// Students with an encoder, and of the other causal architecture: from nothing to six pairs known by heart, through
+/// training, the saved folder and the batched loop.
+#[test]
+fn students_of_other_kinds_learn_by_heart() -> Result<()> {
+    if !models_are_here("students") {
+        return Ok(());
+    }
+    let dir = tempfile::tempdir()?;
+    let at = |name: &str| dir.path().join(name);
+    let (run, data) = (at("run"), at("pairs"));
+    let run_name = text(&run)?;
+    done(&["distill", "--device", "flex", "--contexts", "1", "--k", "2", "--seed", "3", "--out", run_name])?;
+    pairs(&data, &impossible::run::read_plan(&run.join("plan.toml"))?, 3)?;
+    let t5 = serde_json::json!({
+        "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": true,
+        "d_model": 96, "d_kv": 24, "num_heads": 4, "num_layers": 2, "d_ff": 192, "vocab_size": 416,
+        "feed_forward_proj": "gated-gelu", "tie_word_embeddings": false, "pad_token_id": 0, "eos_token_id": 1,
+        "decoder_start_token_id": 0,
+    });
+    let gpt2 = serde_json::json!({
+        "model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 96, "n_head": 4, "n_layer": 2,
+        "n_positions": 256, "vocab_size": 512, "eos_token_id": 0, "bos_token_id": 0,
+    });
+    for (name, config, tokenizer) in [("t5", t5, "t5-unigram"), ("gpt2", gpt2, "gpt2-bpe")] {
+        let (base, out) = (at(&format!("base-{name}")), at(&format!("student-{name}")));
+        new_model(&base, &config, tokenizer, 1)?;
+        let train = ["train", "--run", run_name, "--data", text(&data)?, "--base", text(&base)?, "--out", text(&out)?];
+        let more = ["--full", "--learning-rate", "0.003", "--epochs", "150", "--train-batch", "9"];
+        // Nothing is held out: every pair is asked below.
+        let more = [&more[..], &["--evaluate-every", "1000", "--validation", "0", "--json"]].concat();
+        let told: serde_json::Value = serde_json::from_str(&done(&[&train[..], &more].concat())?)?;
+        let loss = told["loss"].as_f64().context("no loss")?;
+        ensure!(loss < 0.05, "{name} ends at loss {loss}");
+        let ask = |command: &str, length: f64, pairs: &[(Task, &str, &str)]| -> Result<()> {
+            let length = format!("{length:.2}");
+            let how = ["--all", "--num", "1", "--samples", "2", "--temperature", "0.1", "--length", &length, "--json"];
+            let sources: Vec<&str> = pairs.iter().map(|p| p.1).collect();
+            let told = done(&[&[command, "--device", "flex", "--student", text(&out)?], &how[..], &sources].concat())?;
+            for (line, (_, source, target)) in told.lines().zip(pairs) {
+                let told: serde_json::Value = serde_json::from_str(line)?;
+                let found = &told["sentences"][0]["candidates"][0]["text"];
+                ensure!(found == target, "{name}, {command} of {source:?}: {found}");
+            }
+            ensure!(told.lines().count() == pairs.len(), "{told}");
+            Ok(())
+        };
+        ask("paraphrase", 1.0, &PAIRS[..3])?;
+        for pair in &PAIRS[3..] {
+            let length = pair.2.chars().count() as f64 / pair.1.chars().count() as f64;
+            ask("summarize", length, std::slice::from_ref(pair))?;
+        }
+        let exported = at(&format!("exported-{name}"));
+        done(&["export", "--student", text(&out)?, "--out", text(&exported)?])?;
+        ensure!(exported.join("golden.json").is_file(), "no golden logits");
+        if let Some(keep) = std::env::var_os("IMPOSSIBLE_KEEP_EXPORTS") {
+            // For tests/interop/student.py.
+            let keep = PathBuf::from(keep).join(name);
+            std::fs::create_dir_all(&keep)?;
+            for file in std::fs::read_dir(&exported)? {
+                let file = file?;
+                std::fs::copy(file.path(), keep.join(file.file_name()))?;
+            }
+        }
+    }
     Ok(())
 }

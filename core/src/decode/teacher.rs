@@ -2,7 +2,7 @@
 
 use super::sample::Sampler;
 use crate::device::Compute;
-use crate::model::{CausalLm, ModelFolder};
+use crate::model::{LanguageModel, ModelFolder};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Teacher {
     /// The model.
-    pub lm: CausalLm,
+    pub lm: LanguageModel,
     /// Its tokens.
     pub tokenizer: Tokenizer,
     /// Where it lives.
@@ -37,7 +37,7 @@ impl Teacher {
                 found: vocabulary.to_string(),
             });
         }
-        let lm = CausalLm::load(&folder.config, &folder.tensors, &compute.device)?;
+        let lm = LanguageModel::load(&folder.config, &folder.tensors, &compute.device)?;
         let mut ends = lm.shape().eos.clone();
         ends.extend(tokenizer.special());
         ends.sort_unstable();
@@ -55,7 +55,8 @@ impl Teacher {
     /// for `new` tokens.
     pub fn prompt(&self, text: &str, new: usize) -> Result<Vec<u32>> {
         let mut ids = self.tokenizer.encode(text)?;
-        if ids.is_empty() {
+        // An encoder's texts end with the end-of-text token; a causal text may start with it.
+        if ids.is_empty() || self.lm.first().is_some() {
             ids.extend(self.lm.shape().eos.first().or(self.ends.first()));
         }
         let room = self.lm.shape().positions.saturating_sub(new + 1);

@@ -49,6 +49,7 @@ impl BioGpt {
             vocabulary,
             positions: config.size("max_position_embeddings", POSITIONS)?,
             eos: config.eos(vocabulary)?,
+            start: None,
         })
     }
 
@@ -96,8 +97,9 @@ impl BioGpt {
     /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
     pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
         let block = &self.blocks[i];
-        let [q, k, v] = split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape);
-        let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v)));
+        let [q, k, v] =
+            split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape, self.shape.temperature());
+        let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
         let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
         x + cache.residual(i, 1, block.fc2.forward(h))

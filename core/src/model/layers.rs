@@ -234,6 +234,8 @@ pub enum Activation {
     GeluTanh,
     /// x * sigmoid(x).
     Silu,
+    /// max(x, 0).
+    Relu,
 }
 
 impl Activation {
@@ -248,6 +250,7 @@ impl Activation {
             Self::Gelu => activation::gelu(x),
             Self::GeluTanh => activation::gelu_approximate(x),
             Self::Silu => activation::silu(x),
+            Self::Relu => activation::relu(x),
         }
     }
 }

@@ -62,6 +62,7 @@ impl Llama {
             vocabulary,
             positions: config.size_or("max_position_embeddings", POSITIONS, 2048)?,
             eos: config.eos(vocabulary)?,
+            start: None,
         })
     }
 
@@ -157,9 +158,10 @@ impl Llama {
         cache: &mut dyn Cache,
     ) -> Tensor<2> {
         let block = &self.blocks[i];
-        let [q, k, v] = split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape);
+        let [q, k, v] =
+            split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape, self.shape.temperature());
         let (q, k) = (rotate(q, cos, sin), rotate(k, cos, sin));
-        let attended = block.o_proj.forward(merge_heads(cache.attend(i, q, k, v)));
+        let attended = block.o_proj.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
         let [gate, up] = block.gate_up.split(block.post_norm.forward(x.clone()), [self.inner; 2]);
         let fed = block.down.forward(Activation::Silu.forward(gate) * up);

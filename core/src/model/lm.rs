@@ -1,18 +1,21 @@
-//! Causal language models behind one door.
+//! Language models behind one door: causal ones, and T5, whose prompts an encoder reads.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::biogpt::BioGpt;
 use super::cache::{Cache, Prefix, Sequences};
 use super::config::Config;
+use super::encoder::Batch;
 use super::gpt2::Gpt2;
 use super::layers::Linear;
 use super::llama::Llama;
 use super::loader::{Loader, Source};
+use super::memory::Memory;
+use super::t5::{Reading, T5};
 use super::tensors::Tensors;
 use crate::{Error, Result};
 
-/// Sizes of a causal language model.
+/// Sizes of a language model; of the decoder, where there is an encoder too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {
     /// Width of the residual stream.
@@ -31,13 +34,26 @@ pub struct Shape {
     pub positions: usize,
     /// End-of-text ids.
     pub eos: Vec<u32>,
+    /// First token of the decoder, where an encoder reads the prompt.
+    pub start: Option<u32>,
 }
 
-/// `x [rows * new, hidden]` to q, k, v `[rows, heads or kv_heads, new, head_dim]`.
-pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, shape: &Shape) -> [Tensor<4>; 3] {
+impl Shape {
+    /// What queries are divided by before they meet keys.
+    #[allow(clippy::cast_precision_loss)]
+    pub(super) fn temperature(&self) -> f32 {
+        (self.head_dim as f32).sqrt()
+    }
+}
+
+/// `x [rows * new, hidden]` to q, divided by `temperature`, and k, v: `[rows, heads or kv_heads, new, head_dim]`.
+pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, shape: &Shape, temperature: f32) -> [Tensor<4>; 3] {
     let new = x.dims()[0] / rows;
     let (q, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
-    qkv.split(x, [q, kv, kv]).map(|t| {
+    let [q, k, v] = qkv.split(x, [q, kv, kv]);
+    #[allow(clippy::float_cmp)]
+    let q = if temperature == 1.0 { q } else { q / temperature };
+    [q, k, v].map(|t| {
         let heads = t.dims()[1] / shape.head_dim;
         t.reshape([rows, new, heads, shape.head_dim]).swap_dims(1, 2)
     })
@@ -53,19 +69,21 @@ fn unsupported(config: &Config, model_type: &str) -> Error {
     Error::Unsupported {
         file: config.file().to_owned(),
         found: format!("model_type \"{model_type}\" as a language model"),
-        expected: "gpt2, biogpt, llama".into(),
+        expected: "gpt2, biogpt, llama, t5".into(),
     }
 }
 
-/// A causal language model: the teacher.
+/// A language model: a teacher or a student.
 #[derive(Debug)]
-pub enum CausalLm {
+pub enum LanguageModel {
     /// GPT-2.
     Gpt2(Gpt2),
     /// BioGPT.
     BioGpt(BioGpt),
     /// Llama, SmolLM2.
     Llama(Llama),
+    /// T5: an encoder reads the prompt.
+    T5(Box<T5>),
 }
 
 /// What the layers of one forward pass share.
@@ -75,7 +93,7 @@ pub struct Pass {
     rotation: Option<(Tensor<4>, Tensor<4>)>, // cos, sin [rows, 1, new, head_dim]
 }
 
-impl CausalLm {
+impl LanguageModel {
     /// Builds the model that a config names from a checkpoint's tensors.
     ///
     /// # Errors
@@ -84,10 +102,10 @@ impl CausalLm {
         Self::build(config, Source::Checkpoint(tensors), device)
     }
 
-    /// As [`CausalLm::load`], from a checkpoint or from parameters that are being trained.
+    /// As [`LanguageModel::load`], from a checkpoint or from parameters that are being trained.
     ///
     /// # Errors
-    /// As [`CausalLm::load`].
+    /// As [`LanguageModel::load`].
     pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         Ok(match config.model_type()? {
             "gpt2" => {
@@ -105,6 +123,10 @@ impl CausalLm {
                 Llama::shape(config)?;
                 Self::Llama(Llama::load(config, Loader::of(source, device, &["model.", ""], "embed_tokens.weight")?)?)
             }
+            "t5" => {
+                T5::shape(config)?;
+                Self::T5(Box::new(T5::load(config, Loader::of(source, device, &[""], "shared.weight")?)?))
+            }
             other => return Err(unsupported(config, other)),
         })
     }
@@ -118,6 +140,7 @@ impl CausalLm {
             "gpt2" => Gpt2::shape(config),
             "biogpt" => BioGpt::shape(config),
             "llama" => Llama::shape(config),
+            "t5" => T5::shape(config),
             other => Err(unsupported(config, other)),
         }
     }
@@ -129,7 +152,59 @@ impl CausalLm {
             Self::Gpt2(m) => &m.shape,
             Self::BioGpt(m) => &m.shape,
             Self::Llama(m) => &m.shape,
+            Self::T5(m) => &m.shape,
         }
+    }
+
+    /// Layers of the encoder; 0 without one.
+    #[must_use]
+    pub fn encoder_layers(&self) -> usize {
+        match self {
+            Self::T5(m) => m.encoder_layers(),
+            _ => 0,
+        }
+    }
+
+    /// The encoder's stream before its first layer; `None` without an encoder. [`LanguageModel::encode`] is this, every
+    /// [`LanguageModel::encoder_block`], and [`LanguageModel::remember`]; training takes them one at a time.
+    ///
+    /// # Shapes
+    /// `-> [rows * length, hidden]`
+    #[must_use]
+    pub fn read(&self, batch: &Batch, device: &Device) -> Option<(Tensor<2>, Reading)> {
+        match self {
+            Self::T5(m) => Some(m.read(batch, device)),
+            _ => None,
+        }
+    }
+
+    /// One layer of the encoder; `cache` may drop some of what it adds.
+    ///
+    /// # Shapes
+    /// `[rows * length, hidden] -> [rows * length, hidden]`
+    pub fn encoder_block(&self, layer: usize, x: Tensor<2>, reading: &Reading, cache: &mut dyn Cache) -> Tensor<2> {
+        match self {
+            Self::T5(m) => m.encoder_block(layer, x, reading, cache),
+            _ => x,
+        }
+    }
+
+    /// The final norm of the encoder.
+    #[must_use]
+    pub fn remember(&self, x: Tensor<2>, batch: &Batch) -> Memory {
+        match self {
+            Self::T5(m) => m.remember(x, batch),
+            _ => Memory::new(x, batch),
+        }
+    }
+
+    /// Reads right-padded sources with the encoder; `None` without one.
+    pub fn encode(&self, batch: &Batch, cache: &mut dyn Cache, device: &Device) -> Option<Memory> {
+        let (mut x, reading) = self.read(batch, device)?;
+        for layer in 0..self.encoder_layers() {
+            x = self.encoder_block(layer, x, &reading, cache);
+        }
+        Some(self.remember(x, batch))
     }
 
     /// Hidden states after the final norm of the new positions of each row, row after row.
@@ -151,8 +226,8 @@ impl CausalLm {
         self.finish(x)
     }
 
-    /// The residual stream before the first layer. [`CausalLm::forward`] is this, every [`CausalLm::block`], and
-    /// [`CausalLm::finish`]; training takes them one at a time.
+    /// The residual stream before the first layer. [`LanguageModel::forward`] is this, every [`LanguageModel::block`], and
+    /// [`LanguageModel::finish`]; training takes them one at a time.
     ///
     /// # Shapes
     /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`
@@ -169,6 +244,7 @@ impl CausalLm {
                 let (x, rotation) = m.start(rows, tensor(ids), positions);
                 (x, Some(rotation))
             }
+            Self::T5(m) => (m.start(tensor(ids)), None),
         };
         (x, Pass { rows, rotation })
     }
@@ -183,6 +259,7 @@ impl CausalLm {
             (Self::BioGpt(m), _) => m.block(layer, x, pass.rows, cache),
             (Self::Llama(m), Some(rotation)) => m.block(layer, x, pass.rows, rotation, cache),
             (Self::Llama(_), None) => x, // a Pass of another architecture
+            (Self::T5(m), _) => m.block(layer, x, pass.rows, cache),
         }
     }
 
@@ -196,6 +273,7 @@ impl CausalLm {
             Self::Gpt2(m) => m.finish(x),
             Self::BioGpt(m) => m.finish(x),
             Self::Llama(m) => m.finish(x),
+            Self::T5(m) => m.finish(x),
         }
     }
 
@@ -209,11 +287,21 @@ impl CausalLm {
             Self::Gpt2(m) => m.logits(hidden),
             Self::BioGpt(m) => m.logits(hidden),
             Self::Llama(m) => m.logits(hidden),
+            Self::T5(m) => m.logits(hidden),
+        }
+    }
+
+    /// The decoder's first token, where an encoder reads the prompt.
+    #[must_use]
+    pub fn first(&self) -> Option<u32> {
+        match self {
+            Self::T5(m) => Some(m.start_token()),
+            _ => None,
         }
     }
 
     /// Reads a prompt once: its keys and values for all rows that will continue it, and the logits `[vocabulary]` of
-    /// the token that follows it.
+    /// the token that follows it. With an encoder, that is the first token of the decoder's text.
     ///
     /// # Errors
     /// [`Error::Input`] when it is empty or longer than the model.
@@ -227,6 +315,12 @@ impl CausalLm {
             ));
         }
         let mut cache = Sequences::new(shape.layers, device);
+        let types = vec![0; ids.len()];
+        if let Some(memory) = self.encode(&Batch::new(&[(ids, &types)], 0), &mut cache, device) {
+            cache = cache.with_memory(memory);
+        }
+        let start = self.first();
+        let ids = start.as_ref().map_or(ids, std::slice::from_ref);
         cache.extend(&[vec![true; ids.len()]]);
         let positions: Vec<u32> = (0..u32::try_from(ids.len()).unwrap_or(u32::MAX)).collect();
         let hidden = self.forward(1, ids, &positions, &mut cache, device);

@@ -15,6 +15,7 @@ pub(crate) mod kernels;
 pub mod layers;
 pub mod lm;
 pub mod loader;
+pub mod memory;
 pub mod safetensors;
 pub mod tensors;
 
@@ -24,9 +25,10 @@ mod deberta;
 mod gpt2;
 mod llama;
 mod roberta;
+mod t5;
 
 pub use bert::Bert;
 pub use classifier::PairClassifier;
 pub use encoder::Batch;
 pub use folder::ModelFolder;
-pub use lm::CausalLm;
+pub use lm::LanguageModel;

@@ -44,17 +44,25 @@ pub fn balanced(mut made: Made) -> Made {
 
 /// Makes examples. A paraphrase pair is learned both ways, as it is entailed both ways.
 ///
-/// `longest`: most tokens of prompt and target together; `eos`: the token that ends a target.
+/// `longest`: most tokens of prompt and target together; `eos`: the token that ends a target; `encoder`: whether an
+/// encoder reads the prompt, which then ends with that token too.
 ///
 /// # Errors
 /// The tokenizer's; [`Error::Input`] when no example is left.
-pub fn examples(format: &Format, pairs: &[Kept], tokenizer: &Tokenizer, eos: u32, longest: usize) -> Result<Made> {
+pub fn examples(
+    format: &Format,
+    pairs: &[Kept],
+    tokenizer: &Tokenizer,
+    (eos, encoder): (u32, bool),
+    longest: usize,
+) -> Result<Made> {
     let mut made = Made::default();
     for pair in pairs {
         let task = pair.scored.task;
         let mut add = |source: &str, target: &str| -> Result<()> {
             let length = target.chars().count() as f32 / source.chars().count().max(1) as f32;
-            let prompt = tokenizer.encode(&format.prompt(task, source, length))?;
+            let mut prompt = tokenizer.encode(&format.prompt(task, source, length))?;
+            prompt.extend(encoder.then_some(eos));
             let mut target = tokenizer.encode(&format.target(target))?;
             target.push(eos);
             if prompt.len() + target.len() > longest {

@@ -34,6 +34,17 @@ impl Format {
         }
     }
 
+    /// For a student with an encoder.
+    #[must_use]
+    pub fn encoder_decoder(tasks: &[Task]) -> Self {
+        Self {
+            paraphrase: "paraphrase: ".into(),
+            summary: "shorten to {length}%: ".into(),
+            separator: String::new(),
+            tasks: tasks.to_vec(),
+        }
+    }
+
     /// The length control of a summary: its share of the source's characters, in steps of 10 %.
     #[must_use]
     pub fn bucket(ratio: f32) -> u32 {

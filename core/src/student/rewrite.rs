@@ -1,5 +1,7 @@
 //! A student at work: several versions of each sentence, judged by the critics.
 
+use std::collections::HashMap;
+
 use super::Format;
 use crate::critic::{EntailmentModel, Panel, SentenceEncoder};
 use crate::decode::Teacher;
@@ -101,24 +103,21 @@ pub async fn judge(
     encoder: Option<&mut dyn SentenceEncoder>,
     nli: &mut dyn EntailmentModel,
 ) -> Result<Vec<Version>> {
-    let place = |number: u64| sources.iter().position(|(n, _)| *n == number);
-    let mut order: std::collections::HashMap<u64, usize> = std::collections::HashMap::new();
-    for sample in &samples {
-        if let std::collections::hash_map::Entry::Vacant(entry) = order.entry(sample.context) {
-            let found = place(sample.context).ok_or_else(|| {
-                Error::input("samples", "samples of the sources", format!("one of source {}", sample.context))
-            })?;
-            entry.insert(found);
-        }
-    }
-    let pairs: Vec<(&str, &str)> = samples.iter().map(|s| (sources[order[&s.context]].1, s.text.as_str())).collect();
+    let place: HashMap<u64, usize> = sources.iter().enumerate().map(|(i, (number, _))| (*number, i)).collect();
+    let of = |sample: &Sample| {
+        place.get(&sample.context).copied().ok_or_else(|| {
+            Error::input("samples", "samples of the sources", format!("one of source {}", sample.context))
+        })
+    };
+    let order = samples.iter().map(of).collect::<Result<Vec<_>>>()?;
+    let pairs: Vec<(&str, &str)> = order.iter().zip(&samples).map(|(&i, s)| (sources[i].1, s.text.as_str())).collect();
     let scored = panel.judge_pairs(task, &pairs, encoder, nli).await?;
-    let versions = samples.iter().zip(scored).map(|(sample, mut scored)| {
+    let versions = samples.into_iter().zip(order).zip(scored).map(|((sample, source), mut scored)| {
         (scored.context, scored.x, scored.y) = (sample.context, 0, sample.row);
         if sample.finish != Finish::EndOfText && sample.finish != Finish::Sentence {
             scored.refused_by = UNFINISHED.into();
         }
-        Version { source: order[&sample.context], row: sample.row, text: sample.text.clone(), scored }
+        Version { source, row: sample.row, text: sample.text, scored }
     });
     Ok(versions.collect())
 }

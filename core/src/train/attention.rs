@@ -4,11 +4,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::model::cache::{Cache, HIDDEN_SCORE};
 use crate::model::layers::softmax;
+use crate::model::memory::{Bias, Memory, Project};
 use crate::random::Stream;
 
 /// Causal attention of right-padded rows. Padding stands right of every token that counts, so no token sees it.
 pub struct Whole {
+    length: usize,
     mask: Tensor<5>, // [1, 1, 1, length, length]
+    memory: Option<Memory>,
     dropout: Option<Dropout>,
 }
 
@@ -30,7 +33,7 @@ impl Dropout {
 
     fn apply(self, layer: usize, part: usize, x: Tensor<2>) -> Tensor<2> {
         let [rows, width] = x.dims();
-        let site = u32::try_from(2 * layer + part).unwrap_or(u32::MAX);
+        let site = u32::try_from(3 * layer + part).unwrap_or(u32::MAX);
         let mut stream = Stream::new(self.seed, Self::STAGE, self.step, site);
         let keep = 1.0 / (1.0 - self.rate);
         let mut mask = vec![0.0_f32; rows * width];
@@ -54,20 +57,36 @@ impl Whole {
     pub fn new(length: usize, dropout: Option<Dropout>, device: &Device) -> Self {
         let seen = (0..length).flat_map(|q| (0..length).map(move |k| if k <= q { 0.0 } else { HIDDEN_SCORE }));
         let data = TensorData::new(seen.collect::<Vec<f32>>(), [1, 1, 1, length, length]);
-        Self { mask: Tensor::from_data(data, device), dropout: dropout.filter(|d| d.rate > 0.0) }
+        let dropout = dropout.filter(|d| d.rate > 0.0);
+        Self { length, mask: Tensor::from_data(data, device), memory: None, dropout }
+    }
+
+    /// What the encoder read for the rows.
+    pub fn remember(&mut self, memory: Memory) {
+        self.memory = Some(memory);
     }
 }
 
 impl Cache for Whole {
-    fn attend(&mut self, _layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>) -> Tensor<4> {
+    fn attend(&mut self, _layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4> {
         let [rows, heads, new, dim] = q.dims();
         let kv = k.dims()[1];
         let group = heads / kv;
-        #[allow(clippy::cast_precision_loss)]
-        let q = (q / (dim as f32).sqrt()).reshape([rows, kv, group * new, dim]);
-        let scores = q.matmul(k.swap_dims(2, 3)).reshape([rows, kv, group, new, new]) + self.mask.clone();
+        let q = q.reshape([rows, kv, group * new, dim]);
+        let mut scores = q.matmul(k.swap_dims(2, 3)).reshape([rows, kv, group, new, new]) + self.mask.clone();
+        if let Some(bias) = bias {
+            scores = scores + bias.of_queries(0..self.length).reshape([1, kv, group, new, new]);
+        }
         let weights = softmax(scores).reshape([rows, kv, group * new, new]);
         weights.matmul(v).reshape([rows, heads, new, dim])
+    }
+
+    fn attend_memory(&mut self, _layer: usize, q: Tensor<4>, project: Project<'_>) -> Tensor<4> {
+        // Not kept: with checkpointing each layer is a graph of its own.
+        match &self.memory {
+            Some(memory) => memory.attend(q, memory.keys(project)),
+            None => q.zeros_like(),
+        }
     }
 
     fn residual(&mut self, layer: usize, part: usize, x: Tensor<2>) -> Tensor<2> {

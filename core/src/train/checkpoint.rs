@@ -8,8 +8,8 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
-use super::looper::{State, Trainer};
 use super::parameters::host;
+use super::trainer::{State, Trainer};
 use crate::{Error, Result};
 
 /// Where a training stands, and what it belongs to.

@@ -1,5 +1,6 @@
 //! Examples, and batches of examples of similar length.
 
+use crate::model::encoder;
 use crate::random::Stream;
 
 /// A prompt and what should follow it.
@@ -7,7 +8,7 @@ use crate::random::Stream;
 pub struct Example {
     /// Examples of one group (the pairs of a context) are all trained on, or all held out.
     pub group: u64,
-    /// Read, not learned.
+    /// Read, not learned; by the encoder, where there is one.
     pub prompt: Vec<u32>,
     /// Learned, the end-of-text token included.
     pub target: Vec<u32>,
@@ -42,13 +43,24 @@ pub struct Batch {
     pub at: Vec<usize>,
     /// Those tokens.
     pub labels: Vec<u32>,
+    /// What the encoder reads, where there is one.
+    pub source: Option<encoder::Batch>,
 }
 
 impl Batch {
-    /// A batch of examples, padded to the longest.
+    /// A batch of examples, padded to the longest. `start`: the decoder's first token, where an encoder reads the
+    /// prompts.
     #[must_use]
-    pub fn new(examples: &[&Example]) -> Self {
-        let length = examples.iter().map(|e| e.len()).max().unwrap_or(0);
+    pub fn new(examples: &[&Example], start: Option<u32>) -> Self {
+        let source = start.map(|_| {
+            let types: Vec<Vec<u32>> = examples.iter().map(|e| vec![0; e.prompt.len()]).collect();
+            let rows: Vec<(&[u32], &[u32])> =
+                examples.iter().zip(&types).map(|(e, t)| (e.prompt.as_slice(), t.as_slice())).collect();
+            encoder::Batch::new(&rows, 0)
+        });
+        let before = |e: &Example| start.map_or_else(|| e.prompt.clone(), |start| vec![start]);
+        let read = |e: &Example| (before(e).len() + e.target.len()).saturating_sub(1);
+        let length = examples.iter().map(|e| read(e)).max().unwrap_or(0);
         let rows = examples.len();
         let mut batch = Self {
             rows,
@@ -57,21 +69,28 @@ impl Batch {
             positions: Vec::with_capacity(rows * length),
             at: Vec::new(),
             labels: Vec::new(),
+            source,
         };
         for (row, example) in examples.iter().enumerate() {
-            let read = example.prompt.iter().chain(&example.target).take(example.len());
-            batch.ids.extend(read);
+            let before = before(example);
+            batch.ids.extend(before.iter().chain(&example.target).take(read(example)));
             batch.ids.resize((row + 1) * length, 0);
             batch.positions.extend(0..u32::try_from(length).unwrap_or(u32::MAX));
             for (i, &label) in example.target.iter().enumerate() {
                 // The first target token follows the last one of the prompt; without a prompt nothing predicts it.
-                if let Some(place) = (example.prompt.len() + i).checked_sub(1) {
+                if let Some(place) = (before.len() + i).checked_sub(1) {
                     batch.at.push(row * length + place);
                     batch.labels.push(label);
                 }
             }
         }
         batch
+    }
+
+    /// Positions that are computed, padding included.
+    #[must_use]
+    pub fn positions(&self) -> usize {
+        self.rows * (self.length + self.source.as_ref().map_or(0, |s| s.length))
     }
 }
 
@@ -138,7 +157,7 @@ mod tests {
     #[test]
     fn a_batch_predicts_the_targets_and_nothing_else() {
         let (a, b) = (example(0, &[5, 6, 7], &[8, 2]), example(0, &[9], &[4, 3, 2]));
-        let batch = Batch::new(&[&a, &b]);
+        let batch = Batch::new(&[&a, &b], None);
         assert_eq!((batch.rows, batch.length), (2, 4));
         assert_eq!(batch.ids, [5, 6, 7, 8, 9, 4, 3, 0]);
         assert_eq!(batch.positions, [0, 1, 2, 3, 0, 1, 2, 3]);
@@ -147,6 +166,17 @@ mod tests {
         for (&place, &label) in batch.at.iter().zip(&batch.labels).filter(|(p, _)| **p % 4 < 2) {
             assert_eq!(batch.ids[place + 1], label);
         }
+    }
+
+    #[test]
+    fn an_encoder_reads_the_prompts() {
+        let (a, b) = (example(0, &[5, 6, 7], &[8, 2]), example(0, &[9], &[4, 3, 2]));
+        let batch = Batch::new(&[&a, &b], Some(1));
+        assert_eq!((batch.rows, batch.length), (2, 3));
+        assert_eq!(batch.ids, [1, 8, 0, 1, 4, 3]);
+        assert_eq!((batch.at, batch.labels), (vec![0, 1, 3, 4, 5], vec![8, 2, 4, 3, 2]));
+        let source = batch.source.map(|s| (s.ids, s.lengths));
+        assert_eq!(source, Some((vec![5, 6, 7, 9, 0, 0], vec![3, 1])));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use super::example::Batch;
 use super::objective::cross_entropy;
 use super::parameters::{Gradients, Parameters, collect};
 use crate::Result;
-use crate::model::CausalLm;
+use crate::model::LanguageModel;
 use crate::model::config::Config;
 use crate::model::loader::{Live, Source};
+use crate::model::memory::Memory;
 
 /// Target tokens whose logits are held at once.
 const TOKENS: usize = 256;
@@ -49,12 +50,17 @@ pub async fn gradients(
 ) -> Result<f64> {
     let device = parameters.device.clone().autodiff();
     let live = parameters.live(true);
-    let lm = CausalLm::build(config, Source::Live(&live), &device)?;
+    let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
     let layers = lm.shape().layers;
     let mut cache = Whole::new(batch.length, options.dropout, &device);
     let at = index(&batch.at, &device);
 
     if !options.checkpointing {
+        if let Some(source) = &batch.source
+            && let Some(memory) = lm.encode(source, &mut cache, &device)
+        {
+            cache.remember(memory);
+        }
         let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
         for layer in 0..layers {
             x = lm.block(layer, x, &pass, &mut cache);
@@ -65,33 +71,84 @@ pub async fn gradients(
         return Ok(loss);
     }
 
-    let mut inputs = Vec::new();
-    {
-        let (live, device) = (parameters.live(false), &parameters.device);
-        let lm = CausalLm::build(config, Source::Live(&live), device)?;
-        let mut cache = Whole::new(batch.length, options.dropout, device);
-        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, device);
-        for layer in 0..layers {
-            inputs.push(x.clone());
-            x = lm.block(layer, x, &pass, &mut cache);
-        }
-        inputs.push(x);
-    }
+    let inputs = Inputs::compute(config, parameters, batch, options)?;
+    let memory = batch.source.as_ref().zip(inputs.memory);
     let (start, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
-    let leaf = |x: Option<Tensor<2>>| x.map(|x| Tensor::from_inner(x).require_grad());
-    let Some(x) = leaf(inputs.pop()) else { return Ok(0.0) };
+    let mut layers_left = inputs.decoder;
+    let Some(x) = layers_left.pop().map(leaf) else { return Ok(0.0) };
     let picked = lm.finish(x.clone()).select(0, at);
     let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
-    let mut slope = through(picked, slope, &x, &live, sink);
-    for layer in (0..layers).rev() {
-        let Some(x) = leaf(inputs.pop()) else { return Ok(0.0) };
-        let y = lm.block(layer, x.clone(), &pass, &mut cache);
+    let mut slope = slope_at(&x, &mut backward(picked, slope, &live, sink));
+    let mut memory_slope: Option<Tensor<2>> = None;
+    while let Some(x) = layers_left.pop().map(leaf) {
+        let states = memory.as_ref().map(|(_, m)| leaf(m.states.clone()));
+        if let (Some((source, _)), Some(states)) = (&memory, &states) {
+            cache.remember(Memory::new(states.clone(), source));
+        }
+        let y = lm.block(layers_left.len(), x.clone(), &pass, &mut cache);
+        let mut gradients = backward(y, slope, &live, sink);
+        slope = slope_at(&x, &mut gradients);
+        if let Some(states) = states {
+            let more = slope_at(&states, &mut gradients);
+            memory_slope = Some(memory_slope.map_or_else(|| more.clone(), |sum| sum + more.clone()));
+        }
+    }
+    if start.is_tracked() {
+        backward(start, slope, &live, sink);
+    }
+    let (Some((source, _)), Some(slope)) = (memory, memory_slope) else { return Ok(loss) };
+    let Some((start, reading)) = lm.read(source, &device) else { return Ok(loss) };
+    let mut layers_left = inputs.encoder;
+    let Some(x) = layers_left.pop().map(leaf) else { return Ok(loss) };
+    let mut slope = through(lm.remember(x.clone(), source).states, slope, &x, &live, sink);
+    while let Some(x) = layers_left.pop().map(leaf) {
+        let y = lm.encoder_block(layers_left.len(), x.clone(), &reading, &mut cache);
         slope = through(y, slope, &x, &live, sink);
     }
     if start.is_tracked() {
         backward(start, slope, &live, sink);
     }
     Ok(loss)
+}
+
+/// What every layer read, computed without gradients; the output of the last layer comes last.
+struct Inputs {
+    encoder: Vec<Tensor<2>>,
+    memory: Option<Memory>,
+    decoder: Vec<Tensor<2>>,
+}
+
+impl Inputs {
+    fn compute(config: &Config, parameters: &Parameters, batch: &Batch, options: Options) -> Result<Self> {
+        let (live, device) = (parameters.live(false), &parameters.device);
+        let lm = LanguageModel::build(config, Source::Live(&live), device)?;
+        let mut cache = Whole::new(batch.length, options.dropout, device);
+        let mut this = Self { encoder: Vec::new(), memory: None, decoder: Vec::new() };
+        if let Some(source) = &batch.source
+            && let Some((mut x, reading)) = lm.read(source, device)
+        {
+            for layer in 0..lm.encoder_layers() {
+                this.encoder.push(x.clone());
+                x = lm.encoder_block(layer, x, &reading, &mut cache);
+            }
+            this.encoder.push(x.clone());
+            let memory = lm.remember(x, source);
+            cache.remember(memory.clone());
+            this.memory = Some(memory);
+        }
+        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, device);
+        for layer in 0..lm.shape().layers {
+            this.decoder.push(x.clone());
+            x = lm.block(layer, x, &pass, &mut cache);
+        }
+        this.decoder.push(x);
+        Ok(this)
+    }
+}
+
+/// The start of a graph.
+fn leaf(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_inner(x).require_grad()
 }
 
 /// Loss of a batch; nothing is dropped or smoothed.
@@ -101,8 +158,13 @@ pub async fn gradients(
 pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch) -> Result<f64> {
     let device = &parameters.device;
     let live = parameters.live(false);
-    let lm = CausalLm::build(config, Source::Live(&live), device)?;
+    let lm = LanguageModel::build(config, Source::Live(&live), device)?;
     let mut cache = Whole::new(batch.length, None, device);
+    if let Some(source) = &batch.source
+        && let Some(memory) = lm.encode(source, &mut cache, device)
+    {
+        cache.remember(memory);
+    }
     let x = lm.forward(batch.rows, &batch.ids, &batch.positions, &mut cache, device);
     let picked = x.select(0, index(&batch.at, device));
     let hidden = lm.shape().hidden;
@@ -116,7 +178,7 @@ pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch) -> Re
 
 /// Loss, and its slope at the hidden states `[targets, hidden]`; the projection's own gradients go to `sink`.
 async fn head(
-    lm: &CausalLm,
+    lm: &LanguageModel,
     live: &Live,
     picked: Tensor<2>,
     batch: &Batch,
@@ -145,7 +207,10 @@ fn backward(y: Tensor<2>, slope: Tensor<2>, live: &Live, sink: &mut Gradients) -
 
 /// As [`backward`], and answers the slope at `x`.
 fn through(y: Tensor<2>, slope: Tensor<2>, x: &Tensor<2>, live: &Live, sink: &mut Gradients) -> Tensor<2> {
-    let mut gradients = backward(y, slope, live, sink);
-    let zero = || Tensor::zeros(x.dims(), &x.clone().inner().device());
-    x.grad_remove(&mut gradients).unwrap_or_else(zero)
+    slope_at(x, &mut backward(y, slope, live, sink))
+}
+
+/// The loss's slope at a leaf.
+fn slope_at(x: &Tensor<2>, gradients: &mut burn::tensor::Gradients) -> Tensor<2> {
+    x.grad_remove(gradients).unwrap_or_else(|| Tensor::zeros(x.dims(), &x.clone().inner().device()))
 }

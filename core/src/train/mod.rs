@@ -5,12 +5,14 @@ pub mod attention;
 pub mod checkpoint;
 pub mod example;
 pub mod gradient;
-pub mod looper;
+pub mod initial;
+
 pub mod lora;
 pub mod objective;
 pub mod optimizer;
 pub mod parameters;
 pub mod schedule;
+pub mod trainer;
 
 pub use example::{Batch, Example};
 pub use parameters::Parameters;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use impossible_core::Error;
 use impossible_core::device::DeviceSpec;
-use impossible_core::model::lm::CausalLm;
+use impossible_core::model::lm::LanguageModel;
 use impossible_core::record::Task;
 use impossible_core::student::{Format, format};
 use serde::Serialize;
@@ -73,7 +73,7 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
     let from = model_folder(&args.student);
     let format = read_format(&from.join(format::FILE))?;
     let folder = models::open(&session.store, &from.display().to_string())?;
-    let shape = CausalLm::sizes(&folder.config)?;
+    let shape = LanguageModel::sizes(&folder.config)?;
     let eos = train::end(&folder, &shape.eos)?;
     let mut weights = Weights::new();
     for name in folder.tensors.names() {
@@ -91,6 +91,7 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
             config: &folder.config,
             tokenizer: text.as_bytes(),
             eos: (eos, &token),
+            pad: train::pad(&folder).as_deref(),
             format: &format,
             weights: &weights,
             precision: args.precision,

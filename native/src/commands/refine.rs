@@ -223,7 +223,7 @@ pub(super) fn make_pairs(session: &Session, run: &RunFolder, args: &Refine, stop
     if !todo.is_empty() {
         let spec: DeviceSpec = plans::device(run.plan())?;
         let compute = spec.open()?;
-        let (student, format) = open_student(session, &student_dir, &compute)?;
+        let (student, format) = open_student(session, &student_dir, None, &compute)?;
         let mut entailment = models::entailment(&session.store, &run.plan().models.critic, &compute)?;
         distill::watch(&mut entailment, stop.clone());
         let panel = Panel::new(&run.plan().paraphrase, &run.plan().summary);

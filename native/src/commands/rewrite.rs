@@ -123,12 +123,6 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     range(args.length > 0.0 && args.length <= 1.0, "--length", "above 0, at most 1", args.length.to_string())?;
     let (sampling, samples) = sampling(args);
     range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
-    let folder = model_folder(&args.student);
-    let format = match &args.format {
-        Some(file) => read_format(file)?,
-        None => read_format(&folder.join(format::FILE))?,
-    };
-    format.check(task)?;
     let (mut paraphrase, mut summary) = (Paraphrase::preset(Critics::Strict), Summary::preset(Critics::Strict));
     // A sentence of the user's own may be as short as she likes.
     (paraphrase.min_words, summary.min_words) = (1, 3);
@@ -139,7 +133,8 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let panel = Panel::new(&paraphrase, &summary);
 
     let compute = session.compute()?;
-    let student = Teacher::load(&models::open(&session.store, &folder.display().to_string())?, &compute)?;
+    let (student, format) = open_student(session, &args.student, args.format.as_deref(), &compute)?;
+    format.check(task)?;
     let mut entailment = models::entailment(&session.store, &args.critic, &compute)?;
     let stop = stop_flag()?;
     distill::watch(&mut entailment, stop.clone());
@@ -248,14 +243,15 @@ fn told(output: &Output, explain: bool) -> String {
     lines.join("\n")
 }
 
-/// The student of a folder with its format; `refine` uses it too.
+/// The student of a folder, with its own format or that of a file; `refine` uses it too.
 pub(super) fn open_student(
     session: &Session,
     folder: &Path,
+    format: Option<&Path>,
     compute: &impossible_core::device::Compute,
 ) -> Result<(Teacher, Format)> {
     let folder = model_folder(folder);
-    let format = read_format(&folder.join(format::FILE))?;
+    let format = read_format(format.unwrap_or(&folder.join(format::FILE)))?;
     let student = Teacher::load(&models::open(&session.store, &folder.display().to_string())?, compute)?;
     Ok((student, format))
 }

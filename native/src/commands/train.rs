@@ -11,7 +11,7 @@ use impossible_core::record::Task;
 use impossible_core::student::Format;
 use impossible_core::student::examples::{balanced, examples};
 use impossible_core::train::Parameters;
-use impossible_core::train::looper::{Settings, Trainer};
+use impossible_core::train::trainer::{Settings, Trainer};
 use serde::Serialize;
 
 use super::{Session, task, wait};
@@ -42,6 +42,12 @@ pub(super) fn settings(flags: &TrainFlags) -> Settings {
     s.epochs = flags.epochs.unwrap_or(s.epochs);
     s.batch = flags.train_batch.unwrap_or(s.batch);
     s.batch_tokens = flags.batch_tokens.unwrap_or(s.batch_tokens);
+    s.warmup = flags.warmup.unwrap_or(s.warmup);
+    s.schedule = flags.schedule.unwrap_or(s.schedule);
+    s.optimizer = flags.optimizer.unwrap_or(s.optimizer);
+    s.weight_decay = flags.weight_decay.unwrap_or(s.weight_decay);
+    s.clip = flags.clip.unwrap_or(s.clip);
+    s.validation = flags.validation.unwrap_or(s.validation);
     s.dropout = flags.dropout.unwrap_or(s.dropout);
     s.label_smoothing = flags.label_smoothing.unwrap_or(s.label_smoothing);
     s.checkpointing |= flags.checkpointing;
@@ -50,8 +56,12 @@ pub(super) fn settings(flags: &TrainFlags) -> Settings {
         s.lora = None;
         s.learning_rate = 3e-5;
     }
-    if let (Some(lora), Some(rank)) = (&mut s.lora, flags.lora_rank) {
-        (lora.rank, lora.alpha) = (rank, 2.0 * rank as f64);
+    if let Some(lora) = &mut s.lora {
+        lora.rank = flags.lora_rank.unwrap_or(lora.rank);
+        lora.alpha = flags.lora_alpha.unwrap_or(2.0 * lora.rank as f64);
+        if !flags.lora_targets.is_empty() {
+            lora.targets.clone_from(&flags.lora_targets);
+        }
     }
     s.learning_rate = flags.learning_rate.unwrap_or(s.learning_rate);
     s
@@ -107,7 +117,12 @@ fn base_hash(session: &Session, name: &str) -> Result<String> {
 pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicBool>) -> Result<Done> {
     let (pairs, data) = read_pairs(&request.data, &request.tasks)?;
     let spec = plans::device(request.run.plan())?;
-    let format = Format::causal(&request.tasks);
+    let folder = models::open(&session.store, &request.base)?;
+    let shape = impossible_core::model::lm::LanguageModel::sizes(&folder.config)?;
+    let format = match shape.start {
+        Some(_) => Format::encoder_decoder(&request.tasks),
+        None => Format::causal(&request.tasks),
+    };
     let plan = StudentPlan {
         seed: request.seed,
         device: spec.to_string(),
@@ -120,11 +135,9 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
     std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
     let hash = plan.begin(&request.out)?;
     let compute = spec.open()?;
-    let folder = models::open(&session.store, &request.base)?;
     let tokenizer = folder.tokenizer()?.clone();
-    let shape = impossible_core::model::lm::CausalLm::sizes(&folder.config)?;
     let eos = end(&folder, &shape.eos)?;
-    let made = balanced(examples(&plan.format, &pairs, &tokenizer, eos, shape.positions)?);
+    let made = balanced(examples(&plan.format, &pairs, &tokenizer, (eos, shape.start.is_some()), shape.positions)?);
     for (reason, n) in &made.dropped {
         eprintln!("{n} pairs were left out: {reason}.");
     }
@@ -143,7 +156,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
     let metrics = training::train(&place, &mut trainer, session.quiet, stop)?;
     write_file(&request.out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
     let model = request.out.join("model");
-    let card = card(&plan, learned + held_out, &trainer);
+    let card = card(&plan, learned + held_out, &trainer, shape.start.is_some());
     let weights = wait(trainer.parameters.merged())?;
     let text = tokenizer.to_json()?;
     let token = tokenizer.token(eos).unwrap_or_default();
@@ -153,6 +166,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
             config: &folder.config,
             tokenizer: text.as_bytes(),
             eos: (eos, &token),
+            pad: pad(&folder).as_deref(),
             format: &plan.format,
             weights: &weights,
             precision: Precision::F32,
@@ -169,6 +183,12 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
     })
 }
 
+/// The padding token that the config names.
+pub(super) fn pad(folder: &ModelFolder) -> Option<String> {
+    let id = folder.config.get("pad_token_id")?.as_u64().and_then(|id| u32::try_from(id).ok())?;
+    folder.tokenizer().ok()?.token(id)
+}
+
 /// The token that ends a target.
 pub(super) fn end(folder: &ModelFolder, eos: &[u32]) -> impossible_core::Result<u32> {
     let special = folder.tokenizer()?.special();
@@ -180,7 +200,8 @@ pub(super) fn end(folder: &ModelFolder, eos: &[u32]) -> impossible_core::Result<
     })
 }
 
-fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer) -> String {
+fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer, encoder: bool) -> String {
+    let pipeline = if encoder { "text2text-generation" } else { "text-generation" };
     let tasks: Vec<&str> = plan.format.tasks.iter().map(|t| t.name()).collect();
     let best = trainer.state.best.map_or_else(String::new, |(loss, step)| {
         format!("Loss on held-out contexts: {loss:.4} nats a token, after step {step}.\n")
@@ -196,7 +217,7 @@ fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer) -> String {
         .map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n")))
         .collect();
     format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
+        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
         base =
             Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
         tasks = tasks.join(" and "),

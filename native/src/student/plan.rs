@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use impossible_core::student::Format;
-use impossible_core::train::looper::Settings;
+use impossible_core::train::trainer::Settings;
 use impossible_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 

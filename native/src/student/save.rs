@@ -34,6 +34,8 @@ pub struct Model<'a> {
     pub tokenizer: &'a [u8],
     /// End-of-text token: its id and text.
     pub eos: (u32, &'a str),
+    /// Padding token, where the config names one.
+    pub pad: Option<&'a str>,
     /// How tasks are put to it.
     pub format: &'a Format,
     /// Weights.
@@ -63,7 +65,8 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
             return Err(Error::NonFinite { what, place: dir.display().to_string() });
         }
     }
-    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(false);
+    let encoder = impossible_core::model::LanguageModel::sizes(model.config)?.start.is_some();
+    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(encoder);
     let dtype = if model.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
     let failed = |e: safetensors::SafeTensorError| Error::broken(dir.display(), e.to_string());
     // A tied head is not a tensor of its own.
@@ -82,12 +85,16 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
     let (eos, token) = model.eos;
     config.insert("eos_token_id".into(), json!(eos));
     let pad = config.get("pad_token_id").filter(|v| !v.is_null()).cloned().unwrap_or(json!(eos));
-    let generation = json!({
+    let mut generation = json!({
         "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
         "no_repeat_ngram_size": 0, "max_new_tokens": 100,
     });
+    if let Some(start) = config.get("decoder_start_token_id") {
+        generation["decoder_start_token_id"] = start.clone();
+    }
     let tokens = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": token, "pad_token": token, "clean_up_tokenization_spaces": false,
+        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": token, "pad_token": model.pad.unwrap_or(token),
+        "clean_up_tokenization_spaces": false,
     });
     let text =
         |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the student", e.to_string()));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use impossible_core::lanes::wait;
-use impossible_core::train::looper::{Report, Trainer};
+use impossible_core::train::trainer::{Report, Trainer};
 use impossible_core::{Error, Result};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};

@@ -9,6 +9,7 @@ use super::lora::Lora;
 use super::optimizer::{self, Kind, Optimizer};
 use super::parameters::{Gradients, Parameters};
 use super::schedule::{Schedule, Shape};
+use crate::model::LanguageModel;
 use crate::model::config::Config;
 use crate::{Error, Result};
 
@@ -80,6 +81,18 @@ impl Default for Settings {
                     "c_attn",
                     "c_proj",
                     "c_fc",
+                    "SelfAttention.q",
+                    "SelfAttention.k",
+                    "SelfAttention.v",
+                    "SelfAttention.o",
+                    "EncDecAttention.q",
+                    "EncDecAttention.k",
+                    "EncDecAttention.v",
+                    "EncDecAttention.o",
+                    "wi",
+                    "wi_0",
+                    "wi_1",
+                    "wo",
                 ]
                 .map(str::to_owned)
                 .to_vec(),
@@ -165,6 +178,7 @@ pub struct Trainer {
     pub state: State,
     settings: Settings,
     seed: u64,
+    start: Option<u32>, // of the decoder
     train: Vec<Example>,
     validation: Vec<Example>,
     order: Option<(u64, Vec<Vec<usize>>)>,
@@ -195,7 +209,8 @@ impl Trainer {
             clip: settings.clip,
         });
         let state = State::default();
-        Ok(Self { config, parameters, optimizer, state, settings, seed, train, validation, order: None })
+        let start = LanguageModel::sizes(&config)?.start;
+        Ok(Self { config, parameters, optimizer, state, settings, seed, start, train, validation, order: None })
     }
 
     /// Examples trained on and held out.
@@ -247,7 +262,7 @@ impl Trainer {
         };
         let examples: Vec<&Example> = indices.iter().map(|&i| &self.train[i]).collect();
         let parts = parts(&examples, self.settings.batch_tokens);
-        let batches_of: Vec<Batch> = parts.iter().map(|p| Batch::new(p)).collect();
+        let batches_of: Vec<Batch> = parts.iter().map(|p| Batch::new(p, self.start)).collect();
         let targets: usize = batches_of.iter().map(|b| b.labels.len()).sum();
         let mut sink = Gradients::new();
         let mut loss = 0.0;
@@ -283,7 +298,7 @@ impl Trainer {
         if at + 1 == batches.len() {
             (self.state.epoch, self.state.batch) = (epoch + 1, 0);
         }
-        let positions = batches_of.iter().map(|b| b.rows * b.length).sum();
+        let positions = batches_of.iter().map(Batch::positions).sum();
         Ok(Report { step, epoch, loss, rate, norm, targets, positions })
     }
 
@@ -296,7 +311,7 @@ impl Trainer {
         sorted.sort_by_key(|e| e.len());
         let (mut total, mut targets) = (0.0, 0);
         for part in parts(&sorted, self.settings.batch_tokens) {
-            let batch = Batch::new(&part);
+            let batch = Batch::new(&part, self.start);
             targets += batch.labels.len();
             total += gradient::loss(&self.config, &self.parameters, &batch).await?;
         }

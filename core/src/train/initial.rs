@@ -1,0 +1,189 @@
+//! Random weights for a config: where a model that is trained from nothing starts.
+
+use std::collections::BTreeMap;
+
+use crate::model::LanguageModel;
+use crate::model::config::{Config, HIDDEN, LAYERS};
+use crate::random::Stream;
+use crate::{Error, Result};
+
+/// Weights by their names in a checkpoint: shape and values.
+pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+
+/// Most values that are made: a model that is trained from nothing on one machine has fewer.
+const MOST: usize = 1 << 31;
+
+struct Draw {
+    seed: u64,
+    weights: Weights,
+    total: usize,
+}
+
+impl Draw {
+    /// A matrix with values from N(0, deviation^2).
+    fn matrix(&mut self, name: String, shape: [usize; 2], deviation: f64) -> Result<()> {
+        const STAGE: u32 = 14;
+        let n = shape[0].saturating_mul(shape[1]);
+        self.total = self.total.saturating_add(n);
+        if self.total > MOST {
+            let found = format!("more than {} with `{name}`", self.total);
+            return Err(Error::input("config.json", format!("at most {MOST} parameters"), found));
+        }
+        let mut stream = Stream::new(self.seed, STAGE, self.weights.len() as u64, 0);
+        // Box and Muller (1958).
+        let mut normal = || {
+            let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
+            radius * (std::f64::consts::TAU * stream.uniform()).cos() * deviation
+        };
+        let values = (0..n).map(|_| normal() as f32).collect();
+        self.weights.insert(name, (shape.to_vec(), values));
+        Ok(())
+    }
+
+    fn vector(&mut self, name: String, n: usize, value: f32) {
+        self.weights.insert(name, (vec![n], vec![value; n]));
+    }
+}
+
+/// Weights of a new model, each drawn from (seed, its place).
+///
+/// GPT-2 and Llama start as their references do (Radford et al. 2019: projections into the residual stream smaller with
+/// depth). T5 does too, but for an output projection of its own, which starts at 1 / sqrt(hidden), so that the first
+/// loss is near ln(vocabulary).
+///
+/// # Errors
+/// [`Error::Config`]; [`Error::Unsupported`] for an architecture that is not trained from nothing; [`Error::Input`] for
+/// one with more than two billion parameters.
+pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
+    let shape = LanguageModel::sizes(config)?;
+    let (d, vocabulary, layers) = (shape.hidden, shape.vocabulary, shape.layers);
+    let (width, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
+    let mut draw = Draw { seed, weights: Weights::new(), total: 0 };
+    let root = |n: usize| 1.0 / (n as f64).sqrt();
+    let deviation = config.positive_or("initializer_range", 0.02)?;
+    let into_stream = deviation * root(2 * layers);
+    match config.model_type()? {
+        "gpt2" => {
+            let inner = config.size_or("n_inner", HIDDEN, 4 * d)?;
+            draw.matrix("transformer.wte.weight".into(), [vocabulary, d], deviation)?;
+            draw.matrix("transformer.wpe.weight".into(), [shape.positions, d], deviation)?;
+            let mut norms = vec!["transformer.ln_f".to_owned()];
+            for i in 0..layers {
+                let n = |part: &str| format!("transformer.h.{i}.{part}");
+                norms.extend([n("ln_1"), n("ln_2")]);
+                for (part, inputs, outputs, deviation) in [
+                    ("attn.c_attn", d, 3 * d, deviation),
+                    ("attn.c_proj", d, d, into_stream),
+                    ("mlp.c_fc", d, inner, deviation),
+                    ("mlp.c_proj", inner, d, into_stream),
+                ] {
+                    draw.matrix(n(&format!("{part}.weight")), [inputs, outputs], deviation)?;
+                    draw.vector(n(&format!("{part}.bias")), outputs, 0.0);
+                }
+            }
+            for norm in norms {
+                draw.vector(format!("{norm}.weight"), d, 1.0);
+                draw.vector(format!("{norm}.bias"), d, 0.0);
+            }
+        }
+        "llama" => {
+            let inner = config.size("intermediate_size", HIDDEN)?;
+            draw.matrix("model.embed_tokens.weight".into(), [vocabulary, d], deviation)?;
+            if !config.flag_or("tie_word_embeddings", false)? {
+                draw.matrix("lm_head.weight".into(), [vocabulary, d], deviation)?;
+            }
+            draw.vector("model.norm.weight".into(), d, 1.0);
+            for i in 0..layers {
+                let n = |part: &str| format!("model.layers.{i}.{part}.weight");
+                draw.vector(n("input_layernorm"), d, 1.0);
+                draw.vector(n("post_attention_layernorm"), d, 1.0);
+                for (part, outputs, inputs, deviation) in [
+                    ("self_attn.q_proj", width, d, deviation),
+                    ("self_attn.k_proj", kv, d, deviation),
+                    ("self_attn.v_proj", kv, d, deviation),
+                    ("self_attn.o_proj", d, width, into_stream),
+                    ("mlp.gate_proj", inner, d, deviation),
+                    ("mlp.up_proj", inner, d, deviation),
+                    ("mlp.down_proj", d, inner, into_stream),
+                ] {
+                    draw.matrix(n(part), [outputs, inputs], deviation)?;
+                }
+            }
+        }
+        "t5" => {
+            let inner = config.size("d_ff", HIDDEN)?;
+            let gated = config.get("feed_forward_proj").and_then(serde_json::Value::as_str);
+            let gated = gated.is_some_and(|kind| kind.starts_with("gated-"));
+            draw.matrix("shared.weight".into(), [vocabulary, d], 1.0)?;
+            if !config.flag_or("tie_word_embeddings", true)? {
+                draw.matrix("lm_head.weight".into(), [vocabulary, d], root(d))?;
+            }
+            let buckets = config.size_or("relative_attention_num_buckets", 4..=4096, 32)?;
+            let stacks = [("encoder", config.size("num_layers", LAYERS)?, 1), ("decoder", layers, 2)];
+            for (stack, layers, last) in stacks {
+                let first = format!("{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
+                draw.matrix(first, [buckets, shape.heads], root(d))?;
+                draw.vector(format!("{stack}.final_layer_norm.weight"), d, 1.0);
+                for i in 0..layers {
+                    let n = |layer: usize, part: &str| format!("{stack}.block.{i}.layer.{layer}.{part}.weight");
+                    for layer in 0..=last {
+                        draw.vector(n(layer, "layer_norm"), d, 1.0);
+                    }
+                    for (layer, attention) in [(0, "SelfAttention"), (1, "EncDecAttention")].into_iter().take(last) {
+                        let part = |p: &str| n(layer, &format!("{attention}.{p}"));
+                        draw.matrix(part("q"), [width, d], root(d) * root(shape.head_dim))?;
+                        draw.matrix(part("k"), [width, d], root(d))?;
+                        draw.matrix(part("v"), [width, d], root(d))?;
+                        draw.matrix(part("o"), [d, width], root(width))?;
+                    }
+                    let ups: &[&str] = if gated { &["wi_0", "wi_1"] } else { &["wi"] };
+                    for up in ups {
+                        draw.matrix(n(last, &format!("DenseReluDense.{up}")), [inner, d], root(d))?;
+                    }
+                    draw.matrix(n(last, "DenseReluDense.wo"), [d, inner], root(inner))?;
+                }
+            }
+        }
+        other => {
+            return Err(Error::Unsupported {
+                file: config.file().to_owned(),
+                found: format!("model_type \"{other}\" as a new model"),
+                expected: "gpt2, llama, t5".into(),
+            });
+        }
+    }
+    Ok(draw.weights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tensors::Tensors;
+
+    #[test]
+    fn every_architecture_loads_what_is_drawn() -> Result<()> {
+        let device = crate::device::DeviceSpec::Flex.open()?.device;
+        for text in [
+            r#"{"model_type": "gpt2", "n_embd": 24, "n_head": 2, "n_layer": 2, "vocab_size": 50, "n_positions": 16}"#,
+            r#"{"model_type": "llama", "hidden_size": 24, "num_attention_heads": 4, "num_key_value_heads": 2,
+                "num_hidden_layers": 2, "vocab_size": 50, "intermediate_size": 40}"#,
+            r#"{"model_type": "t5", "d_model": 24, "d_kv": 5, "num_heads": 4, "num_layers": 2, "num_decoder_layers": 1,
+                "d_ff": 40, "vocab_size": 50}"#,
+            r#"{"model_type": "t5", "d_model": 24, "d_kv": 5, "num_heads": 4, "num_layers": 1, "d_ff": 40,
+                "vocab_size": 50, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": false}"#,
+        ] {
+            let config = Config::parse("config.json", text.as_bytes())?;
+            let weights = initial(&config, 5)?;
+            assert_eq!(weights, initial(&config, 5)?);
+            assert_ne!(weights, initial(&config, 6)?);
+            let lm = LanguageModel::load(&config, &Tensors::Memory(weights), &device)?;
+            let (_, logits) = lm.prefill(&[3, 7, 9], &device)?;
+            let logits = logits.into_data().try_into_vec::<f32>().unwrap_or_default();
+            let most = logits.iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+            assert!(logits.len() == 50 && most < 6.0, "{most} in {text}");
+        }
+        let bert = Config::parse("config.json", br#"{"model_type": "bert"}"#)?;
+        assert!(matches!(initial(&bert, 0), Err(Error::Unsupported { .. })));
+        Ok(())
+    }
+}
