@@ -30,6 +30,9 @@ NEEDS = {
     "entailment": [TEACHER, CRITIC],
     "embedding": [TEACHER, CRITIC, ENCODER],
     "context": [TEACHER, CRITIC, ENCODER],
+    "decoding": [TEACHER],
+    "training-lora": [TEACHER],
+    "training-full": [TEACHER],
 }
 
 HIGHER, LOWER = "higher", "lower"
@@ -65,6 +68,11 @@ def measures(part, k):
             ("nli_calls", "  directed pairs read", None),
             ("kept", "  pairs kept (other critics, see README)", None),
         ],
+        "decoding": [("tokens", "decoding, 32 texts together: tokens/s", HIGHER)],
+        "training-lora": [("step_s", "a step of LoRA, 16 x 64 tokens: seconds", LOWER),
+                          ("outside", "  share outside the products with weights", None)],
+        "training-full": [("step_s", "a step of all weights, 16 x 64 tokens: seconds", LOWER),
+                          ("outside", "  share outside the products with weights", None)],
     }[part]
     return rows + [("memory", f"{part}: peak memory, MiB", LOWER)]
 
@@ -81,7 +89,11 @@ def lines_of(rows, measure, **fields):
 
 def ours(part, args, work):
     command = [str(args.binary), "--models", str(args.models), "--device", args.device, "--json", "--quiet", "bench"]
+    student = str(args.student or TEACHER)
     command += {
+        "decoding": ["--teacher", student, "--only", "decoding"],
+        "training-lora": ["--teacher", student, "--only", "training-lora"],
+        "training-full": ["--teacher", student, "--only", "training-full"],
         "sampling": ["--teacher", TEACHER, "--k", str(args.k)],
         "entailment": ["--critic", CRITIC, "--pairs", str(work / "pairs.jsonl")],
         "embedding": ["--encoder", ENCODER, "--texts", str(work / "texts.jsonl")],
@@ -96,6 +108,11 @@ def ours(part, args, work):
             # Ours samples nothing past the end of a sentence: all its tokens are useful ones.
             out |= {f"tokens_{n}": row["tokens_per_s"], f"useful_{n}": row["tokens_per_s"],
                     f"usable_{n}": row["usable_first_sentences_per_s"]}
+    elif part == "decoding":
+        out["tokens"] = lines_of(rows, part)[0]["tokens_per_s"]
+    elif part.startswith("training"):
+        row = lines_of(rows, part)[0]
+        out |= {"step_s": row["step_s"], "outside": row["share_outside_projections"]}
     elif part == "context":
         rows = lines_of(rows, "context", k=args.k)
         if len(rows) != len(CONTEXTS):
@@ -118,6 +135,7 @@ def theirs(part, args, work):
     command = [sys.executable, str(Path(__file__).resolve().with_name("theirs.py")), part, "--work", str(work)]
     command += ["--models", str(args.models), "--k", str(args.k), "--threads", str(args.threads)]
     command += ["--seed", str(args.seed)]
+    command += ["--student", str(args.student)] if args.student else []
     return call(f"theirs, {part}", command)[-1]
 
 
@@ -280,7 +298,8 @@ def arguments():
     parser.add_argument("--models", type=Path, required=True, help=f"folder with {TEACHER}, {CRITIC}, {ENCODER}")
     parser.add_argument("--binary", type=Path, default=Path("target/release/impossible"), help="our program")
     parser.add_argument("--device", default="flex", help="device of our side; theirs is always the CPU")
-    parser.add_argument("--parts", default=",".join(NEEDS), help="of sampling,entailment,embedding,context")
+    parser.add_argument("--parts", default="sampling,entailment,embedding,context", help="of " + ",".join(NEEDS))
+    parser.add_argument("--student", type=Path, help="model folder of decoding and training; else the teacher")
     parser.add_argument("--k", type=positive, default=100, help="siblings of a context, 2 or more")
     parser.add_argument("--rounds", type=positive, default=2, help="turns of each side")
     parser.add_argument("--context-rounds", type=positive, default=1, help="the same for whole contexts: minutes each")

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 TEACHER, CRITIC, ENCODER = "smollm2-135m-instruct", "nli-deberta-v3-xsmall", "all-MiniLM-L6-v2"
-PARTS = ["prepare", "sampling", "entailment", "embedding", "context"]
+PARTS = ["prepare", "sampling", "entailment", "embedding", "context", "decoding", "training-lora", "training-full"]
 
 # What follows must equal `impossible bench --preset small`: its contexts and its sampling options.
 CONTEXTS = [
@@ -24,6 +24,11 @@ CONTEXTS = [
     "government promised help within days.",
 ]
 NEW_TOKENS = 60
+# Of decoding and training.
+DECODED, DECODED_TOKENS = 32, 48
+EXAMPLES, HALF, STEPS = 16, 32, 4
+LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "q", "k", "v", "o",
+                "wi_0", "wi_1", "wo"]
 # top_k = 0: the library's default of 50 would cut the nucleus, which ours does not.
 SAMPLING = {"do_sample": True, "temperature": 0.5, "top_p": 0.9, "top_k": 0, "no_repeat_ngram_size": 3,
             "max_new_tokens": NEW_TOKENS}
@@ -203,6 +208,81 @@ class Reference:
         out["without_diversity"] = out["seconds"] - out["diversity_s"]
         return out
 
+    def student(self, args):
+        """The model to train or decode with: causal, or with an encoder."""
+        folder = str(args.student or args.models / TEACHER)
+        config = self.library.AutoConfig.from_pretrained(folder)
+        encoder = bool(getattr(config, "is_encoder_decoder", False))
+        kind = self.library.AutoModelForSeq2SeqLM if encoder else self.library.AutoModelForCausalLM
+        return folder, kind.from_pretrained(folder, local_files_only=True).float(), encoder
+
+    def decoding(self, args):
+        """48 tokens after each of 32 prompts in one batch; nothing ends early."""
+        folder, model, encoder = self.student(args)
+        model.eval()
+        tokenizer = self.library.AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+        texts = [f"Paraphrase: The central bank raised interest rates for the {i}th time this year."
+                 for i in range(DECODED)]
+        batch = tokenizer(texts, return_tensors="pt", padding=True)
+        batch = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        options = dict(do_sample=True, temperature=0.7, top_p=0.9, top_k=0, pad_token_id=tokenizer.pad_token_id)
+
+        def run(n):
+            with self.torch.no_grad():
+                return model.generate(**batch, max_new_tokens=n, min_new_tokens=n, **options)
+
+        run(4)
+        start = time.perf_counter()
+        run(DECODED_TOKENS)
+        return {"tokens": DECODED * DECODED_TOKENS / (time.perf_counter() - start)}
+
+    def training(self, args, full):
+        """AdamW steps of 16 examples of 64 tokens; loss on the targets only."""
+        _, model, encoder = self.student(args)
+        model.train()
+        if not full:
+            import peft
+
+            names = {name.rsplit(".", 1)[-1] for name, _ in model.named_modules()}
+            task = peft.TaskType.SEQ_2_SEQ_LM if encoder else peft.TaskType.CAUSAL_LM
+            model = peft.get_peft_model(model, peft.LoraConfig(
+                r=16, lora_alpha=32, lora_dropout=0.0, target_modules=sorted(names & set(LORA_TARGETS)), task_type=task))
+        for module in model.modules():
+            if isinstance(module, self.torch.nn.Dropout):
+                module.p = 0.0
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = self.torch.optim.AdamW(trained, lr=2e-4)
+        vocabulary = model.config.vocab_size
+        ids = self.torch.tensor([[(i * 7919 + j * 104729) % (vocabulary - 256) for j in range(2 * HALF)]
+                                 for i in range(EXAMPLES)])
+        if encoder:
+            batch = {"input_ids": ids[:, :HALF], "labels": ids[:, HALF:]}
+        else:
+            labels = ids.clone()
+            labels[:, :HALF] = -100
+            batch = {"input_ids": ids, "labels": labels}
+
+        def step():
+            loss = model(**batch).loss
+            loss.backward()
+            self.torch.nn.utils.clip_grad_norm_(trained, 1.0)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            return loss.item()
+
+        step()
+        start = time.perf_counter()
+        for _ in range(STEPS):
+            step()
+        return {"step_s": (time.perf_counter() - start) / STEPS}
+
+    def training_lora(self, args):
+        return self.training(args, full=False)
+
+    def training_full(self, args):
+        return self.training(args, full=True)
+
     def diverse(self, scored):
         """Algorithm 1 of the paper: of pairs linked by x_i => x_j or y_i => y_j, the best of each component."""
         links = list(itertools.permutations(range(len(scored)), 2))
@@ -254,13 +334,14 @@ def main():
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True, help="folder of pairs.jsonl and texts.jsonl")
+    parser.add_argument("--student", type=Path, help="model of decoding and training; else the teacher")
     parser.add_argument("--k", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     args = parser.parse_args()
     try:
         reference = Reference(args)
-        out = getattr(reference, args.part)(args)
+        out = getattr(reference, args.part.replace("-", "_"))(args)
     except (Failed, ImportError) as failure:
         print(failure, file=sys.stderr)
         return 1

@@ -1,7 +1,7 @@
 //! Elementwise work on the CPU device, in place in the tensor's own memory. burn's CPU kernels call the C library's exp
 //! and erf value by value; these loops are branch-free and become the widest SIMD code the processor has.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Tensor, TensorData};
 use pulp::Arch;
 
 /// Runs `f` on the values, row-major. The buffer is the tensor's own where nobody else holds it.
@@ -89,6 +89,68 @@ fn silu_of(x: f32) -> f32 {
 /// x * sigmoid(x).
 pub(super) fn silu(x: Tensor<2>) -> Tensor<2> {
     map!(x, silu_of)
+}
+
+/// f and its slope as functions of one value.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Smooth {
+    Gelu,
+    GeluTanh,
+    Silu,
+}
+
+#[inline(always)]
+fn gelu_slope_of(x: f32) -> (f32, f32) {
+    let value = gelu_of(x);
+    let density = 0.398_942_3 * exp_neg(-0.5 * x * x);
+    let t = 1.0 / (1.0 + 0.327_591_1 * x.abs() * std::f32::consts::FRAC_1_SQRT_2);
+    let poly = t * (0.254_829_6 + t * (-0.284_496_72 + t * (1.421_413_8 + t * (-1.453_152_1 + t * 1.061_405_4))));
+    let tail = 0.5 * poly * exp_neg(-0.5 * x * x);
+    (value, (if x >= 0.0 { 1.0 - tail } else { tail }) + x * density)
+}
+
+#[inline(always)]
+fn gelu_tanh_slope_of(x: f32) -> (f32, f32) {
+    let u = 0.797_884_6 * (x + 0.044_715 * x * x * x);
+    let s = sigmoid_of(2.0 * u);
+    (x * s, s + x * s * (1.0 - s) * (1.595_769_1 * (1.0 + 0.134_145 * x * x)))
+}
+
+#[inline(always)]
+fn silu_slope_of(x: f32) -> (f32, f32) {
+    let s = sigmoid_of(x);
+    (x * s, s * (1.0 + x * (1.0 - s)))
+}
+
+/// The line that touches `f` at each value of x: slope and offset, so that `x * slope + offset` is f(x).
+pub(super) fn tangent(x: Tensor<2>, f: Smooth) -> (Tensor<2>, Tensor<2>) {
+    let (shape, device) = (x.dims(), x.device());
+    let mut offset = x.into_data();
+    if offset.dtype() != DType::F32 {
+        offset = offset.convert_dtype(DType::F32);
+    }
+    let mut slopes = vec![0.0_f32; shape[0] * shape[1]];
+    if let Ok(values) = offset.as_mut_slice::<f32>() {
+        macro_rules! each {
+            ($f:ident) => {
+                Arch::new().dispatch(
+                    #[inline(always)]
+                    || {
+                        for (v, slope) in values.iter_mut().zip(&mut slopes) {
+                            let (value, d) = $f(*v);
+                            (*slope, *v) = (d, value - *v * d);
+                        }
+                    },
+                )
+            };
+        }
+        match f {
+            Smooth::Gelu => each!(gelu_slope_of),
+            Smooth::GeluTanh => each!(gelu_tanh_slope_of),
+            Smooth::Silu => each!(silu_slope_of),
+        }
+    }
+    (Tensor::from_data(TensorData::new(slopes, shape), &device), Tensor::from_data(offset, &device))
 }
 
 /// Softmax over the last dimension.
@@ -292,6 +354,23 @@ mod tests {
             for f in [gelu_of, gelu_tanh_of, silu_of] {
                 let found = f(extreme);
                 assert!(if extreme > 0.0 { found == extreme } else { found.abs() < 1e-30 }, "{extreme}: {found}");
+            }
+        }
+    }
+
+    #[test]
+    fn tangents_touch() {
+        let fs: [(Smooth, fn(f32) -> f32, fn(f32) -> (f32, f32)); 3] = [
+            (Smooth::Gelu, gelu_of, gelu_slope_of),
+            (Smooth::GeluTanh, gelu_tanh_of, gelu_tanh_slope_of),
+            (Smooth::Silu, silu_of, silu_slope_of),
+        ];
+        for (f, value, slope) in fs {
+            for step in -800..=800 {
+                let x = step as f32 * 1e-2;
+                let (found, d) = slope(x);
+                let exact = (f64::from(value(x + 0.05)) - f64::from(value(x - 0.05))) / 0.1;
+                assert!((found - value(x)).abs() < 1e-6 && (f64::from(d) - exact).abs() < 2e-3, "{f:?} at {x}: {d}");
             }
         }
     }

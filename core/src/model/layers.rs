@@ -6,15 +6,22 @@ use burn::tensor::{Device, Int, Tensor, TensorData, activation, module};
 
 use super::kernels;
 
-/// Outputs of one panel of [`Weight::Panels`].
-const PANEL: usize = 64;
+/// Outputs of one panel of [`Weight::Panels`]: as many as the kernel works on at once, so that a panel is read front to
+/// back. Decoding 32 rows on two cores without AVX-512, 16 is 1.5 times as fast as 64; with AVX-512, 64 was fastest.
+fn panel_width() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if cfg!(feature = "avx512") && std::arch::is_x86_feature_detected!("avx512f") {
+        return 64;
+    }
+    16
+}
 
 /// A weight, laid out as its device multiplies best.
 #[derive(Debug, Clone)]
 pub(super) enum Weight {
     /// `[in, out]`: GPUs.
     Flat(Tensor<2>),
-    /// `[panels, in, 64]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without packing it
+    /// `[panels, in, panel width]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without packing it
     /// first. Measured with AVX-512: twice as fast for 4 to 24 rows, as fast or faster for more.
     Panels(Tensor<3>),
     /// `[out, in]` for each projection, as in the checkpoint: parameters that are being trained.
@@ -29,25 +36,26 @@ impl Weight {
         strides: (usize, usize),
         device: &Device,
     ) -> Self {
-        if !crate::device::is_flex(device) || outputs < PANEL {
+        if !crate::device::is_flex(device) || outputs < panel_width() {
             let values = if strides == (1, outputs) { values } else { transposed(&values, outputs, inputs) };
             return Self::Flat(Tensor::from_data(TensorData::new(values, [inputs, outputs]), device));
         }
         const BLOCK: usize = 32;
-        let panels = outputs.div_ceil(PANEL);
-        let mut out = vec![0.0; panels * inputs * PANEL];
-        for (p, panel) in out.chunks_mut(inputs * PANEL).enumerate() {
-            let width = PANEL.min(outputs - p * PANEL);
-            for (block, rows) in panel.chunks_mut(BLOCK * PANEL).enumerate() {
+        let panel_width = panel_width();
+        let panels = outputs.div_ceil(panel_width);
+        let mut out = vec![0.0; panels * inputs * panel_width];
+        for (p, panel) in out.chunks_mut(inputs * panel_width).enumerate() {
+            let width = panel_width.min(outputs - p * panel_width);
+            for (block, rows) in panel.chunks_mut(BLOCK * panel_width).enumerate() {
                 for j in 0..width {
-                    let from = (p * PANEL + j) * strides.0 + block * BLOCK * strides.1;
-                    for (i, row) in rows.chunks_mut(PANEL).enumerate() {
+                    let from = (p * panel_width + j) * strides.0 + block * BLOCK * strides.1;
+                    for (i, row) in rows.chunks_mut(panel_width).enumerate() {
                         row[j] = values[from + i * strides.1];
                     }
                 }
             }
         }
-        Self::Panels(Tensor::from_data(TensorData::new(out, [panels, inputs, PANEL]), device))
+        Self::Panels(Tensor::from_data(TensorData::new(out, [panels, inputs, panel_width]), device))
     }
 
     /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs.
@@ -60,15 +68,15 @@ impl Weight {
         let whole = match self {
             Self::Flat(weight) => x.matmul(weight.clone()),
             Self::Panels(weight) => {
-                let panels = weight.dims()[0];
-                let y = x.reshape([1, rows, inputs]).matmul(weight.clone()); // [panels, rows, 64]
-                let flat = |y: Tensor<3>, n: usize| y.swap_dims(0, 1).reshape([rows, n * PANEL]);
-                if parts.iter().all(|n| n.is_multiple_of(PANEL)) {
+                let [panels, _, panel_width] = weight.dims();
+                let y = x.reshape([1, rows, inputs]).matmul(weight.clone()); // [panels, rows, panel width]
+                let flat = |y: Tensor<3>, n: usize| y.swap_dims(0, 1).reshape([rows, n * panel_width]);
+                if parts.iter().all(|n| n.is_multiple_of(panel_width)) {
                     // Whole panels are taken as they are, and copied once.
                     return parts.map(|n| {
-                        let (start, count) = (from / PANEL, n / PANEL);
+                        let (start, count) = (from / panel_width, n / panel_width);
                         from += n;
-                        flat(y.clone().slice([start..start + count, 0..rows, 0..PANEL]), count)
+                        flat(y.clone().slice([start..start + count, 0..rows, 0..panel_width]), count)
                     });
                 }
                 flat(y, panels)
@@ -97,6 +105,13 @@ pub struct Adapter {
     pub scale: f64,
 }
 
+impl Adapter {
+    /// `[rows, in] -> [rows, out]`; the narrow product is the one that is scaled.
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        (x.matmul(self.a.clone().transpose()) * self.scale).matmul(self.b.clone().transpose())
+    }
+}
+
 /// `y = x W + b`.
 #[derive(Debug, Clone)]
 pub struct Linear {
@@ -121,6 +136,11 @@ impl Linear {
     /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs
     #[must_use]
     pub fn split<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        if let Weight::Rows(weights) = &self.weight
+            && weights.iter().map(|w| w.dims()[0]).eq(parts)
+        {
+            return self.split_rows(x, parts);
+        }
         if !self.adapters.is_empty() {
             return self.split_adapted(x, parts);
         }
@@ -134,13 +154,31 @@ impl Linear {
         })
     }
 
+    /// Projections that are being trained, each by itself: joining them and cutting them apart costs copies, and as many
+    /// again for the gradients.
+    fn split_rows<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        let (mut i, mut from) = (0, 0);
+        parts.map(|n| {
+            let mut y = match &self.weight {
+                Weight::Rows(weights) => x.clone().matmul(weights[i].clone().transpose()),
+                _ => Tensor::zeros([x.dims()[0], n], &x.device()),
+            };
+            if let Some((_, Some(adapter))) = self.adapters.get(i) {
+                y = y + adapter.forward(x.clone());
+            }
+            if let Some(bias) = &self.bias {
+                y = y + bias.clone().slice([0..1, from..from + n]);
+            }
+            (i, from) = (i + 1, from + n);
+            y
+        })
+    }
+
     fn split_adapted<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
         let rows = x.dims()[0];
         let [y] = self.weight.multiply(x.clone(), [self.outputs]);
         let added = self.adapters.iter().map(|(outputs, adapter)| match adapter {
-            Some(Adapter { a, b, scale }) => {
-                x.clone().matmul(a.clone().transpose()).matmul(b.clone().transpose()) * *scale
-            }
+            Some(adapter) => adapter.forward(x.clone()),
             None => Tensor::zeros([rows, *outputs], &x.device()),
         });
         let mut y = y + Tensor::cat(added.collect(), 1);
@@ -239,10 +277,25 @@ pub enum Activation {
 }
 
 impl Activation {
+    fn smooth(self) -> Option<kernels::Smooth> {
+        match self {
+            Self::Gelu => Some(kernels::Smooth::Gelu),
+            Self::GeluTanh => Some(kernels::Smooth::GeluTanh),
+            Self::Silu => Some(kernels::Smooth::Silu),
+            Self::Relu => None,
+        }
+    }
+
     /// Elementwise.
     #[must_use]
     pub fn forward(self, x: Tensor<2>) -> Tensor<2> {
-        let flex = crate::device::is_flex(&x.device());
+        let device = x.device();
+        let flex = crate::device::is_flex(&device);
+        // On the CPU a graph gets one product and one sum in place of a chain of elementwise steps, each with its gradient.
+        if let (Some(f), true) = (self.smooth(), !flex && crate::device::is_flex(&device.inner())) {
+            let (slope, offset) = kernels::tangent(x.clone().inner(), f);
+            return x * Tensor::from_inner(slope) + Tensor::from_inner(offset);
+        }
         match self {
             Self::Gelu if flex => kernels::gelu(x),
             Self::GeluTanh if flex => kernels::gelu_tanh(x),

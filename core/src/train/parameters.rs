@@ -160,15 +160,21 @@ pub(super) async fn host(values: Tensor<1>) -> Result<Vec<f32>> {
     data.try_into_vec::<f32>().map_err(|e| failed(format!("reading values failed: {e:?}")))
 }
 
+/// Adds gradients to `sum`.
+pub(super) fn add(sum: &mut Gradients, gradients: Gradients) {
+    for (name, gradient) in gradients {
+        let total = match sum.remove(&name) {
+            Some(before) => before + gradient,
+            None => gradient,
+        };
+        sum.insert(name, total);
+    }
+}
+
 /// Adds to `sink` the gradients of the leaves of `live`.
 pub(super) fn collect(live: &Live, gradients: &mut burn::tensor::Gradients, sink: &mut Gradients) {
     let mut add = |name: String, gradient: Option<Tensor<1>>| {
-        let Some(gradient) = gradient else { return };
-        let sum = match sink.remove(&name) {
-            Some(sum) => sum + gradient,
-            None => gradient,
-        };
-        sink.insert(name, sum);
+        add(sink, gradient.map(|g| (name, g)).into_iter().collect());
     };
     let flat = |t: Tensor<2>| {
         let [rows, columns] = t.dims();

@@ -7,7 +7,7 @@ use super::example::{Batch, Example, held_out, order};
 use super::gradient::{self, gradients};
 use super::lora::Lora;
 use super::optimizer::{self, Kind, Optimizer};
-use super::parameters::{Gradients, Parameters};
+use super::parameters::{self, Gradients, Parameters};
 use super::schedule::{Schedule, Shape};
 use crate::model::LanguageModel;
 use crate::model::config::Config;
@@ -21,7 +21,8 @@ pub struct Settings {
     pub epochs: u64,
     /// Examples a step.
     pub batch: usize,
-    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation).
+    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation). There
+    /// are at least two parts, which the CPU works on side by side, so each has half as many.
     pub batch_tokens: usize,
     /// Largest learning rate.
     pub learning_rate: f64,
@@ -261,25 +262,10 @@ impl Trainer {
             return Err(Error::input("the training", "a step that is left", "none"));
         };
         let examples: Vec<&Example> = indices.iter().map(|&i| &self.train[i]).collect();
-        let parts = parts(&examples, self.settings.batch_tokens);
+        let parts = halves(&examples, self.settings.batch_tokens / 2);
         let batches_of: Vec<Batch> = parts.iter().map(|p| Batch::new(p, self.start)).collect();
         let targets: usize = batches_of.iter().map(|b| b.labels.len()).sum();
-        let mut sink = Gradients::new();
-        let mut loss = 0.0;
-        for (i, batch) in batches_of.iter().enumerate() {
-            #[allow(clippy::cast_precision_loss)]
-            let options = gradient::Options {
-                smoothing: self.settings.label_smoothing,
-                scale: 1.0 / targets.max(1) as f32,
-                dropout: Some(Dropout {
-                    rate: self.settings.dropout,
-                    seed: self.seed,
-                    step: (self.state.step << 16) + i as u64,
-                }),
-                checkpointing: self.settings.checkpointing,
-            };
-            loss += gradients(&self.config, &self.parameters, batch, options, &mut sink).await?;
-        }
+        let (loss, sink) = self.gradients(&batches_of, targets).await?;
         let loss = loss / targets.max(1) as f64;
         let step = self.state.step + 1;
         if !loss.is_finite() {
@@ -300,6 +286,54 @@ impl Trainer {
         }
         let positions = batches_of.iter().map(Batch::positions).sum();
         Ok(Report { step, epoch, loss, rate, norm, targets, positions })
+    }
+
+    /// Sum of the losses of all parts, and their gradients: on the CPU two parts at a time, added up in their order.
+    async fn gradients(&self, parts: &[Batch], targets: usize) -> Result<(f64, Gradients)> {
+        #[allow(clippy::cast_precision_loss)]
+        let options = |part: usize| gradient::Options {
+            smoothing: self.settings.label_smoothing,
+            scale: 1.0 / targets.max(1) as f32,
+            dropout: Some(Dropout {
+                rate: self.settings.dropout,
+                seed: self.seed,
+                step: (self.state.step << 16) + part as u64,
+            }),
+            checkpointing: self.settings.checkpointing,
+        };
+        #[cfg(feature = "threads")]
+        if parts.len() > 1 && crate::device::is_flex(&self.parameters.device) {
+            let mut found: Vec<Option<Result<(f64, Gradients)>>> = parts.iter().map(|_| None).collect();
+            crate::lanes::scatter(
+                LANES,
+                parts.iter().enumerate().collect(),
+                |(i, part), send| {
+                    let mut sink = Gradients::new();
+                    let work = gradients(&self.config, &self.parameters, part, options(i), &mut sink);
+                    let loss = crate::lanes::wait(work);
+                    send((i, loss.map(|loss| (loss, sink))));
+                },
+                |(i, part)| {
+                    let fine = part.is_ok();
+                    found[i] = Some(part);
+                    fine
+                },
+            )?;
+            let (mut total, mut sum) = (0.0, Gradients::new());
+            for part in found.into_iter().flatten() {
+                let (loss, gradients) = part?;
+                total += loss;
+                parameters::add(&mut sum, gradients);
+            }
+            return Ok((total, sum));
+        }
+        let (mut total, mut sum) = (0.0, Gradients::new());
+        for (i, part) in parts.iter().enumerate() {
+            let mut sink = Gradients::new();
+            total += gradients(&self.config, &self.parameters, part, options(i), &mut sink).await?;
+            parameters::add(&mut sum, sink);
+        }
+        Ok((total, sum))
     }
 
     /// Mean loss of the held-out target tokens; `None` without any. Notes the best.
@@ -324,6 +358,16 @@ impl Trainer {
         }
         Ok(Some(loss))
     }
+}
+
+/// Parts that the CPU works on at once.
+#[cfg(feature = "threads")]
+const LANES: usize = 2;
+
+/// Cuts a step's examples in two, and each half into parts of at most so many padded positions.
+fn halves<'a>(examples: &[&'a Example], tokens: usize) -> Vec<Vec<&'a Example>> {
+    let (a, b) = examples.split_at(examples.len() / 2);
+    [parts(a, tokens), parts(b, tokens)].concat()
 }
 
 /// Cuts examples into parts of at most so many padded positions; one example at least.

@@ -290,4 +290,10 @@ pub enum Measure {
     Embedding,
     /// Two contexts from siblings to kept pairs.
     Context,
+    /// Tokens a second of 32 texts decoded together.
+    Decoding,
+    /// Steps of training with adapters; only when asked for.
+    TrainingLora,
+    /// Steps of training of all weights; only when asked for.
+    TrainingFull,
 }

@@ -1,4 +1,7 @@
-//! `impossible bench`: sampling, entailment, embedding and whole contexts on this machine.
+//! `impossible bench`: sampling, entailment, embedding, whole contexts, and a student's decoding and training on this
+//! machine.
+
+mod student;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -61,6 +64,11 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
 
     let wanted = |m: Measure| args.only.is_empty() || args.only.contains(&m);
     let mut sentences: Vec<String> = Vec::new();
+    // Training reads the weights itself: what it takes is measured without a second copy.
+    let trains = |m: &Measure| matches!(m, Measure::TrainingLora | Measure::TrainingFull);
+    let only_training = !args.only.is_empty() && args.only.iter().all(trains);
+    let teacher_name = teacher.clone();
+    let teacher = teacher.filter(|_| !only_training);
     let teacher = teacher.map(|name| models::teacher(&session.store, &name, &compute)).transpose()?;
     if let Some(teacher) = teacher.as_ref().filter(|_| wanted(Measure::Sampling)) {
         // Pages of the weights, threads, kernels.
@@ -83,7 +91,10 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
         sentences =
             (0..64).map(|i| format!("The central bank raised interest rates for the {i}th time this year.")).collect();
     }
-    let mut critic = critic.map(|name| models::entailment(&session.store, &name, &compute)).transpose()?;
+    let mut critic = critic
+        .filter(|_| !only_training)
+        .map(|name| models::entailment(&session.store, &name, &compute))
+        .transpose()?;
     if let Some(critic) = critic.as_mut().filter(|_| wanted(Measure::Entailment)) {
         let given = args.pairs.as_deref().map(|p| jsonl::read_rows(p, &["text", "target"])?.strict(p)).transpose()?;
         let pairs: Vec<(&str, &str)> = match &given {
@@ -102,7 +113,8 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
             json!({"measure": "entailment", "directed_pairs": pairs.len(), "nli_pairs_per_s": rate(pairs.len(), start)}),
         )?;
     }
-    let mut encoder = encoder.map(|name| models::encoder(&session.store, &name, &compute)).transpose()?;
+    let mut encoder =
+        encoder.filter(|_| !only_training).map(|name| models::encoder(&session.store, &name, &compute)).transpose()?;
     if let Some(encoder) = encoder.as_mut().filter(|_| wanted(Measure::Embedding)) {
         let given = args.texts.as_deref().map(|p| jsonl::read_seeds(p, None)).transpose()?;
         let texts: Vec<&str> = match &given {
@@ -133,6 +145,14 @@ pub(super) fn run(session: &Session, args: &Bench) -> Result<()> {
                 "kept": kept, "kept_per_minute": per_minute, "sampling_s": sampling,
                 "critics_s": seconds - sampling, "seconds": seconds}),
             )?;
+        }
+    }
+    if let Some(teacher) = teacher.as_ref().filter(|_| wanted(Measure::Decoding)) {
+        say(student::decoding(teacher, &mut event, &mut progress)?)?;
+    }
+    for (measure, full) in [(Measure::TrainingLora, false), (Measure::TrainingFull, true)] {
+        if let Some(name) = teacher_name.as_ref().filter(|_| args.only.contains(&measure)) {
+            say(student::training(&models::open(&session.store, name)?, &compute, full)?)?;
         }
     }
     if let Some(bytes) = peak_memory() {
