@@ -128,6 +128,11 @@ pub enum Diversity {
     Off,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(value: &f32) -> bool {
+    *value <= 0.0
+}
+
 /// Paraphrase critics. A threshold at its neutral value (0 or 1) switches its critic off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -136,6 +141,9 @@ pub struct Paraphrase {
     pub length_min: f32,
     /// Most len(y) / len(x) in characters.
     pub length_max: f32,
+    /// Least ROUGE-L F.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rouge_min: f32,
     /// Most ROUGE-L F.
     pub rouge_max: f32,
     /// Number rule.
@@ -207,6 +215,7 @@ impl Paraphrase {
         let paper = Self {
             length_min: 0.0,
             length_max: f32::MAX,
+            rouge_min: 0.0,
             rouge_max: 0.75,
             numbers: NumberRule::Off,
             entities: false,
@@ -332,6 +341,7 @@ impl Plan {
             p.length_min,
         )?;
         check((0.0..=1.0).contains(&p.rouge_max), "paraphrase.rouge_max", "0 to 1", p.rouge_max)?;
+        check((0.0..=p.rouge_max).contains(&p.rouge_min), "paraphrase.rouge_min", "0 to rouge_max", p.rouge_min)?;
         check((-1.0..=1.0).contains(&p.cosine_min), "paraphrase.cosine_min", "-1 (off) to 1", p.cosine_min)?;
         check((0.0..=1.0).contains(&p.entailment_min), "paraphrase.entailment_min", "0 to 1", p.entailment_min)?;
         let m = &self.summary;

@@ -92,6 +92,7 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
             *target = v;
         }
     }
+    set(&mut paraphrase.rouge_min, t.rouge_min);
     set(&mut paraphrase.rouge_max, t.rouge_max);
     set(&mut paraphrase.cosine_min, t.cosine_min);
     set(&mut paraphrase.entailment_min, t.entailment_min);

@@ -1,16 +1,15 @@
 //! Greedy, beam and diverse beam search with our models, against `generate` of transformers on the same checkpoints.
 
 use anyhow::{Context, Result};
-use burn::tensor::Tensor;
+use impossible_core::decode::drive::drive;
 use impossible_core::decode::group::{GroupBeamSearch, GroupOptions};
 use impossible_core::decode::process::{Processor, Processors};
 use impossible_core::decode::search::{
-    BeamOptions, BeamSearch, EarlyStopping, Finish, Greedy, GreedyOptions, Hypothesis, Step,
+    BeamOptions, BeamSearch, EarlyStopping, Finish, Greedy, GreedyOptions, Hypothesis,
 };
 use impossible_core::device::{Compute, DeviceSpec};
-use impossible_core::model::cache::Sequences;
-use impossible_core::model::{Batch, LanguageModel};
-use impossible_tests::{folder, golden};
+use impossible_core::model::LanguageModel;
+use impossible_tests::{folder, golden, wait};
 use serde::Deserialize;
 
 const SCORE: f64 = 1e-4;
@@ -78,74 +77,6 @@ impl Options {
     }
 }
 
-/// A search and the rows it wants to run.
-trait Search {
-    fn rows(&self) -> usize;
-    fn advance(&mut self, logits: &[f32]) -> impossible_core::Result<Step>;
-}
-
-impl Search for Greedy {
-    fn rows(&self) -> usize {
-        1
-    }
-    fn advance(&mut self, logits: &[f32]) -> impossible_core::Result<Step> {
-        Greedy::advance(self, logits)
-    }
-}
-
-impl Search for BeamSearch {
-    fn rows(&self) -> usize {
-        BeamSearch::rows(self).len()
-    }
-    fn advance(&mut self, logits: &[f32]) -> impossible_core::Result<Step> {
-        BeamSearch::advance(self, logits)
-    }
-}
-
-impl Search for GroupBeamSearch {
-    fn rows(&self) -> usize {
-        GroupBeamSearch::rows(self).len()
-    }
-    fn advance(&mut self, logits: &[f32]) -> impossible_core::Result<Step> {
-        GroupBeamSearch::advance(self, logits)
-    }
-}
-
-fn host(t: Tensor<2>) -> Result<Vec<f32>> {
-    t.into_data().try_into_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
-}
-
-/// Drives a search: the prompt once for each of its first rows, then one token a row and step, the cache reordered.
-fn drive(lm: &LanguageModel, compute: &Compute, prompt: &[u32], search: &mut impl Search) -> Result<()> {
-    let (device, vocabulary, hidden) = (&compute.device, lm.shape().vocabulary, lm.shape().hidden);
-    let rows = search.rows();
-    let mut cache = Sequences::new(lm.shape().layers, device);
-    let types = vec![0; prompt.len()];
-    if let Some(memory) = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device) {
-        cache = cache.with_memory(memory);
-    }
-    let start = lm.first();
-    let prompt = start.as_ref().map_or(prompt, std::slice::from_ref);
-    cache.extend(&vec![vec![true; prompt.len()]; rows]);
-    let places: Vec<u32> = (0..prompt.len()).map(|p| u32::try_from(p).unwrap_or(0)).collect();
-    let states = lm.forward(rows, &prompt.repeat(rows), &places.repeat(rows), &mut cache, device);
-    let last = states.reshape([rows, prompt.len(), hidden]).slice([0..rows, prompt.len() - 1..prompt.len(), 0..hidden]);
-    let mut logits = host(lm.logits(last.reshape([rows, hidden])))?;
-    for step in prompt.len().. {
-        anyhow::ensure!(logits.len() == search.rows() * vocabulary, "{} logits", logits.len());
-        let next = search.advance(&logits)?;
-        if next.done {
-            break;
-        }
-        cache.reorder(&next.parents);
-        let rows = next.tokens.len();
-        cache.extend(&vec![vec![true]; rows]);
-        let places = vec![u32::try_from(step)?; rows];
-        logits = host(lm.logits(lm.forward(rows, &next.tokens, &places, &mut cache, device)))?;
-    }
-    Ok(())
-}
-
 fn same(found: &[Hypothesis], want: &[Want]) -> Result<()> {
     anyhow::ensure!(found.len() == want.len(), "{} hypotheses, expected {}", found.len(), want.len());
     for (f, w) in found.iter().zip(want) {
@@ -179,7 +110,7 @@ fn check(lm: &LanguageModel, compute: &Compute, case: &Case) -> Result<()> {
                 processors,
             };
             let mut search = GroupBeamSearch::new(options, &seen)?;
-            drive(lm, compute, &prompt, &mut search)?;
+            wait(drive(lm, compute, &prompt, &mut search))?;
             let found = search.finish();
             anyhow::ensure!(found.len() == groups.len(), "{} groups, expected {}", found.len(), groups.len());
             for (f, w) in found.iter().zip(groups) {
@@ -192,11 +123,11 @@ fn check(lm: &LanguageModel, compute: &Compute, case: &Case) -> Result<()> {
             let early_stopping = o.early_stopping();
             let options = BeamOptions { num_beams, max_new_tokens, length_penalty, early_stopping, eos, processors };
             let mut search = BeamSearch::new(options, &seen)?;
-            drive(lm, compute, &prompt, &mut search)?;
+            wait(drive(lm, compute, &prompt, &mut search))?;
             same(&search.finish(), want)?;
         } else {
             let mut search = Greedy::new(GreedyOptions { max_new_tokens, eos, processors }, &seen)?;
-            drive(lm, compute, &prompt, &mut search)?;
+            wait(drive(lm, compute, &prompt, &mut search))?;
             same(&[search.finish()], want)?;
         }
     }

@@ -294,6 +294,7 @@ pub(super) mod tests {
         panel.paraphrase = Paraphrase {
             length_min: 0.0,
             length_max: f32::MAX,
+            rouge_min: 0.0,
             rouge_max: 1.0,
             numbers: NumberRule::Off,
             ..panel.paraphrase

@@ -1,11 +1,13 @@
-//! ROUGE-L: pairs that are worded alike teach nothing.
+//! ROUGE-L: pairs that are worded alike teach nothing; pairs that share few words seldom say the same.
 
 use super::{FreeCritic, Pair, Siblings, by_chunk, name};
 use crate::metric::rouge::{Pattern, Rouge, lcs_row};
 
-/// Accepts ROUGE-L F <= max.
+/// Accepts min <= ROUGE-L F <= max.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RougeL {
+    /// Least F.
+    pub min: f32,
     /// Most F.
     pub max: f32,
 }
@@ -41,7 +43,7 @@ impl FreeCritic for RougeL {
     }
 
     fn accepts(&self, score: f32) -> bool {
-        score <= self.max
+        (self.min..=self.max).contains(&score)
     }
 }
 
@@ -56,9 +58,10 @@ mod tests {
             Siblings::new([(0, "One two three four five."), (1, "one, two three"), (2, "six seven"), (3, "...")])
                 .unwrap();
         let pairs = [(0, 1), (1, 0), (2, 0), (1, 2), (3, 0), (0, 1)].map(|(x, y)| Pair { x, y });
-        let critic = RougeL { max: 0.75 };
+        let critic = RougeL { min: 0.1, max: 0.75 };
         let scores = critic.scores(&siblings, &pairs);
         assert_eq!(scores, [0.75, 0.75, 0.0, 0.0, 0.0, 0.75]);
         assert!(critic.accepts(scores[0]) && !critic.accepts(0.751));
+        assert!(critic.accepts(0.1) && !critic.accepts(scores[2]));
     }
 }

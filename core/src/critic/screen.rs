@@ -64,8 +64,8 @@ impl Rules {
         if plan.quotes {
             free.push(Box::new(Quotes));
         }
-        if plan.rouge_max < 1.0 {
-            free.push(Box::new(RougeL { max: plan.rouge_max }));
+        if plan.rouge_min > 0.0 || plan.rouge_max < 1.0 {
+            free.push(Box::new(RougeL { min: plan.rouge_min, max: plan.rouge_max }));
         }
         match plan.numbers {
             NumberRule::Strict => free.push(Box::new(Numbers::Both)),

@@ -1,6 +1,7 @@
 //! From logits to text: processors, the sampler, searches, and the batched loop over siblings.
 
 pub mod contrastive;
+pub mod drive;
 pub mod group;
 pub mod process;
 mod readout;

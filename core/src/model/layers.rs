@@ -21,8 +21,8 @@ fn panel_width() -> usize {
 pub(super) enum Weight {
     /// `[in, out]`: GPUs.
     Flat(Tensor<2>),
-    /// `[panels, in, panel width]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without packing it
-    /// first. Measured with AVX-512: twice as fast for 4 to 24 rows, as fast or faster for more.
+    /// `[panels, in, panel width]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without
+    /// packing it first. Measured with AVX-512: twice as fast for 4 to 24 rows, as fast or faster for more.
     Panels(Tensor<3>),
     /// `[out, in]` for each projection, as in the checkpoint: parameters that are being trained.
     Rows(Vec<Tensor<2>>),

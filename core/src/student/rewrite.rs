@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use super::Format;
 use crate::critic::{EntailmentModel, Panel, SentenceEncoder};
 use crate::decode::Teacher;
+use crate::decode::drive::drive;
+use crate::decode::group::{GroupBeamSearch, GroupOptions};
+use crate::decode::process::{Processor, Processors};
 use crate::decode::sample::SampleOptions;
+use crate::decode::search::{self, BeamOptions, BeamSearch, EarlyStopping, Hypothesis};
 use crate::decode::siblings::{Job, Limits, Stop, sample};
-use crate::event::{Event, Observer, Stage};
+use crate::event::{Event, Observer, Signal, Stage};
 use crate::record::{Finish, Sample, Scored, Task};
 use crate::{Error, Result};
 
@@ -22,10 +26,21 @@ pub struct Options {
     pub samples: u32,
     /// Sampling.
     pub sampling: SampleOptions,
+    /// Beam search in place of sampling.
+    pub beams: Option<Beams>,
     /// Rows decoded together, and the longest version in tokens.
     pub limits: Limits,
     /// Seed.
     pub seed: u64,
+}
+
+/// Beam search of `samples` beams: always the same versions, the likeliest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Beams {
+    /// Log-probabilities are divided by the length to this power.
+    pub length_penalty: f64,
+    /// Taken from a token for each beam that has just taken it (Vijayakumar et al. 2016); 0 = plain beam search.
+    pub diversity_penalty: f64,
 }
 
 /// One version of a sentence.
@@ -86,9 +101,65 @@ pub async fn versions(
         })
         .collect::<Result<Vec<_>>>()?;
     event.stage = Stage::Siblings;
+    if let Some(beams) = options.beams {
+        let mut out = Vec::new();
+        for job in &jobs {
+            if observer.event(event) == Signal::Stop {
+                return Err(Error::Interrupted);
+            }
+            let found = search(student, &job.prompt, options, beams).await?;
+            event.tokens += found.iter().map(|h| h.tokens.len() as u64).sum::<u64>();
+            for (row, hypothesis) in (0..).zip(found) {
+                let ended = hypothesis.finish == search::Finish::Eos;
+                let tokens = &hypothesis.tokens[..hypothesis.tokens.len() - usize::from(ended)];
+                out.push(Sample {
+                    context: job.context,
+                    row,
+                    text: student.tokenizer.decode(tokens)?.trim().to_owned(),
+                    tokens: u32::try_from(hypothesis.tokens.len()).unwrap_or(u32::MAX),
+                    finish: if ended { Finish::EndOfText } else { Finish::Length },
+                });
+            }
+        }
+        return Ok(out);
+    }
     // Both tasks may rewrite the same sentence under one seed.
     let stage = STAGE + u32::from(options.task == Task::Summary);
     sample(student, &jobs, &sampler, options.limits, (options.seed, stage), event, observer).await
+}
+
+/// The finished beams after a prompt, best first.
+async fn search(student: &Teacher, prompt: &[u32], options: &Options, beams: Beams) -> Result<Vec<Hypothesis>> {
+    let sampling = &options.sampling;
+    let mut chain = vec![Processor::Banned(student.banned.iter().map(|&id| vec![id]).collect())];
+    chain.extend((sampling.no_repeat_ngram > 0).then_some(Processor::NoRepeatNgram(sampling.no_repeat_ngram)));
+    let (num_beams, max_new_tokens) = (options.samples as usize, options.limits.max_tokens);
+    let (eos, processors) = (student.ends.iter().copied().take(64).collect(), Processors::new(chain)?);
+    // What the student read may be repeated: the search sees the last token only.
+    let seen = student.lm.first().or(prompt.last().copied()).unwrap_or(0);
+    if beams.diversity_penalty > 0.0 {
+        let mut search = GroupBeamSearch::new(
+            GroupOptions {
+                num_beams,
+                num_groups: num_beams,
+                diversity_penalty: beams.diversity_penalty,
+                penalty_carried: true,
+                max_new_tokens,
+                length_penalty: beams.length_penalty,
+                eos,
+                processors,
+            },
+            &[seen],
+        )?;
+        drive(&student.lm, &student.compute, prompt, &mut search).await?;
+        return Ok(search.finish().into_iter().flatten().collect());
+    }
+    let early_stopping = EarlyStopping::False;
+    let length_penalty = beams.length_penalty;
+    let options = BeamOptions { num_beams, max_new_tokens, length_penalty, early_stopping, eos, processors };
+    let mut search = BeamSearch::new(options, &[seen])?;
+    drive(&student.lm, &student.compute, prompt, &mut search).await?;
+    Ok(search.finish())
 }
 
 /// Judges samples of sources: one [`Version`] a sample, in order.

@@ -102,6 +102,9 @@ pub enum DiversityName {
 /// Thresholds of the critics.
 #[derive(Debug, ClapArgs, Default)]
 pub struct Thresholds {
+    /// Least ROUGE-L F of a paraphrase pair.
+    #[arg(long, value_name = "F")]
+    pub rouge_min: Option<f32>,
     /// Most ROUGE-L F of a paraphrase pair.
     #[arg(long, value_name = "F")]
     pub rouge_max: Option<f32>,

@@ -169,6 +169,33 @@ pub struct Rewrite {
     /// Nucleus mass.
     #[arg(long, value_name = "P")]
     pub top_p: Option<f32>,
+    /// Draw from the K likeliest tokens only.
+    #[arg(long, value_name = "K")]
+    pub top_k: Option<usize>,
+    /// Least share of the likeliest token's probability.
+    #[arg(long, value_name = "P")]
+    pub min_p: Option<f32>,
+    /// Locally typical mass.
+    #[arg(long, value_name = "P")]
+    pub typical_p: Option<f32>,
+    /// Makes tokens that were there less likely; 1 = off.
+    #[arg(long, value_name = "R")]
+    pub repetition_penalty: Option<f32>,
+    /// No n-gram twice in a version; 0 = off.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub no_repeat_ngram: usize,
+    /// Longest version in tokens.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_tokens: usize,
+    /// Beam search instead of sampling, with as many beams as --samples.
+    #[arg(long)]
+    pub beams: bool,
+    /// With --beams: divide log-probabilities by the length to this power.
+    #[arg(long, value_name = "L", default_value_t = 1.0, allow_negative_numbers = true)]
+    pub length_penalty: f64,
+    /// With --beams: what a token loses for each beam that has just taken it.
+    #[arg(long, value_name = "D", default_value_t = 0.0)]
+    pub diversity_penalty: f64,
     /// Length of a summary, as a share of its source.
     #[arg(long, value_name = "R", default_value_t = 0.6)]
     pub length: f32,
@@ -210,4 +237,7 @@ pub struct Export {
     /// Number type of the weights.
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: crate::student::save::Precision,
+    /// Cut the weights into files of at most this many MiB, with an index (60 for a browser); a larger tensor gets a file of its own.
+    #[arg(long, value_name = "MIB")]
+    pub shard_size: Option<u64>,
 }

@@ -183,6 +183,13 @@ fn close_the_loop(session: &Session, args: &Distill, stop: &std::sync::Arc<Atomi
             train: TrainFlags::default(),
         };
         let pairs = refine::make_pairs(session, &run, &refine, stop)?;
+        if pairs.kept == [0, 0] {
+            eprintln!(
+                "The critics kept none of the student's versions of {} sentences: the student stays as it is. More contexts, or more sentences (--sources), help.",
+                pairs.sources
+            );
+            return session.say(&done, || train::told(&done));
+        }
         done = refine::next_student(session, &run, None, &pairs, &args.train, stop)?;
     }
     session.say(&done, || train::told(&done))

@@ -95,6 +95,8 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
             format: &format,
             weights: &weights,
             precision: args.precision,
+            // Room for the header of the file.
+            shard: args.shard_size.map(|mib| (mib << 20).saturating_sub(1 << 16)),
             card: &card,
         },
     )?;

@@ -251,6 +251,7 @@ pub(super) fn make_pairs(session: &Session, run: &RunFolder, args: &Refine, stop
                         no_repeat_from_prompt: false,
                         ..SampleOptions::default()
                     },
+                    beams: None,
                     limits: Limits { batch: run.plan().siblings.batch, max_tokens: run.plan().siblings.max_tokens },
                     seed: run.plan().seed,
                 };

@@ -13,7 +13,7 @@ use impossible_core::decode::siblings::Limits;
 use impossible_core::event::{Event, Stage};
 use impossible_core::plan::{Critics, Paraphrase, Summary};
 use impossible_core::record::Task;
-use impossible_core::student::rewrite::{Options, Version, judge, versions};
+use impossible_core::student::rewrite::{Beams, Options, Version, judge, versions};
 use impossible_core::student::{Format, format};
 use impossible_core::text::sentence;
 use serde::Serialize;
@@ -27,9 +27,6 @@ use crate::{models, plans};
 
 /// Texts rewritten together: results of earlier ones are printed while later ones are at work.
 const TOGETHER: usize = 16;
-
-/// Longest version, in tokens.
-const LONGEST: usize = 100;
 
 /// A version of a sentence, as printed.
 #[derive(Debug, Clone, Serialize)]
@@ -74,7 +71,11 @@ fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
     let options = SampleOptions {
         temperature: args.temperature.unwrap_or(temperature),
         top_p: args.top_p.unwrap_or(top_p),
-        no_repeat_ngram: 3,
+        top_k: args.top_k.unwrap_or(0),
+        min_p: args.min_p.unwrap_or(0.0),
+        typical_p: args.typical_p.unwrap_or(1.0),
+        repetition_penalty: args.repetition_penalty.unwrap_or(1.0),
+        no_repeat_ngram: args.no_repeat_ngram,
         no_repeat_from_prompt: false,
         ..SampleOptions::default()
     };
@@ -123,6 +124,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     range(args.length > 0.0 && args.length <= 1.0, "--length", "above 0, at most 1", args.length.to_string())?;
     let (sampling, samples) = sampling(args);
     range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
+    range((1..=1024).contains(&args.max_tokens), "--max-tokens", "1 to 1024", args.max_tokens.to_string())?;
     let (mut paraphrase, mut summary) = (Paraphrase::preset(Critics::Strict), Summary::preset(Critics::Strict));
     // A sentence of the user's own may be as short as she likes.
     (paraphrase.min_words, summary.min_words) = (1, 3);
@@ -146,7 +148,10 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
         length: args.length,
         samples,
         sampling,
-        limits: Limits { batch, max_tokens: LONGEST },
+        limits: Limits { batch, max_tokens: args.max_tokens },
+        beams: args
+            .beams
+            .then_some(Beams { length_penalty: args.length_penalty, diversity_penalty: args.diversity_penalty }),
         seed: args.seed,
     };
     let mut progress = Progress::new(texts.len() as u64, 0, session.quiet || texts.len() < TOGETHER, stop);
@@ -161,7 +166,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
             number += 1;
         }
         // A sentence that is longer than the student reads stays as it is.
-        let fits = |text: &str| student.prompt(&format.prompt(task, text, args.length), LONGEST).is_ok();
+        let fits = |text: &str| student.prompt(&format.prompt(task, text, args.length), args.max_tokens).is_ok();
         let readable: Vec<(u64, &str)> = sources.iter().copied().filter(|(_, t)| fits(t)).collect();
         let drawn = wait(versions(&student, &format, &readable, &options, &mut event, &mut progress))?;
         let encoder = encoder.as_mut().map(|e| e as &mut dyn SentenceEncoder);

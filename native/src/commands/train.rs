@@ -17,8 +17,8 @@ use serde::Serialize;
 use super::{Session, task, wait};
 use crate::args::{Train, TrainFlags};
 use crate::progress::stop_flag;
-use crate::run::RunFolder;
 use crate::run::atomic::{hash_file, io_error, write_file};
+use crate::run::{RunFolder, students};
 use crate::student::data::read_pairs;
 use crate::student::save::{Model, Precision, save};
 use crate::student::training::{self, Folder};
@@ -170,9 +170,11 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
             format: &plan.format,
             weights: &weights,
             precision: Precision::F32,
+            shard: None,
             card: &card,
         },
     )?;
+    students::refresh(request.run.dir())?;
     Ok(Done {
         student: model,
         steps: metrics.last().map_or(0, |l| l.step),

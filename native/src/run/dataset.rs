@@ -16,7 +16,7 @@ use super::parquet::{ROW_GROUP, TableWriter};
 use super::shard::put;
 use super::survey::Survey;
 use super::tables::{kept_columns, kept_fields};
-use super::{RunFolder, card, report, timings};
+use super::{RunFolder, card, report, students, timings};
 
 /// What a merge came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,7 +130,8 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
     entries.insert("dataset/README.md".into(), put(batch.file(&dataset.join("README.md"))?, card.as_bytes(), 0)?);
     let path = dir.join("funnel.json");
     entries.insert("funnel.json".into(), put(batch.file(&path)?, &to_json(&written.funnel, &path)?, 0)?);
-    let html = report::report(folder.plan(), folder.hash(), &written, &survey.finish(), &timings::read(dir)?)?;
+    let (times, students) = (timings::read(dir)?, students::section(dir)?);
+    let html = report::report(folder.plan(), folder.hash(), &written, &survey.finish(), &times, &students)?;
     put(batch.file(&dir.join("report.html"))?, html.as_bytes(), 0)?;
     let path = dir.join(MANIFEST);
     let manifest = DatasetManifest { format: FORMAT, plan_hash: folder.hash().to_owned(), contexts, files: entries };

@@ -13,7 +13,7 @@ use super::planfile::plan_text;
 use super::survey::{SCORES, TaskSurvey};
 use super::timings::Timings;
 
-/// The page. `survey` is in the order of [`Task::ALL`].
+/// The page. `survey` is in the order of [`Task::ALL`]; `students` is the section about them.
 ///
 /// # Errors
 /// [`impossible_core::Error::Input`] for a plan TOML cannot hold.
@@ -23,6 +23,7 @@ pub fn report(
     written: &Written,
     survey: &[TaskSurvey; 2],
     timings: &Timings,
+    students: &str,
 ) -> Result<String> {
     let mut out = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
@@ -33,6 +34,7 @@ pub fn report(
     for ((task, kept), survey) in Task::ALL.into_iter().zip(written.kept).zip(survey) {
         section(&mut out, plan, task, kept, written, survey);
     }
+    out.push_str(students);
     dropped(&mut out, written);
     times(&mut out, timings);
     let _ = writeln!(
@@ -210,7 +212,7 @@ mod tests {
     #[test]
     fn empty_run_still_has_a_page() {
         let written = Written { contexts: 0, kept: [0, 0], funnel: Default::default() };
-        let html = report(&plan(), "abc", &written, &Default::default(), &Timings::default()).unwrap();
+        let html = report(&plan(), "abc", &written, &Default::default(), &Timings::default(), "").unwrap();
         assert!(html.contains("No pair passed all critics") && !html.contains("NaN"));
     }
 }

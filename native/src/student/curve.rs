@@ -1,4 +1,4 @@
-//! The curves of a training as a page.
+//! The curves of a training.
 
 use std::fmt::Write as _;
 
@@ -9,9 +9,9 @@ const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 48.0;
 const BOTTOM: f64 = 28.0;
 
-/// A page with training and held-out loss by step, as a picture and as a table.
+/// Training and held-out loss by step, as a picture and as a table.
 #[must_use]
-pub fn page(title: &str, lines: &[Line]) -> String {
+pub fn figure(title: &str, lines: &[Line]) -> String {
     let losses =
         lines.iter().flat_map(|l| [Some(l.loss), l.validation]).flatten().map(f64::from).filter(|l| l.is_finite());
     let most = losses.fold(0.0_f64, f64::max).max(1e-9);
@@ -50,20 +50,31 @@ pub fn page(title: &str, lines: &[Line]) -> String {
         all
     });
     format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
-<style>:root{{color-scheme:light dark;--ink:light-dark(#1c1c1c,#e8e6e3);--soft:light-dark(#d8d4cc,#3a3a3a)}}body{{font:16px/1.5 system-ui,sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem;color:var(--ink)}}\
-svg{{width:100%;height:auto}}text{{font-size:12px;fill:currentColor}}.grid{{stroke:var(--soft)}}.train{{fill:none;stroke:#3b7ea1;stroke-width:1.5}}.line{{fill:none;stroke:#c4622d;stroke-width:2}}.held{{fill:#c4622d}}\
-table{{border-collapse:collapse}}td,th{{padding:.2rem .8rem;text-align:right;border-bottom:1px solid var(--soft)}}</style>\
-<h1>{title}</h1><p>Loss in nats a target token: <b style=\"color:#3b7ea1\">training</b>, each step; <b style=\"color:#c4622d\">held out</b>, contexts that are not trained on.</p>\
-<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\"><title>Loss by step</title><desc>Training loss from {:.2} to {:.2} over {} steps; held-out values are in the table.</desc>{grid}\
-<polyline points=\"{training}\" class=\"train\"/><polyline points=\"{held_out}\" class=\"line\"/>{dots}<text x=\"{LEFT}\" y=\"{:.0}\">0</text><text x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">step {}</text></svg>\
-<table><tr><th>step</th><th>training</th><th>held out</th></tr>{rows}</table></html>",
+        "<p>Nats a target token: <span class=\"train-key\">training</span>, each step; <span class=\"held-key\">held \
+         out</span>, contexts that are not trained on.</p>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\
+         <title>{title}</title><desc>Training loss from {:.2} to {:.2} over {} steps; held-out values are in the \
+         table.</desc>{grid}<polyline points=\"{training}\" class=\"train\"/><polyline points=\"{held_out}\" \
+         class=\"line\"/>{dots}<text x=\"{LEFT}\" y=\"{:.0}\">0</text><text x=\"{WIDTH}\" y=\"{:.0}\" \
+         text-anchor=\"end\">step {}</text></svg>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">step</th>\
+         <th scope=\"col\">training</th><th scope=\"col\">held out</th></tr></thead><tbody>{rows}</tbody></table></div>\n",
         lines.first().map_or(0.0, |l| l.loss),
         lines.last().map_or(0.0, |l| l.loss),
         lines.len(),
         HEIGHT - 8.0,
         HEIGHT - 8.0,
         lines.last().map_or(0, |l| l.step),
+    )
+}
+
+/// The figure as a page of its own.
+#[must_use]
+pub fn page(title: &str, lines: &[Line]) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{}</style>\n</head>\n\
+         <body>\n<main>\n<h1>{title}</h1>\n{}</main>\n</body>\n</html>\n",
+        include_str!("../run/report.css"),
+        figure("Loss by step", lines)
     )
 }
 
@@ -74,7 +85,7 @@ mod tests {
     #[test]
     fn every_step_is_a_point_and_every_held_out_loss_a_row() {
         let line = |step, validation| Line { step, epoch: 0, loss: 3.0, rate: 1.0, norm: 1.0, targets: 9, validation };
-        let page = page("A <title>", &[line(1, None), line(2, Some(2.5)), line(3, Some(2.0))]);
+        let page = page("A title", &[line(1, None), line(2, Some(2.5)), line(3, Some(2.0))]);
         assert_eq!(page.matches("<circle").count(), 2);
         assert!(page.contains("<td>2</td><td>3.0000</td><td>2.5000</td>"), "{page}");
         assert!(super::page("none", &[]).contains("<svg"));

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use half::f16;
 use impossible_core::model::config::Config;
+use impossible_core::model::safetensors::INDEX;
 use impossible_core::student::Format;
 use impossible_core::student::format;
 use impossible_core::{Error, Result};
@@ -26,6 +27,9 @@ pub enum Precision {
 /// Weights by name: shape and values.
 pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
+/// A weight with its name.
+type Named<'a> = (&'a String, &'a (Vec<usize>, Vec<f32>));
+
 /// What goes into the folder.
 pub struct Model<'a> {
     /// Config of the base.
@@ -42,6 +46,8 @@ pub struct Model<'a> {
     pub weights: &'a Weights,
     /// Of the files.
     pub precision: Precision,
+    /// Most bytes of a file of weights; else one file.
+    pub shard: Option<u64>,
     /// Text of README.md.
     pub card: &'a str,
 }
@@ -51,6 +57,21 @@ fn bytes(values: &[f32], precision: Precision) -> Vec<u8> {
         Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
         Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
     }
+}
+
+/// Runs of tensors that fit a file of at most `most` bytes; a larger tensor is alone.
+fn shards(sizes: &[u64], most: Option<u64>) -> Vec<std::ops::Range<usize>> {
+    let most = most.unwrap_or(u64::MAX);
+    let (mut out, mut from, mut size) = (Vec::new(), 0, 0_u64);
+    for (i, &n) in sizes.iter().enumerate() {
+        if i > from && size.saturating_add(n) > most {
+            out.push(from..i);
+            (from, size) = (i, 0);
+        }
+        size = size.saturating_add(n);
+    }
+    out.push(from..sizes.len());
+    out
 }
 
 /// Writes the folder; it appears whole, in the place of a former one.
@@ -71,14 +92,20 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
     let failed = |e: safetensors::SafeTensorError| Error::broken(dir.display(), e.to_string());
     // A tied head is not a tensor of its own.
     let used = model.weights.iter().filter(|(name, _)| !(tied && name.ends_with("lm_head.weight")));
-    let data: Vec<_> = used.map(|(name, (shape, v))| (name, shape, bytes(v, model.precision))).collect();
-    let views = data
-        .iter()
-        .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(dtype, (*shape).clone(), data)?)))
-        .collect::<std::result::Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    let weights = safetensors::serialize(views, Some(metadata)).map_err(failed)?;
+    let used: Vec<Named<'_>> = used.collect();
+    let width = if dtype == Dtype::F16 { 2 } else { 4 };
+    let sizes: Vec<u64> = used.iter().map(|(_, (_, v))| v.len() as u64 * width).collect();
+    let parts = shards(&sizes, model.shard);
+    let file = |part: &[Named<'_>]| -> Result<Vec<u8>> {
+        let data: Vec<_> = part.iter().map(|(name, (shape, v))| (*name, shape, bytes(v, model.precision))).collect();
+        let views = data
+            .iter()
+            .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(dtype, (*shape).clone(), data)?)))
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        let metadata = [("format".to_owned(), "pt".to_owned())].into();
+        safetensors::serialize(views, Some(metadata)).map_err(failed)
+    };
 
     let mut config = model.config.entries().clone();
     config.insert("torch_dtype".into(), json!(if dtype == Dtype::F16 { "float16" } else { "float32" }));
@@ -108,7 +135,18 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
         sink.finish()?;
         Ok(())
     };
-    put("model.safetensors", &weights)?;
+    if let [whole] = &parts[..] {
+        put("model.safetensors", &file(&used[whole.clone()])?)?;
+    } else {
+        let mut places = serde_json::Map::new();
+        for (i, part) in parts.iter().enumerate() {
+            let name = format!("model-{:05}-of-{:05}.safetensors", i + 1, parts.len());
+            places.extend(used[part.clone()].iter().map(|(tensor, _)| ((*tensor).clone(), json!(name))));
+            put(&name, &file(&used[part.clone()])?)?;
+        }
+        let total: u64 = sizes.iter().sum();
+        put(INDEX, &text(&json!({"metadata": {"total_size": total}, "weight_map": places}))?)?;
+    }
     put("config.json", &text(&Value::Object(config))?)?;
     put("generation_config.json", &text(&generation)?)?;
     put("tokenizer.json", model.tokenizer)?;
@@ -117,4 +155,17 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
     put(format::FILE, &text(&format)?)?;
     put("README.md", model.card.as_bytes())?;
     staged.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_hold_every_tensor_once() {
+        assert_eq!((shards(&[4, 4, 4], None).len(), shards(&[], Some(8)).len()), (1, 1));
+        assert_eq!(shards(&[4, 4, 4], Some(8)), [0..2, 2..3]);
+        assert_eq!(shards(&[9, 4, 4, 9], Some(8)), [0..1, 1..3, 3..4]);
+        assert_eq!(shards(&[4, 4], Some(0)), [0..1, 1..2]);
+    }
 }

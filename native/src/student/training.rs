@@ -51,6 +51,22 @@ impl Line {
     }
 }
 
+/// Name of the file of a training's metrics.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// Reads such a file.
+///
+/// # Errors
+/// [`Error::Line`] for a line that is none; [`Error::Io`].
+pub fn read_metrics(path: &Path) -> Result<Vec<Line>> {
+    let text = fs::read_to_string(path).map_err(io_error("reading", path))?;
+    let parse = |(i, line): (usize, &str)| {
+        let file = path.display().to_string();
+        serde_json::from_str(line).map_err(|e| Error::Line { file, line: i + 1, reason: e.to_string() })
+    };
+    text.lines().enumerate().map(parse).collect()
+}
+
 /// The folder of a training.
 pub struct Folder {
     dir: PathBuf,
@@ -90,21 +106,13 @@ impl Folder {
     /// # Errors
     /// [`Error::Line`] for a line that is none; [`Error::Io`].
     pub fn metrics(&self, until: u64) -> Result<Vec<Line>> {
-        let path = self.dir.join("metrics.jsonl");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(io_error("reading", &path)(e)),
-        };
-        let parse = |(i, line): (usize, &str)| {
-            serde_json::from_str::<Line>(line).map_err(|e| Error::Line {
-                file: path.display().to_string(),
-                line: i + 1,
-                reason: e.to_string(),
-            })
-        };
-        let lines = text.lines().enumerate().map(parse).collect::<Result<Vec<_>>>()?;
-        Ok(lines.into_iter().filter(|l| l.step <= until).collect())
+        let path = self.dir.join(METRICS);
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let mut lines = read_metrics(&path)?;
+        lines.retain(|l| l.step <= until);
+        Ok(lines)
     }
 
     fn save(&self, trainer: &Trainer, metrics: &[Line], best: bool) -> Result<()> {
@@ -112,10 +120,10 @@ impl Folder {
         // Metrics first: lines beyond the last checkpoint are dropped when the training goes on.
         let mut text = Vec::new();
         for line in metrics {
-            serde_json::to_writer(&mut text, line).map_err(|e| Error::broken("metrics.jsonl", e.to_string()))?;
+            serde_json::to_writer(&mut text, line).map_err(|e| Error::broken(METRICS, e.to_string()))?;
             text.push(b'\n');
         }
-        write_file(&self.dir.join("metrics.jsonl"), &text)?;
+        write_file(&self.dir.join(METRICS), &text)?;
         write_file(&self.step(trainer.state.step), &bytes)?;
         if best {
             write_file(&self.checkpoints().join(BEST), &bytes)?;

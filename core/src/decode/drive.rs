@@ -1,0 +1,82 @@
+//! Runs a search with a model: the prompt once, then one token a row and step, the cache reordered as the search says.
+
+use super::group::GroupBeamSearch;
+use super::readout::host;
+use super::search::{BeamSearch, Greedy, Step};
+use crate::Result;
+use crate::device::Compute;
+use crate::model::cache::Sequences;
+use crate::model::{Batch, LanguageModel};
+
+/// A search over the rows it wants to run next.
+pub trait Search {
+    /// Rows to run; at first all continue the prompt.
+    fn rows(&self) -> usize;
+
+    /// Takes the logits of these rows, `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// For logits of another size, or not finite.
+    fn advance(&mut self, logits: &[f32]) -> Result<Step>;
+}
+
+impl Search for Greedy {
+    fn rows(&self) -> usize {
+        1
+    }
+    fn advance(&mut self, logits: &[f32]) -> Result<Step> {
+        Self::advance(self, logits)
+    }
+}
+
+impl Search for BeamSearch {
+    fn rows(&self) -> usize {
+        Self::rows(self).len()
+    }
+    fn advance(&mut self, logits: &[f32]) -> Result<Step> {
+        Self::advance(self, logits)
+    }
+}
+
+impl Search for GroupBeamSearch {
+    fn rows(&self) -> usize {
+        Self::rows(self).len()
+    }
+    fn advance(&mut self, logits: &[f32]) -> Result<Step> {
+        Self::advance(self, logits)
+    }
+}
+
+/// Drives a search to its end.
+///
+/// # Errors
+/// The search's and the device's.
+pub async fn drive(lm: &LanguageModel, compute: &Compute, prompt: &[u32], search: &mut impl Search) -> Result<()> {
+    let (device, hidden) = (&compute.device, lm.shape().hidden);
+    let rows = search.rows();
+    let mut cache = Sequences::new(lm.shape().layers, device);
+    let types = vec![0; prompt.len()];
+    if let Some(memory) = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device) {
+        cache = cache.with_memory(memory);
+    }
+    let start = lm.first();
+    let prompt = start.as_ref().map_or(prompt, std::slice::from_ref);
+    let place = |p: usize| u32::try_from(p).unwrap_or(u32::MAX);
+    cache.extend(&vec![vec![true; prompt.len()]; rows]);
+    let places: Vec<u32> = (0..prompt.len()).map(place).collect();
+    let states = lm.forward(rows, &prompt.repeat(rows), &places.repeat(rows), &mut cache, device);
+    let last = states.reshape([rows, prompt.len(), hidden]).slice([0..rows, prompt.len() - 1..prompt.len(), 0..hidden]);
+    let mut logits = host(lm.logits(last.reshape([rows, hidden]))).await?;
+    for step in prompt.len().. {
+        let next = search.advance(&logits)?;
+        if next.done {
+            break;
+        }
+        cache.reorder(&next.parents);
+        let rows = next.tokens.len();
+        cache.extend(&vec![vec![true]; rows]);
+        let states = lm.forward(rows, &next.tokens, &vec![place(step); rows], &mut cache, device);
+        logits = host(lm.logits(states)).await?;
+    }
+    Ok(())
+}
