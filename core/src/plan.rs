@@ -129,6 +129,11 @@ pub enum Diversity {
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_off(value: &bool) -> bool {
+    !*value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
 fn is_zero(value: &f32) -> bool {
     *value <= 0.0
 }
@@ -159,6 +164,9 @@ pub struct Paraphrase {
     /// Quotations must close.
     #[serde(default)]
     pub quotes: bool,
+    /// No question.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub statements: bool,
     /// Least cosine of the sentence embeddings; -1 = no encoder needed.
     pub cosine_min: f32,
     /// Least p(x => y) and p(y => x).
@@ -179,6 +187,9 @@ pub struct Summary {
     /// Quotations must close.
     #[serde(default)]
     pub quotes: bool,
+    /// No question.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub statements: bool,
     /// No number in y that x lacks.
     pub numbers: bool,
     /// No entity in y that x lacks.
@@ -222,6 +233,7 @@ impl Paraphrase {
             modality: false,
             min_words: 0,
             quotes: false,
+            statements: false,
             cosine_min: -1.0,
             entailment_min: 0.75,
             diversity: Diversity::Component,
@@ -237,6 +249,9 @@ impl Paraphrase {
                 modality: true,
                 min_words: 5,
                 quotes: true,
+                statements: true,
+                // Measured by blind reading: of pairs below, one in eleven says the same, of pairs above more than half.
+                rouge_min: 0.65,
                 cosine_min: 0.9,
                 entailment_min: 0.97,
                 diversity: Diversity::Independent,
@@ -254,6 +269,7 @@ impl Summary {
             length_max: 0.8,
             min_words: 0,
             quotes: false,
+            statements: false,
             numbers: false,
             entities: false,
             modality: false,
@@ -267,6 +283,7 @@ impl Summary {
             Critics::Strict => Self {
                 min_words: 5,
                 quotes: true,
+                statements: true,
                 numbers: true,
                 entities: true,
                 modality: true,

@@ -3,9 +3,9 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
-use impossible_core::device::Compute;
+use impossible_core::device::Compute as Host;
 use impossible_core::model::{LanguageModel, ModelFolder};
-use impossible_core::train::gradient::{Options, gradients, loss};
+use impossible_core::train::gradient::{Compute, Options, gradients, loss};
 use impossible_core::train::lora::Lora;
 use impossible_core::train::optimizer::{self, Kind, Optimizer};
 use impossible_core::train::parameters::Gradients;
@@ -84,7 +84,7 @@ fn case(model: &str) -> Result<Case> {
     Ok(Case { folder, want, batch, losses, unsettled })
 }
 
-fn each(check: impl Fn(&str, &Case, &Compute) -> Result<()>) -> Result<()> {
+fn each(check: impl Fn(&str, &Case, &Host) -> Result<()>) -> Result<()> {
     for compute in devices()? {
         for model in MODELS {
             check(model, &case(model)?, &compute).with_context(|| format!("{model} on {}", compute.spec))?;
@@ -199,7 +199,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
         let mut parameters = Parameters::read(&case.folder.tensors, Some(lora), 1, &compute.device)?;
         let config = &case.folder.config;
         let before = wait(parameters.merged())?;
-        let start = wait(loss(config, &parameters, &case.batch))?;
+        let start = wait(loss(config, &parameters, &case.batch, Compute::F32))?;
         let tokens = case.losses[0] * f64::from(u32::try_from(case.batch.labels.len())?);
         anyhow::ensure!((start - tokens).abs() < 1e-3, "{start}, expected {tokens}");
         let mut optimizer = Optimizer::new(optimizer::Options { kind: Kind::AdamW, weight_decay: 0.0, clip: 1.0 });
@@ -208,7 +208,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
             anyhow::ensure!(found.keys().eq(parameters.trained()), "{:?}", found.keys());
             wait(optimizer.step(&mut parameters, found, 1e-2))?;
         }
-        let after = wait(loss(config, &parameters, &case.batch))?;
+        let after = wait(loss(config, &parameters, &case.batch, Compute::F32))?;
         anyhow::ensure!(after < 0.95 * start, "{after} after {start}");
         let merged = wait(parameters.merged())?;
         for (name, (_, values)) in &merged {
@@ -217,7 +217,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
         }
         let tensors = impossible_core::model::tensors::Tensors::Memory(merged);
         let merged = Parameters::read(&tensors, None, 0, &compute.device)?;
-        let found = wait(loss(config, &merged, &case.batch))?;
+        let found = wait(loss(config, &merged, &case.batch, Compute::F32))?;
         anyhow::ensure!((found - after).abs() < 1e-3, "{found}, expected {after}");
         Ok(())
     })
@@ -234,7 +234,7 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-fn trainer(kind: Kind, compute: &Compute, change: impl Fn(&mut Settings)) -> Result<Trainer> {
+fn trainer(kind: Kind, compute: &Host, change: impl Fn(&mut Settings)) -> Result<Trainer> {
     let folder = folder(golden("models/llama"))?;
     let mut settings = Settings {
         epochs: 4,
@@ -329,5 +329,61 @@ fn bad_checkpoints_are_refused_and_change_nothing() -> Result<()> {
     refuse(&wait(other.save("plan"))?, "plan")?;
     anyhow::ensure!(wait(trainer.save("plan"))? == good, "a refused checkpoint changed the training");
     trainer.restore("step-1.safetensors", &good, "plan")?;
+    Ok(())
+}
+
+/// Products in half precision: nearly the same gradients, plain and with checkpointing, for every architecture.
+#[test]
+fn half_precision_is_close() -> Result<()> {
+    let host_device = &devices()?[0];
+    for model in MODELS {
+        let case = case(model)?;
+        let parameters = Parameters::read(&case.folder.tensors, None, 0, &host_device.device)?;
+        let (exact, want) = compute_gradients(&case, &parameters, options(&case.batch))?;
+        for (compute, most) in [(Compute::F16, 0.03), (Compute::Bf16, 0.1)] {
+            for checkpointing in [false, true] {
+                let how = Options { compute, checkpointing, ..options(&case.batch) };
+                let (found, gradients) = compute_gradients(&case, &parameters, how)?;
+                let told = format!("{model} in {compute:?}");
+                anyhow::ensure!((found - exact).abs() < 0.02 * exact, "{told}: loss {found}, in f32 {exact}");
+                let (mut off, mut whole) = (0.0, 0.0);
+                for (name, gradient) in gradients {
+                    let pairs = host(gradient)?.into_iter().zip(host(want[&name].clone())?);
+                    for (a, b) in pairs {
+                        (off, whole) = (off + f64::from(a - b).powi(2), whole + f64::from(b).powi(2));
+                    }
+                }
+                let share = (off / whole).sqrt();
+                anyhow::ensure!(share < most && share > 1e-5, "{told}: gradients differ by {share}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A scale that overflows f16 is halved until it does not, and the training goes on as in f32.
+#[test]
+fn f16_trains_and_recovers_from_overflow() -> Result<()> {
+    let compute = &devices()?[0];
+    let run = |number: Compute, scale: u32| -> Result<(f64, f64, u32)> {
+        let mut trainer = trainer(Kind::AdamW, compute, |s| {
+            (s.compute, s.dropout, s.epochs) = (number, 0.0, 12);
+        })?;
+        if scale > 0 {
+            trainer.state.scale.0 = scale;
+        }
+        let first = wait(trainer.step())?.loss;
+        let mut last = first;
+        while !trainer.finished() {
+            last = wait(trainer.step())?.loss;
+        }
+        Ok((first, last, trainer.state.scale.0))
+    };
+    let (first, last, _) = run(Compute::F32, 0)?;
+    for (number, scale) in [(Compute::F16, 0), (Compute::F16, 40), (Compute::Bf16, 0)] {
+        let (a, b, end) = run(number, scale)?;
+        anyhow::ensure!((a - first).abs() < 0.05 && (b - last).abs() < 0.2, "{number:?}: from {a} to {b}, not {last}");
+        anyhow::ensure!(scale == 0 || (end > 0 && end < scale), "{number:?}: the scale ends at 2^{end}");
+    }
     Ok(())
 }

@@ -23,6 +23,7 @@ pub mod quotes;
 pub mod refilter;
 pub mod rouge;
 mod screen;
+pub mod statement;
 pub mod versions;
 pub mod words;
 
@@ -44,6 +45,8 @@ pub mod name {
     pub const WORDS: &str = "words";
     /// Quotations that do not close.
     pub const QUOTES: &str = "quotes";
+    /// Questions.
+    pub const STATEMENTS: &str = "statements";
     /// Numbers.
     pub const NUMBERS: &str = "numbers";
     /// Entities.

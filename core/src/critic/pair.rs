@@ -51,6 +51,7 @@ pub struct Sibling {
     pub(super) entities: u32,
     pub(super) modality: u32,
     pub(super) quotes: bool,
+    pub(super) question: bool,
 }
 
 /// Distinct lists of strings, by id: few sentences have numbers, so that lists repeat.
@@ -148,6 +149,7 @@ impl Siblings {
                 entities: siblings.entities.id(entity::entities(text)),
                 modality: siblings.modality.id(modality::markers(text)),
                 quotes: super::quotes::balanced(text),
+                question: super::statement::is_question(text),
             });
         }
         Ok(siblings)

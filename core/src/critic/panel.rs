@@ -1,7 +1,7 @@
 //! The panel: all critics of a plan in their order, on all pairs of one context, for both datasets at once.
 //!
-//! Paraphrases: length, words, quotes, ROUGE-L, numbers, entities, modality | cosine, forward, backward, diversity.
-//! Summaries: length, words, quotes, numbers, entities, modality | cosine, forward, cap, diversity. Left of the bar no
+//! Paraphrases: length, words, quotes, statements, ROUGE-L, numbers, entities, modality | cosine, forward, backward, diversity.
+//! Summaries: length, words, quotes, statements, numbers, entities, modality | cosine, forward, cap, diversity. Left of the bar no
 //! model is needed: pairs refused there are only counted, as their scores can be had from the sentences at any time. Every other pair becomes a [`Scored`] row.
 //! A critic at its neutral value has no line in the funnel; the length rule of summaries always has one.
 
@@ -264,6 +264,7 @@ pub(super) mod tests {
                 "length",
                 "words",
                 "quotes",
+                "statements",
                 "rouge_l",
                 "numbers",
                 "entities",
@@ -281,6 +282,7 @@ pub(super) mod tests {
                 "length",
                 "words",
                 "quotes",
+                "statements",
                 "numbers",
                 "entities",
                 "modality",
@@ -304,6 +306,7 @@ pub(super) mod tests {
             modality: false,
             min_words: 0,
             quotes: false,
+            statements: false,
             cosine_min: -1.0,
             entailment_min: 0.0,
             diversity: Diversity::Off,

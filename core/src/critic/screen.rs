@@ -10,6 +10,7 @@ use super::modality::Modality;
 use super::number::Numbers;
 use super::quotes::Quotes;
 use super::rouge::{RougeL, rouge_l};
+use super::statement::Statements;
 use super::versions::COPY;
 use super::words::Words;
 use super::{FreeCritic, Pair, Siblings, name};
@@ -64,6 +65,9 @@ impl Rules {
         if plan.quotes {
             free.push(Box::new(Quotes));
         }
+        if plan.statements {
+            free.push(Box::new(Statements));
+        }
         if plan.rouge_min > 0.0 || plan.rouge_max < 1.0 {
             free.push(Box::new(RougeL { min: plan.rouge_min, max: plan.rouge_max }));
         }
@@ -102,6 +106,9 @@ impl Rules {
         }
         if plan.quotes {
             free.push(Box::new(Quotes));
+        }
+        if plan.statements {
+            free.push(Box::new(Statements));
         }
         if plan.numbers {
             free.push(Box::new(Numbers::OfY));

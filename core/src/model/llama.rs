@@ -4,7 +4,7 @@ use burn::tensor::{Int, Tensor, TensorData};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, Linear, RmsNorm};
+use super::layers::{Activation, Embedding, Linear, RmsNorm, to};
 use super::lm::{Shape, merge_heads, split_heads};
 use super::loader::Loader;
 use crate::Result;
@@ -186,5 +186,6 @@ fn rotate(x: Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Tensor<4> {
     let [rows, heads, new, dim] = x.dims();
     let half = |from: usize| x.clone().slice([0..rows, 0..heads, 0..new, from..from + dim / 2]);
     let turned = Tensor::cat(vec![-half(dim / 2), half(0)], 3);
-    x.clone() * cos.clone() + turned * sin.clone()
+    let [cos, sin] = [cos, sin].map(|t| to(t.clone(), x.dtype()));
+    x * cos + turned * sin
 }

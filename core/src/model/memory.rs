@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::encoder::Batch;
-use super::layers::softmax;
+use super::layers::{softmax, to};
 
 /// Makes keys and values, `[rows, heads, length, head_dim]` each, of an encoder's states `[rows * length, hidden]` and
 /// the number of rows.
@@ -59,11 +59,11 @@ impl Memory {
 
     /// Attention of `q [rows, heads, new, head_dim]` over keys and values of the memory. One row of memory serves all.
     pub(crate) fn attend(&self, q: Tensor<4>, [k, v]: [Tensor<4>; 2]) -> Tensor<4> {
-        let mut scores = q.matmul(k.swap_dims(2, 3));
+        let mut scores = to(q.matmul(k.swap_dims(2, 3)), DType::F32);
         if let Some(mask) = &self.mask {
             scores = scores + mask.clone();
         }
-        softmax(scores).matmul(v)
+        to(softmax(scores), v.dtype()).matmul(v)
     }
 }
 

@@ -1,12 +1,12 @@
 //! T5 (Raffel et al. 2020), v1.0, v1.1 and Flan: an encoder and a decoder with relative positions. Reference:
 //! `T5ForConditionalGeneration` of transformers.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::Batch;
-use super::layers::{Activation, Embedding, Linear, RmsNorm, softmax};
+use super::layers::{Activation, Embedding, Linear, RmsNorm, softmax, to};
 use super::lm::{Shape, merge_heads, split_heads};
 use super::loader::Loader;
 use super::memory::{Bias, Memory};
@@ -248,11 +248,12 @@ impl T5 {
         let [q, k, v] = split_heads(&block.attention.qkv, normed, rows, &self.shape, 1.0);
         let bias = self.encoder_bias.clone().select(0, reading.pairs.clone());
         let bias = bias.reshape([1, length, length, self.shape.heads]).permute([0, 3, 1, 2]);
-        let mut scores = q.matmul(k.swap_dims(2, 3)) + bias;
+        let mut scores = to(q.matmul(k.swap_dims(2, 3)) + bias, DType::F32);
         if let Some(mask) = &reading.mask {
             scores = scores + mask.clone();
         }
-        let attended = block.attention.out.forward(merge_heads(softmax(scores).matmul(v)));
+        let weights = to(softmax(scores), v.dtype());
+        let attended = block.attention.out.forward(merge_heads(weights.matmul(v)));
         // Its layers are counted after the decoder's.
         let number = self.decoder.len() + i;
         let x = x + cache.residual(number, 0, attended);

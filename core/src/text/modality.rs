@@ -10,7 +10,7 @@
 //!
 //! Kinds: `not`; `will` ("is going to", "is set to"), `would`, `expect`, `plan`, `hope`, `might` ("could", "likely"),
 //! `must`, `try`, `alleged`, `if`; `all`, `most`, `some`, `few`, `only`, `near`, `more`, `less`, `upto`; `first`, `last`,
-//! `next`, `former`, `again`. Where the reading is in doubt, the pair is accepted.
+//! `next`, `former`, `again`, `also`. Where the reading is in doubt, the pair is accepted.
 
 use std::cmp::Ordering;
 
@@ -25,7 +25,7 @@ mod words;
 fn is_demand(kind: &str) -> bool {
     is_verbal(kind)
         || matches!(kind, "if" | "most" | "few" | "only" | "near" | "more" | "less" | "upto")
-        || matches!(kind, "first" | "last" | "next" | "again")
+        || matches!(kind, "first" | "last" | "next" | "again" | "also")
 }
 
 /// Kinds whose verb is not claimed plainly.

@@ -21,6 +21,8 @@ const MARKERS: &[(&str, &str)] = &[
 
 /// Pairs that claim the same, both ways.
 const AGREE: &[(&str, &str)] = &[
+    ("The mill, as well as the dam, is old.", "The mill and the dam are old."),
+    ("The mill was also sold.", "The mill was sold too."),
     ("The firm will open a mill.", "The firm is going to open a mill."),
     ("The firm will open a mill.", "The firm is set to open a mill."),
     ("The firm said it would open a mill.", "The firm said it will open a mill."),
@@ -80,6 +82,8 @@ const AGREE: &[(&str, &str)] = &[
 
 /// Pairs of which one claims what the other does not.
 const DISAGREE: &[(&str, &str)] = &[
+    ("The planet is thought to be a star.", "The planet is also believed to be a star."),
+    ("It is even thought to hold water.", "It is thought to hold water."),
     ("The firm will open a mill.", "The firm is expected to open a mill."),
     ("The firm will open a mill.", "The firm opened a mill."),
     ("The firm will open a mill.", "The firm plans to open a mill."),

@@ -105,6 +105,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("last|latest|most recent|final|newest", "last"),
     ("next", "next"),
     ("former|ex|erstwhile|onetime", "former"),
+    ("as well as|but also|even if|even though|even more|even less|even as|even when", ""),
+    ("also|as well|in addition|additionally|likewise|even", "also.0"),
     ("again|once more|once again|yet again", "again"),
 ];
 
@@ -175,6 +177,7 @@ const HINTS: &[(&str, &str)] = &[
              finish \
          final close new",
     ),
+    ("also", "too furthermore moreover another other both again"),
     ("next", "coming upcoming following subsequent tomorrow then later after future forthcoming soon ahead"),
     ("former", "previous previously once earlier retire late old past oust then"),
     (

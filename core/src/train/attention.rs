@@ -1,9 +1,9 @@
 //! Attention of a whole batch at once, nothing remembered: the cache of training.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::model::cache::{Cache, HIDDEN_SCORE};
-use crate::model::layers::softmax;
+use crate::model::layers::{softmax, to};
 use crate::model::memory::{Bias, Memory, Project};
 use crate::random::Stream;
 
@@ -47,6 +47,7 @@ impl Dropout {
             }
         }
         let mask = Tensor::from_data(TensorData::new(mask, [rows, width]), &x.device());
+        let mask = to(mask, x.dtype());
         x * mask
     }
 }
@@ -73,11 +74,13 @@ impl Cache for Whole {
         let kv = k.dims()[1];
         let group = heads / kv;
         let q = q.reshape([rows, kv, group * new, dim]);
-        let mut scores = q.matmul(k.swap_dims(2, 3)).reshape([rows, kv, group, new, new]) + self.mask.clone();
+        let scores = q.matmul(k.swap_dims(2, 3)).reshape([rows, kv, group, new, new]);
+        let mut scores = to(scores, DType::F32) + self.mask.clone();
         if let Some(bias) = bias {
-            scores = scores + bias.of_queries(0..self.length).reshape([1, kv, group, new, new]);
+            let bias = bias.of_queries(0..self.length).reshape([1, kv, group, new, new]);
+            scores = scores + to(bias, DType::F32);
         }
-        let weights = softmax(scores).reshape([rows, kv, group * new, new]);
+        let weights = to(softmax(scores), v.dtype()).reshape([rows, kv, group * new, new]);
         weights.matmul(v).reshape([rows, heads, new, dim])
     }
 

@@ -3,7 +3,9 @@
 //! The output projection is worked on a few hundred tokens at a time, so that their logits are never held all at once.
 //! With checkpointing only the inputs of the layers are kept, and each layer is computed again when its turn comes.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use serde::{Deserialize, Serialize};
 
 use super::attention::{Dropout, Whole};
 use super::example::Batch;
@@ -12,6 +14,7 @@ use super::parameters::{Gradients, Parameters, collect};
 use crate::Result;
 use crate::model::LanguageModel;
 use crate::model::config::Config;
+use crate::model::layers::to;
 use crate::model::loader::{Live, Source};
 use crate::model::memory::Memory;
 
@@ -29,6 +32,38 @@ pub struct Options {
     pub dropout: Option<Dropout>,
     /// Keep the inputs of layers only, and compute each layer twice.
     pub checkpointing: bool,
+    /// Number type of the products.
+    pub compute: Compute,
+}
+
+/// Number type of a training's products. Weights, gradients and the optimiser stay in f32 (Micikevicius et al. 2018).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compute {
+    /// 32 bit.
+    #[default]
+    F32,
+    /// 16 bit; the loss is scaled, so that small gradients do not vanish.
+    F16,
+    /// 16 bit with the range of 32.
+    Bf16,
+}
+
+impl Compute {
+    /// As burn names it.
+    #[must_use]
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+    pub(super) fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
 }
 
 fn index(ids: &[usize], device: &Device) -> Tensor<1, Int> {
@@ -49,7 +84,7 @@ pub async fn gradients(
     sink: &mut Gradients,
 ) -> Result<f64> {
     let device = parameters.device.clone().autodiff();
-    let live = parameters.live(true);
+    let live = parameters.live(true, options.compute.dtype());
     let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
     let layers = lm.shape().layers;
     let mut cache = Whole::new(batch.length, options.dropout, &device);
@@ -120,7 +155,7 @@ struct Inputs {
 
 impl Inputs {
     fn compute(config: &Config, parameters: &Parameters, batch: &Batch, options: Options) -> Result<Self> {
-        let (live, device) = (parameters.live(false), &parameters.device);
+        let (live, device) = (parameters.live(false, options.compute.dtype()), &parameters.device);
         let lm = LanguageModel::build(config, Source::Live(&live), device)?;
         let mut cache = Whole::new(batch.length, options.dropout, device);
         let mut this = Self { encoder: Vec::new(), memory: None, decoder: Vec::new() };
@@ -155,9 +190,9 @@ fn leaf(x: Tensor<2>) -> Tensor<2> {
 ///
 /// # Errors
 /// The model's.
-pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch) -> Result<f64> {
+pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compute: Compute) -> Result<f64> {
     let device = &parameters.device;
-    let live = parameters.live(false);
+    let live = parameters.live(false, compute.dtype());
     let lm = LanguageModel::build(config, Source::Live(&live), device)?;
     let mut cache = Whole::new(batch.length, None, device);
     if let Some(source) = &batch.source
@@ -193,6 +228,7 @@ async fn head(
         let logits = lm.logits(leaf.clone());
         let (loss, slope) = cross_entropy(logits.clone().inner(), labels, options.smoothing, options.scale).await?;
         total += loss;
+        let slope = to(slope, logits.dtype());
         slopes.push(through(logits, slope, &leaf, live, sink));
     }
     Ok((total, Tensor::cat(slopes, 0)))

@@ -1,15 +1,16 @@
 //! Maximum likelihood: the loss of target tokens and its gradient at the logits, without a graph, so that a vocabulary's
 //! worth of logits is held for a few tokens at a time.
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 
 use crate::Result;
 use crate::model::kernels;
+use crate::model::layers::to;
 
 use super::parameters::host;
 
 /// Sum of the losses of `labels`, in nats, and its gradient times `scale`. With smoothing e the target is
-/// `(1 - e) onehot + e / vocabulary`.
+/// `(1 - e) onehot + e / vocabulary`. Both are f32, whatever the logits are.
 ///
 /// # Shapes
 /// `logits [n, vocabulary]`, `labels [n]` `-> gradient [n, vocabulary]`
@@ -17,6 +18,7 @@ use super::parameters::host;
 /// # Errors
 /// [`crate::Error::Device`] when the device fails.
 pub async fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f32, scale: f32) -> Result<(f64, Tensor<2>)> {
+    let logits = to(logits, DType::F32);
     if crate::device::is_flex(&logits.device()) {
         return Ok(kernels::cross_entropy(logits, labels, smoothing, scale));
     }

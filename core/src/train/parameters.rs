@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::lora::{self, Lora};
-use crate::model::layers::Adapter;
+use crate::model::layers::{Adapter, to};
 use crate::model::loader::Live;
 use crate::model::tensors::{Dtype, Tensors};
 use crate::{Error, Result};
@@ -97,12 +97,12 @@ impl Parameters {
         (self.all.values().map(size).sum(), self.all.values().filter(|p| p.trained).map(size).sum())
     }
 
-    /// What a model is built from. With `gradients`, trained parameters are leaves of an autodiff graph.
+    /// What a model is built from, in a number type. With `gradients`, trained parameters are leaves of an autodiff graph.
     #[must_use]
-    pub fn live(&self, gradients: bool) -> Live {
+    pub fn live(&self, gradients: bool, dtype: DType) -> Live {
         let mut live = Live::default();
         let leaf2 = |p: &Parameter| {
-            let t = p.value.clone().reshape([p.shape[0], p.shape[1]]);
+            let t = to(p.value.clone().reshape([p.shape[0], p.shape[1]]), dtype);
             if !gradients {
                 return t;
             }
@@ -115,10 +115,10 @@ impl Parameters {
                     live.matrices.insert(name.clone(), leaf2(p));
                 }
             } else if gradients {
-                let t = Tensor::from_inner(p.value.clone());
+                let t = Tensor::from_inner(to(p.value.clone(), dtype));
                 live.vectors.insert(name.clone(), if p.trained { t.require_grad() } else { t });
             } else {
-                live.vectors.insert(name.clone(), p.value.clone());
+                live.vectors.insert(name.clone(), to(p.value.clone(), dtype));
             }
         }
         if let Some(lora) = &self.lora {
@@ -136,7 +136,7 @@ impl Parameters {
     /// # Errors
     /// [`Error::Device`] when the values cannot be read.
     pub async fn merged(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
-        let live = self.live(false);
+        let live = self.live(false, DType::F32);
         let mut out = BTreeMap::new();
         for (name, p) in self.all.iter().filter(|(name, _)| !lora::is_adapter(name)) {
             let value = match live.adapters.get(name) {
@@ -171,10 +171,10 @@ pub(super) fn add(sum: &mut Gradients, gradients: Gradients) {
     }
 }
 
-/// Adds to `sink` the gradients of the leaves of `live`.
+/// Adds to `sink` the gradients of the leaves of `live`, in f32.
 pub(super) fn collect(live: &Live, gradients: &mut burn::tensor::Gradients, sink: &mut Gradients) {
     let mut add = |name: String, gradient: Option<Tensor<1>>| {
-        add(sink, gradient.map(|g| (name, g)).into_iter().collect());
+        add(sink, gradient.map(|g| (name, to(g, DType::F32))).into_iter().collect());
     };
     let flat = |t: Tensor<2>| {
         let [rows, columns] = t.dims();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::Dropout;
 use super::example::{Batch, Example, held_out, order};
-use super::gradient::{self, gradients};
+use super::gradient::{self, Compute, gradients};
 use super::lora::Lora;
 use super::optimizer::{self, Kind, Optimizer};
 use super::parameters::{self, Gradients, Parameters};
@@ -42,6 +42,9 @@ pub struct Settings {
     pub label_smoothing: f32,
     /// Keep less in memory, compute each layer twice.
     pub checkpointing: bool,
+    /// Number type of the products.
+    #[serde(default, skip_serializing_if = "Compute::is_f32")]
+    pub compute: Compute,
     /// Share of the contexts that is held out.
     pub validation: f64,
     /// Steps between two looks at the held-out examples, each with a checkpoint.
@@ -66,6 +69,7 @@ impl Default for Settings {
             dropout: 0.0,
             label_smoothing: 0.0,
             checkpointing: false,
+            compute: Compute::F32,
             validation: 0.1,
             evaluate_every: 50,
             lora: Some(Lora {
@@ -146,7 +150,20 @@ pub struct State {
     pub batch: u64,
     /// Least loss on held-out examples so far, and its step. `f32`, as a shortest decimal of it is read back exactly.
     pub best: Option<(f32, u64)>,
+    /// What losses are multiplied by in f16, as a power of two, and the steps since it changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub scale: (u32, u64),
 }
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(scale: &(u32, u64)) -> bool {
+    *scale == (0, 0)
+}
+
+/// First scale of an f16 training, and after how many steps without overflow it is doubled, as in the common recipe
+/// (Micikevicius et al. 2018; `GradScaler` of torch).
+const FIRST_SCALE: u32 = 16;
+const DOUBLE_AFTER: u64 = 2000;
 
 /// What a step gave.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -209,7 +226,12 @@ impl Trainer {
             weight_decay: settings.weight_decay,
             clip: settings.clip,
         });
-        let state = State::default();
+        let scale = (if settings.compute == Compute::F16 { FIRST_SCALE } else { 0 }, 0);
+        if !parameters.device.supports_dtype(settings.compute.dtype()) {
+            let found = format!("{:?}", settings.compute).to_lowercase();
+            return Err(Error::input("train.compute", "a number type that the device computes with (f32)", found));
+        }
+        let state = State { scale, ..State::default() };
         let start = LanguageModel::sizes(&config)?.start;
         Ok(Self { config, parameters, optimizer, state, settings, seed, start, train, validation, order: None })
     }
@@ -265,12 +287,7 @@ impl Trainer {
         let parts = halves(&examples, self.settings.batch_tokens / 2);
         let batches_of: Vec<Batch> = parts.iter().map(|p| Batch::new(p, self.start)).collect();
         let targets: usize = batches_of.iter().map(|b| b.labels.len()).sum();
-        let (loss, sink) = self.gradients(&batches_of, targets).await?;
-        let loss = loss / targets.max(1) as f64;
         let step = self.state.step + 1;
-        if !loss.is_finite() {
-            return Err(Error::NonFinite { what: "the loss".into(), place: format!("step {step}") });
-        }
         let schedule = Schedule {
             peak: self.settings.learning_rate,
             warmup: (self.settings.warmup * total as f64).round() as u64,
@@ -278,7 +295,31 @@ impl Trainer {
             shape: self.settings.schedule,
         };
         let rate = schedule.rate(self.state.step);
-        let norm = self.optimizer.step(&mut self.parameters, sink, rate).await?;
+        let (mut power, mut since) = self.state.scale;
+        let (loss, norm) = loop {
+            let (loss, mut sink) = self.gradients(&batches_of, targets, power).await?;
+            let loss = loss / targets.max(1) as f64;
+            if !loss.is_finite() {
+                return Err(Error::NonFinite { what: "the loss".into(), place: format!("step {step}") });
+            }
+            if power > 0 {
+                let back = 0.5_f64.powi(i32::try_from(power).unwrap_or(0));
+                sink = sink.into_iter().map(|(name, gradient)| (name, gradient * back)).collect();
+            }
+            match self.optimizer.step(&mut self.parameters, sink, rate).await {
+                Ok(norm) => break (loss, norm),
+                // The scaled gradients were too large for f16: the same step with half the scale.
+                Err(Error::NonFinite { .. }) if power > 0 => (power, since) = (power - 1, 0),
+                Err(error) => return Err(error),
+            }
+        };
+        if self.settings.compute == Compute::F16 {
+            since += 1;
+            if since >= DOUBLE_AFTER {
+                (power, since) = (power + 1, 0);
+            }
+            self.state.scale = (power, since);
+        }
         self.state.step = step;
         self.state.batch += 1;
         if at + 1 == batches.len() {
@@ -289,11 +330,13 @@ impl Trainer {
     }
 
     /// Sum of the losses of all parts, and their gradients: on the CPU two parts at a time, added up in their order.
-    async fn gradients(&self, parts: &[Batch], targets: usize) -> Result<(f64, Gradients)> {
+    /// Losses are multiplied by two to the `power`.
+    async fn gradients(&self, parts: &[Batch], targets: usize, power: u32) -> Result<(f64, Gradients)> {
         #[allow(clippy::cast_precision_loss)]
         let options = |part: usize| gradient::Options {
             smoothing: self.settings.label_smoothing,
-            scale: 1.0 / targets.max(1) as f32,
+            scale: 2.0_f32.powi(i32::try_from(power).unwrap_or(0)) / targets.max(1) as f32,
+            compute: self.settings.compute,
             dropout: Some(Dropout {
                 rate: self.settings.dropout,
                 seed: self.seed,
@@ -347,7 +390,7 @@ impl Trainer {
         for part in parts(&sorted, self.settings.batch_tokens) {
             let batch = Batch::new(&part, self.start);
             targets += batch.labels.len();
-            total += gradient::loss(&self.config, &self.parameters, &batch).await?;
+            total += gradient::loss(&self.config, &self.parameters, &batch, self.settings.compute).await?;
         }
         if targets == 0 {
             return Ok(None);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
+use impossible_core::train::gradient::Compute;
 use impossible_core::train::optimizer::Kind;
 use impossible_core::train::schedule::Shape;
 use serde::de::DeserializeOwned;
@@ -66,6 +67,9 @@ pub struct TrainFlags {
     /// Keep less in memory, compute each layer twice.
     #[arg(long)]
     pub checkpointing: bool,
+    /// Number type of the products: f32, f16 or bf16, where the device computes with it. Weights stay in f32.
+    #[arg(long, value_name = "TYPE", value_parser = word::<Compute>)]
+    pub compute: Option<Compute>,
     /// Share of the contexts that is held out.
     #[arg(long, value_name = "SHARE")]
     pub validation: Option<f64>,

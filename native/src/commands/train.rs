@@ -51,6 +51,7 @@ pub(super) fn settings(flags: &TrainFlags) -> Settings {
     s.dropout = flags.dropout.unwrap_or(s.dropout);
     s.label_smoothing = flags.label_smoothing.unwrap_or(s.label_smoothing);
     s.checkpointing |= flags.checkpointing;
+    s.compute = flags.compute.unwrap_or(s.compute);
     s.evaluate_every = flags.evaluate_every.unwrap_or(s.evaluate_every);
     if flags.full {
         s.lora = None;
