@@ -236,6 +236,7 @@ pub(super) mod tests {
             (paraphrase.cosine_min, summary.cosine_min) =
                 (paraphrase.cosine_min.min(0.85), summary.cosine_min.min(0.75));
             (paraphrase.entailment_min, summary.entailment_min) = (0.75, 0.75);
+            paraphrase.rouge_min = 0.0;
             Panel::new(&paraphrase, &summary)
         })
     }
