@@ -261,7 +261,38 @@ impl Paraphrase {
     }
 }
 
+impl Paraphrase {
+    /// Refuses thresholds that no pair can meet or that are no numbers.
+    ///
+    /// # Errors
+    /// [`Error::Input`] names the entry, what it accepts and what it holds.
+    pub fn validate(&self) -> Result<()> {
+        check(
+            self.length_min >= 0.0 && self.length_min < self.length_max,
+            "paraphrase.length_min",
+            "0 to below length_max",
+            self.length_min,
+        )?;
+        check((0.0..=1.0).contains(&self.rouge_max), "paraphrase.rouge_max", "0 to 1", self.rouge_max)?;
+        let floor = (0.0..=self.rouge_max).contains(&self.rouge_min);
+        check(floor, "paraphrase.rouge_min", "0 to rouge_max", self.rouge_min)?;
+        check((-1.0..=1.0).contains(&self.cosine_min), "paraphrase.cosine_min", "-1 (off) to 1", self.cosine_min)?;
+        check((0.0..=1.0).contains(&self.entailment_min), "paraphrase.entailment_min", "0 to 1", self.entailment_min)
+    }
+}
+
 impl Summary {
+    /// As [`Paraphrase::validate`].
+    ///
+    /// # Errors
+    /// As [`Paraphrase::validate`].
+    pub fn validate(&self) -> Result<()> {
+        let length = self.length_max > 0.0 && self.length_max <= 1.0;
+        check(length, "summary.length_max", "above 0, at most 1", self.length_max)?;
+        check((-1.0..=1.0).contains(&self.cosine_min), "summary.cosine_min", "-1 (off) to 1", self.cosine_min)?;
+        check((0.0..=1.0).contains(&self.entailment_min), "summary.entailment_min", "0 to 1", self.entailment_min)
+    }
+
     /// Thresholds of a preset.
     #[must_use]
     pub fn preset(critics: Critics) -> Self {
@@ -308,6 +339,8 @@ impl Plan {
     /// [`Error::Input`] names the entry, what it accepts and what it holds.
     pub fn validate(&self) -> Result<()> {
         let unit = |v: f32| v > 0.0 && v <= 1.0;
+        // TOML's whole numbers are signed, and self-distillation takes the next one.
+        check(self.seed < i64::MAX as u64, "seed", "0 to 9,223,372,036,854,775,806", self.seed)?;
         let c = &self.contexts;
         check((1..=10_000_000).contains(&c.count), "contexts.count", "1 to 10,000,000", c.count)?;
         check((1..=64).contains(&c.min_sentences), "contexts.min_sentences", "1 to 64", c.min_sentences)?;
@@ -318,12 +351,7 @@ impl Plan {
             c.max_sentences,
         )?;
         check((1..=4096).contains(&c.max_tokens), "contexts.max_tokens", "1 to 4096", c.max_tokens)?;
-        check(
-            c.temperature > 0.0 && c.temperature <= 10.0,
-            "contexts.temperature",
-            "above 0, at most 10",
-            c.temperature,
-        )?;
+        check((0.001..=10.0).contains(&c.temperature), "contexts.temperature", "0.001 to 10", c.temperature)?;
         check(unit(c.top_p), "contexts.top_p", "above 0, at most 1", c.top_p)?;
         check(
             c.source != Source::Seeds || !c.seeds.is_empty(),
@@ -333,12 +361,7 @@ impl Plan {
         )?;
         let s = &self.siblings;
         check((2..=4096).contains(&s.k), "siblings.k", "2 to 4096", s.k)?;
-        check(
-            s.temperature > 0.0 && s.temperature <= 10.0,
-            "siblings.temperature",
-            "above 0, at most 10",
-            s.temperature,
-        )?;
+        check((0.001..=10.0).contains(&s.temperature), "siblings.temperature", "0.001 to 10", s.temperature)?;
         check(unit(s.top_p), "siblings.top_p", "above 0, at most 1", s.top_p)?;
         check((0.0..1.0).contains(&s.min_p), "siblings.min_p", "0 (off) to below 1", s.min_p)?;
         check(unit(s.typical_p), "siblings.typical_p", "above 0, at most 1 (off)", s.typical_p)?;
@@ -350,21 +373,9 @@ impl Plan {
         )?;
         check((1..=1024).contains(&s.max_tokens), "siblings.max_tokens", "1 to 1024", s.max_tokens)?;
         check((1..=1024).contains(&s.batch), "siblings.batch", "1 to 1024", s.batch)?;
-        let p = &self.paraphrase;
-        check(
-            p.length_min >= 0.0 && p.length_min < p.length_max,
-            "paraphrase.length_min",
-            "0 to below length_max",
-            p.length_min,
-        )?;
-        check((0.0..=1.0).contains(&p.rouge_max), "paraphrase.rouge_max", "0 to 1", p.rouge_max)?;
-        check((0.0..=p.rouge_max).contains(&p.rouge_min), "paraphrase.rouge_min", "0 to rouge_max", p.rouge_min)?;
-        check((-1.0..=1.0).contains(&p.cosine_min), "paraphrase.cosine_min", "-1 (off) to 1", p.cosine_min)?;
-        check((0.0..=1.0).contains(&p.entailment_min), "paraphrase.entailment_min", "0 to 1", p.entailment_min)?;
-        let m = &self.summary;
-        check(unit(m.length_max), "summary.length_max", "above 0, at most 1", m.length_max)?;
-        check((-1.0..=1.0).contains(&m.cosine_min), "summary.cosine_min", "-1 (off) to 1", m.cosine_min)?;
-        check((0.0..=1.0).contains(&m.entailment_min), "summary.entailment_min", "0 to 1", m.entailment_min)?;
+        let (p, m) = (&self.paraphrase, &self.summary);
+        p.validate()?;
+        m.validate()?;
         let needs_encoder = p.cosine_min > -1.0 || m.cosine_min > -1.0;
         check(
             !needs_encoder || !self.models.encoder.is_empty(),

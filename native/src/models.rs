@@ -8,14 +8,14 @@ use impossible_core::decode::Teacher;
 use impossible_core::device::Compute;
 use impossible_core::model::ModelFolder;
 use impossible_core::model::files::Files;
-use impossible_core::model::safetensors::{self, TensorIndex};
+use impossible_core::model::safetensors::{self, INDEX, TensorIndex};
 use impossible_core::model::tensors::Tensors;
 use impossible_core::{Error, Result};
 
 use crate::files::FolderFiles;
 use crate::pull::Store;
 use crate::pytorch::{self, PytorchTensors};
-use crate::run::atomic::io_error;
+use crate::run::atomic::{hash_file, io_error, read_small, sha256};
 
 /// Opens a model folder or a GGUF file; reads headers only.
 ///
@@ -101,6 +101,31 @@ pub fn entailment(store: &Store, name: &str, compute: &Compute) -> Result<Entail
 /// As [`open`], and the model's.
 pub fn encoder(store: &Store, name: &str, compute: &Compute) -> Result<Encoder> {
     Encoder::load(&open(store, name)?, compute)
+}
+
+/// sha256 of a model's weights: of the file, or of the names and hashes of all its files. `None` without weights.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Broken`] for an index that is none.
+pub fn weights_hash(path: &Path) -> Result<Option<String>> {
+    let names = ["model.safetensors", INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json"];
+    let files = names.map(|name| path.join(name));
+    let file = if path.is_dir() { files.into_iter().find(|f| f.is_file()) } else { Some(path.to_owned()) };
+    let Some(file) = file.filter(|f| f.is_file()) else { return Ok(None) };
+    let own = hash_file(&file)?.1;
+    if file.extension().is_none_or(|e| e != "json") {
+        return Ok(Some(own));
+    }
+    let broken = |e: String| Error::broken(file.display(), e);
+    let index: serde_json::Value =
+        serde_json::from_slice(&read_small(&file, 64 << 20)?).map_err(|e| broken(e.to_string()))?;
+    let map = index["weight_map"].as_object().ok_or_else(|| broken("a weight_map was expected".into()))?;
+    let parts: std::collections::BTreeSet<&str> = map.values().filter_map(serde_json::Value::as_str).collect();
+    let mut all = own;
+    for part in parts {
+        all += &format!("\n{part} {}", hash_file(&path.join(part))?.1);
+    }
+    Ok(Some(sha256(all.as_bytes())))
 }
 
 #[cfg(test)]

@@ -94,6 +94,10 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
     }
     set(&mut paraphrase.rouge_min, t.rouge_min);
     set(&mut paraphrase.rouge_max, t.rouge_max);
+    if t.rouge_min.is_none() && paraphrase.rouge_min > paraphrase.rouge_max {
+        // Who asks for less overlap than the floor allows does not want the floor.
+        paraphrase.rouge_min = 0.0;
+    }
     set(&mut paraphrase.cosine_min, t.cosine_min);
     set(&mut paraphrase.entailment_min, t.entailment_min);
     set(&mut summary.entailment_min, t.summary_entailment_min);

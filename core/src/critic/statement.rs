@@ -6,10 +6,11 @@ use super::{FreeCritic, Pair, Siblings, name};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statements;
 
-/// Whether a sentence ends in a question mark, quotation marks and brackets aside.
+/// Whether a sentence ends in a question mark, also among other marks. A bracket closes an aside, not the sentence.
 #[must_use]
 pub fn is_question(text: &str) -> bool {
-    text.trim_end().trim_end_matches(['"', '\'', '\u{201d}', '\u{2019}', ')', ']']).ends_with('?')
+    let marks = text.trim_end().chars().rev().take_while(|c| !c.is_alphanumeric() && *c != ')');
+    marks.into_iter().any(|c| matches!(c, '?' | '\u{ff1f}'))
 }
 
 impl FreeCritic for Statements {
@@ -38,6 +39,8 @@ mod tests {
         for (text, expected) in [
             ("", false),
             ("How many days is that?", true),
+            ("Really?!", true),
+            ("How many days (or nights) is that?", true),
             ("\u{201c}How many days is that?\u{201d} ", true),
             ("He asked: how many days is that? Nobody knew.", false),
             ("It is (is it?).", false),

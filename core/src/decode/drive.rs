@@ -3,10 +3,10 @@
 use super::group::GroupBeamSearch;
 use super::readout::host;
 use super::search::{BeamSearch, Greedy, Step};
-use crate::Result;
 use crate::device::Compute;
 use crate::model::cache::Sequences;
 use crate::model::{Batch, LanguageModel};
+use crate::{Error, Result};
 
 /// A search over the rows it wants to run next.
 pub trait Search {
@@ -50,10 +50,12 @@ impl Search for GroupBeamSearch {
 /// Drives a search to its end.
 ///
 /// # Errors
-/// The search's and the device's.
+/// The search's and the device's; [`Error::Input`] for an empty prompt.
 pub async fn drive(lm: &LanguageModel, compute: &Compute, prompt: &[u32], search: &mut impl Search) -> Result<()> {
     let (device, hidden) = (&compute.device, lm.shape().hidden);
-    let rows = search.rows();
+    if prompt.is_empty() {
+        return Err(Error::input("prompt", "at least one token", "none"));
+    }
     let mut cache = Sequences::new(lm.shape().layers, device);
     let types = vec![0; prompt.len()];
     if let Some(memory) = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device) {
@@ -62,15 +64,19 @@ pub async fn drive(lm: &LanguageModel, compute: &Compute, prompt: &[u32], search
     let start = lm.first();
     let prompt = start.as_ref().map_or(prompt, std::slice::from_ref);
     let place = |p: usize| u32::try_from(p).unwrap_or(u32::MAX);
-    cache.extend(&vec![vec![true; prompt.len()]; rows]);
+    cache.extend(&[vec![true; prompt.len()]]);
     let places: Vec<u32> = (0..prompt.len()).map(place).collect();
-    let states = lm.forward(rows, &prompt.repeat(rows), &places.repeat(rows), &mut cache, device);
-    let last = states.reshape([rows, prompt.len(), hidden]).slice([0..rows, prompt.len() - 1..prompt.len(), 0..hidden]);
-    let mut logits = host(lm.logits(last.reshape([rows, hidden]))).await?;
+    let states = lm.forward(1, prompt, &places, &mut cache, device);
+    let last = states.slice([prompt.len() - 1..prompt.len(), 0..hidden]);
+    let mut logits = host(lm.logits(last)).await?.repeat(search.rows());
     for step in prompt.len().. {
-        let next = search.advance(&logits)?;
+        let mut next = search.advance(&logits)?;
         if next.done {
             break;
+        }
+        if step == prompt.len() {
+            // All first rows continue the one that was read.
+            next.parents.fill(0);
         }
         cache.reorder(&next.parents);
         let rows = next.tokens.len();

@@ -59,7 +59,9 @@ impl Teacher {
         if ids.is_empty() || self.lm.first().is_some() {
             ids.extend(self.lm.shape().eos.first().or(self.ends.first()));
         }
-        let room = self.lm.shape().positions.saturating_sub(new + 1);
+        // What a decoder writes takes no room from what an encoder reads.
+        let taken = if self.lm.first().is_some() { 0 } else { new };
+        let room = self.lm.shape().positions.saturating_sub(taken + 1);
         if ids.is_empty() || ids.len() > room {
             let shown: String = text.chars().take(40).collect();
             return Err(Error::input(

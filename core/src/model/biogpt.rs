@@ -98,7 +98,7 @@ impl BioGpt {
     pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
         let block = &self.blocks[i];
         let [q, k, v] =
-            split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape, self.shape.temperature());
+            split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape, self.shape.score_scale());
         let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
         let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));

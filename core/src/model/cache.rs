@@ -326,6 +326,9 @@ impl Stacked {
                 let n = n[i];
                 (0..self.length[i]).map(move |j| if j < n { 0.0 } else { HIDDEN_SCORE })
             };
+            if self.length[i] == 0 {
+                return Tensor::zeros([1, 1, 1, 1], device); // no encoder
+            }
             let scores: Vec<f32> = self.lengths.iter().flat_map(of).collect();
             Tensor::from_data(TensorData::new(scores, [rows, 1, 1, self.length[i]]), device)
         });

@@ -88,7 +88,7 @@ impl Gpt2 {
     pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
         let block = &self.blocks[i];
         let [q, k, v] =
-            split_heads(&block.c_attn, block.ln_1.forward(x.clone()), rows, &self.shape, self.shape.temperature());
+            split_heads(&block.c_attn, block.ln_1.forward(x.clone()), rows, &self.shape, self.shape.score_scale());
         let attended = block.c_proj.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
         let h = Activation::GeluTanh.forward(block.c_fc.forward(block.ln_2.forward(x.clone())));

@@ -159,7 +159,7 @@ impl Llama {
     ) -> Tensor<2> {
         let block = &self.blocks[i];
         let [q, k, v] =
-            split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape, self.shape.temperature());
+            split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape, self.shape.score_scale());
         let (q, k) = (rotate(q, cos, sin), rotate(k, cos, sin));
         let attended = block.o_proj.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);

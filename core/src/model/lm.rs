@@ -41,18 +41,18 @@ pub struct Shape {
 impl Shape {
     /// What queries are divided by before they meet keys.
     #[allow(clippy::cast_precision_loss)]
-    pub(super) fn temperature(&self) -> f32 {
+    pub(super) fn score_scale(&self) -> f32 {
         (self.head_dim as f32).sqrt()
     }
 }
 
-/// `x [rows * new, hidden]` to q, divided by `temperature`, and k, v: `[rows, heads or kv_heads, new, head_dim]`.
-pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, shape: &Shape, temperature: f32) -> [Tensor<4>; 3] {
+/// `x [rows * new, hidden]` to q, divided by `scale`, and k, v: `[rows, heads or kv_heads, new, head_dim]`.
+pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, shape: &Shape, scale: f32) -> [Tensor<4>; 3] {
     let new = x.dims()[0] / rows;
     let (q, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
     let [q, k, v] = qkv.split(x, [q, kv, kv]);
     #[allow(clippy::float_cmp)]
-    let q = if temperature == 1.0 { q } else { q / temperature };
+    let q = if scale == 1.0 { q } else { q / scale };
     [q, k, v].map(|t| {
         let heads = t.dims()[1] / shape.head_dim;
         t.reshape([rows, new, heads, shape.head_dim]).swap_dims(1, 2)

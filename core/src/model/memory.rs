@@ -34,12 +34,6 @@ impl Memory {
         self.rows
     }
 
-    /// The same rows with other states.
-    #[must_use]
-    pub fn with_states(&self, states: Tensor<2>) -> Self {
-        Self { states, ..self.clone() }
-    }
-
     /// Row `i` becomes a copy of row `parents[i]`.
     #[must_use]
     pub(super) fn select(self, parents: &[usize]) -> Self {

@@ -69,7 +69,7 @@ impl Buckets {
             let whole = (self.furthest as f64 / exact as f64).ln() as f32;
             ((distance as f32 / exact as f32).ln() / whole * (count - exact) as f32) as usize
         };
-        (exact + wide).min(count - 1)
+        exact.saturating_add(wide).min(count - 1)
     }
 
     /// Of the distances 0 to the furthest, for a decoder.
@@ -140,7 +140,8 @@ impl T5 {
         if !count.is_multiple_of(2) {
             return Err(config.wrong("relative_attention_num_buckets", "an even number", count));
         }
-        let furthest = config.size_or("relative_attention_max_distance", count / 2 + 1..=65_536, 128)?;
+        let furthest =
+            config.size_or("relative_attention_max_distance", count / 2 + 1..=65_536, 128.max(count / 2 + 1))?;
         Ok(Buckets { count, furthest })
     }
 

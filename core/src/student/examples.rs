@@ -44,7 +44,7 @@ pub fn balanced(mut made: Made) -> Made {
 
 /// Makes examples. A paraphrase pair is learned both ways, as it is entailed both ways.
 ///
-/// `longest`: most tokens of prompt and target together; `eos`: the token that ends a target; `encoder`: whether an
+/// `longest`: most tokens of prompt and target together, of each with an encoder; `eos`: the token that ends a target; `encoder`: whether an
 /// encoder reads the prompt, which then ends with that token too.
 ///
 /// # Errors
@@ -65,7 +65,8 @@ pub fn examples(
             prompt.extend(encoder.then_some(eos));
             let mut target = tokenizer.encode(&format.target(target))?;
             target.push(eos);
-            if prompt.len() + target.len() > longest {
+            let fits = if encoder { prompt.len().max(target.len()) } else { prompt.len() + target.len() };
+            if fits > longest {
                 *made.dropped.entry("longer than the student's context").or_default() += 1;
             } else {
                 made.tasks.push(task);

@@ -131,13 +131,19 @@ pub async fn versions(
 /// The finished beams after a prompt, best first.
 async fn search(student: &Teacher, prompt: &[u32], options: &Options, beams: Beams) -> Result<Vec<Hypothesis>> {
     let sampling = &options.sampling;
-    let mut chain = vec![Processor::Banned(student.banned.iter().map(|&id| vec![id]).collect())];
+    // A search ends at 64 tokens at most: the model's own first; further special tokens are never written.
+    let own = &student.lm.shape().eos;
+    let others = student.ends.iter().filter(|id| !own.contains(id));
+    let mut ends: Vec<u32> = own.iter().chain(others).copied().collect();
+    let beyond = ends.split_off(ends.len().min(64));
+    let banned = student.banned.iter().chain(&beyond).map(|&id| vec![id]).collect();
+    let mut chain = vec![Processor::Banned(banned)];
     chain.extend((sampling.no_repeat_ngram > 0).then_some(Processor::NoRepeatNgram(sampling.no_repeat_ngram)));
     let (num_beams, max_new_tokens) = (options.samples as usize, options.limits.max_tokens);
-    let (eos, processors) = (student.ends.iter().copied().take(64).collect(), Processors::new(chain)?);
+    let (eos, processors) = (ends, Processors::new(chain)?);
     // What the student read may be repeated: the search sees the last token only.
     let seen = student.lm.first().or(prompt.last().copied()).unwrap_or(0);
-    if beams.diversity_penalty > 0.0 {
+    if beams.diversity_penalty != 0.0 {
         let mut search = GroupBeamSearch::new(
             GroupOptions {
                 num_beams,
@@ -152,7 +158,9 @@ async fn search(student: &Teacher, prompt: &[u32], options: &Options, beams: Bea
             &[seen],
         )?;
         drive(&student.lm, &student.compute, prompt, &mut search).await?;
-        return Ok(search.finish().into_iter().flatten().collect());
+        let mut found: Vec<Hypothesis> = search.finish().into_iter().flatten().collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        return Ok(found);
     }
     let early_stopping = EarlyStopping::False;
     let length_penalty = beams.length_penalty;

@@ -105,8 +105,8 @@ const PHRASES: &[(&str, &str)] = &[
     ("last|latest|most recent|final|newest", "last"),
     ("next", "next"),
     ("former|ex|erstwhile|onetime", "former"),
-    ("as well as|but also|even if|even though|even more|even less|even as|even when", ""),
-    ("also|as well|in addition|additionally|likewise|even", "also.0"),
+    ("as well as|but also|may as well|might as well", ""),
+    ("also|as well|in addition|additionally|likewise", "also.0"),
     ("again|once more|once again|yet again", "again"),
 ];
 

@@ -83,6 +83,12 @@ pub async fn gradients(
     options: Options,
     sink: &mut Gradients,
 ) -> Result<f64> {
+    if batch.labels.is_empty() {
+        return Ok(0.0);
+    }
+    if options.checkpointing {
+        return checkpointed(config, parameters, batch, options, sink).await;
+    }
     let device = parameters.device.clone().autodiff();
     let live = parameters.live(true, options.compute.dtype());
     let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
@@ -90,22 +96,34 @@ pub async fn gradients(
     let mut cache = Whole::new(batch.length, options.dropout, &device);
     let at = index(&batch.at, &device);
 
-    if !options.checkpointing {
-        if let Some(source) = &batch.source
-            && let Some(memory) = lm.encode(source, &mut cache, &device)
-        {
-            cache.remember(memory);
-        }
-        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
-        for layer in 0..layers {
-            x = lm.block(layer, x, &pass, &mut cache);
-        }
-        let picked = lm.finish(x).select(0, at); // [targets, hidden]
-        let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
-        backward(picked, slope, &live, sink);
-        return Ok(loss);
+    if let Some(source) = &batch.source
+        && let Some(memory) = lm.encode(source, &mut cache, &device)
+    {
+        cache.remember(memory);
     }
+    let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+    for layer in 0..layers {
+        x = lm.block(layer, x, &pass, &mut cache);
+    }
+    let picked = lm.finish(x).select(0, at); // [targets, hidden]
+    let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
+    backward(picked, slope, &live, sink);
+    Ok(loss)
+}
 
+/// As [`gradients`], layer by layer from the last to the first, each from its input.
+async fn checkpointed(
+    config: &Config,
+    parameters: &Parameters,
+    batch: &Batch,
+    options: Options,
+    sink: &mut Gradients,
+) -> Result<f64> {
+    let device = parameters.device.clone().autodiff();
+    let live = parameters.live(true, options.compute.dtype());
+    let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
+    let mut cache = Whole::new(batch.length, options.dropout, &device);
+    let at = index(&batch.at, &device);
     let inputs = Inputs::compute(config, parameters, batch, options)?;
     let memory = batch.source.as_ref().zip(inputs.memory);
     let (start, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);

@@ -21,8 +21,8 @@ pub struct Settings {
     pub epochs: u64,
     /// Examples a step.
     pub batch: usize,
-    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation). There
-    /// are at least two parts, which the CPU works on side by side, so each has half as many.
+    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation). A
+    /// step of several examples has at least two, which the CPU works on side by side, so each has half as many.
     pub batch_tokens: usize,
     /// Largest learning rate.
     pub learning_rate: f64,
@@ -165,6 +165,9 @@ fn is_zero(scale: &(u32, u64)) -> bool {
 const FIRST_SCALE: u32 = 16;
 const DOUBLE_AFTER: u64 = 2000;
 
+/// Largest scale: beyond it, f32 sums overflow too.
+const LARGEST_SCALE: u32 = 64;
+
 /// What a step gave.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Report {
@@ -295,7 +298,7 @@ impl Trainer {
             shape: self.settings.schedule,
         };
         let rate = schedule.rate(self.state.step);
-        let (mut power, mut since) = self.state.scale;
+        let (mut power, mut since) = (self.state.scale.0.min(LARGEST_SCALE), self.state.scale.1);
         let (loss, norm) = loop {
             let (loss, mut sink) = self.gradients(&batches_of, targets, power).await?;
             let loss = loss / targets.max(1) as f64;
@@ -316,7 +319,7 @@ impl Trainer {
         if self.settings.compute == Compute::F16 {
             since += 1;
             if since >= DOUBLE_AFTER {
-                (power, since) = (power + 1, 0);
+                (power, since) = ((power + 1).min(LARGEST_SCALE), 0);
             }
             self.state.scale = (power, since);
         }

@@ -34,7 +34,7 @@ pub enum CriticsName {
     Paper,
     /// The authors' code, its one-sided number check included.
     Reference,
-    /// Ours: numbers and names both ways, a cosine floor.
+    /// Ours: numbers, names and modality must agree; floors under cosine and ROUGE-L.
     Strict,
 }
 

@@ -242,6 +242,6 @@ pub struct Export {
     #[arg(long, value_enum, default_value = "f32")]
     pub precision: crate::student::save::Precision,
     /// Cut the weights into files of at most this many MiB, with an index (60 for a browser); a larger tensor gets a file of its own.
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub shard_size: Option<u64>,
 }

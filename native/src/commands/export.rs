@@ -96,7 +96,7 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
             weights: &weights,
             precision: args.precision,
             // Room for the header of the file.
-            shard: args.shard_size.map(|mib| (mib << 20).saturating_sub(1 << 16)),
+            shard: args.shard_size.map(|mib| mib.saturating_mul(1 << 20).saturating_sub(1 << 16)),
             card: &card,
         },
     )?;

@@ -117,7 +117,7 @@ pub(super) fn next_student(
         out: run.dir().join("student/stage1"),
         base: base.display().to_string(),
         tasks: format.tasks,
-        seed: run.plan().seed.wrapping_add(1),
+        seed: run.plan().seed + 1,
         settings: settings(flags),
     };
     train(session, &request, stop)
@@ -149,7 +149,7 @@ fn sources(session: &Session, run: &RunFolder, args: &Refine, stop: &Arc<AtomicB
         let expected = "a file of sentences, as this run's contexts are the user's own";
         return Err(Error::input("--sentences", expected, "nothing").into());
     }
-    plan.seed = plan.seed.wrapping_add(1);
+    plan.seed += 1; // the plan is validated
     let teacher = models::teacher(&session.store, &plan.models.teacher, &plans::device(&plan)?.open()?)?;
     let total = args.sources.div_ceil(plan.contexts.min_sentences) as u64;
     let mut progress = Progress::new(total, 0, session.quiet, stop.clone());
@@ -176,14 +176,15 @@ fn prefix(text: &str) -> usize {
 
 pub(super) fn make_pairs(session: &Session, run: &RunFolder, args: &Refine, stop: &Arc<AtomicBool>) -> Result<Pairs> {
     let student_dir = args.student.clone().unwrap_or_else(|| run.dir().join("student/stage0"));
-    let weights = super::export::model_folder(&student_dir).join("model.safetensors");
-    if !weights.is_file() {
+    let folder = super::export::model_folder(&student_dir);
+    let weights = if folder.is_dir() { models::weights_hash(&folder)? } else { None };
+    let Some(student_sha256) = weights else {
         let hint = format!("Train one first: impossible train --run {}", run.dir().display());
-        return Err(Error::Missing { what: "the student".into(), place: weights.display().to_string(), hint }.into());
-    }
+        return Err(Error::Missing { what: "the student".into(), place: folder.display().to_string(), hint }.into());
+    };
     let plan = Plan {
         run: run.hash().to_owned(),
-        student_sha256: hash_file(&weights)?.1,
+        student_sha256,
         sentences: args.sentences.as_deref().map(hash_file).transpose()?.map_or_else(String::new, |h| h.1),
         sources: args.sources,
         samples: args.samples,

@@ -46,6 +46,9 @@ struct Candidate {
 #[derive(Debug, Clone, Serialize)]
 struct Sentence {
     text: String,
+    /// Longer than the student reads.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    too_long: bool,
     candidates: Vec<Candidate>,
 }
 
@@ -126,12 +129,18 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
     range((1..=1024).contains(&args.max_tokens), "--max-tokens", "1 to 1024", args.max_tokens.to_string())?;
     let (mut paraphrase, mut summary) = (Paraphrase::preset(Critics::Strict), Summary::preset(Critics::Strict));
-    // A sentence of the user's own may be as short as she likes.
+    // A sentence of the user's own may be as short as she likes, and a question.
     (paraphrase.min_words, summary.min_words) = (1, 3);
+    (paraphrase.statements, summary.statements) = (false, false);
+    if args.style == Style::Diverse {
+        paraphrase.rouge_min = 0.0;
+    }
     plans::apply_thresholds(&args.thresholds, &mut paraphrase, &mut summary);
     if let Some(min) = args.min_entailment {
         (paraphrase.entailment_min, summary.entailment_min) = (min, min);
     }
+    paraphrase.validate()?;
+    summary.validate()?;
     let panel = Panel::new(&paraphrase, &summary);
 
     let compute = session.compute()?;
@@ -154,7 +163,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
             .then_some(Beams { length_penalty: args.length_penalty, diversity_penalty: args.diversity_penalty }),
         seed: args.seed,
     };
-    let mut progress = Progress::new(texts.len() as u64, 0, session.quiet || texts.len() < TOGETHER, stop);
+    let mut progress = Progress::of("texts", texts.len() as u64, 0, session.quiet || texts.len() < TOGETHER, stop);
     let mut event = Event { stage: Stage::Siblings, done: 0, total: texts.len() as u64, tokens: 0, pairs: 0, kept: 0 };
     let mut number = 0;
     for group in texts.chunks(TOGETHER) {
@@ -174,7 +183,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
         event.done += group.len() as u64;
         let mut sentences = sources.iter().map(|&(n, text)| {
             let mine = judged.iter().filter(|v| v.scored.context == n).cloned().collect();
-            chosen(text, mine, args)
+            Sentence { too_long: !fits(text), ..chosen(text, mine, args) }
         });
         for (text, parts) in group.iter().zip(&parts) {
             let sentences: Vec<Sentence> = sentences.by_ref().take(parts.len()).collect();
@@ -205,7 +214,7 @@ fn chosen(text: &str, mut versions: Vec<Version>, args: &Rewrite) -> Sentence {
             });
         }
     }
-    Sentence { text: text.to_owned(), candidates }
+    Sentence { text: text.to_owned(), too_long: false, candidates }
 }
 
 /// Texts out of the versions of their sentences; none where every sentence stays as it is.
@@ -225,7 +234,12 @@ fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Out
 fn told(output: &Output, explain: bool) -> String {
     let mut lines: Vec<String> = output.outputs.clone();
     if lines.is_empty() {
-        lines.push(format!("{}    (no version passed the critics; --all shows them)", output.text));
+        let why = if output.sentences.iter().all(|s| s.too_long) {
+            "longer than the student reads"
+        } else {
+            "no version passed the critics; --all shows them"
+        };
+        lines.push(format!("{}    ({why})", output.text));
     }
     if explain {
         let score = |s: Option<f32>| s.map_or("-".to_owned(), |s| format!("{s:.2}"));

@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{Session, task, wait};
 use crate::args::{Train, TrainFlags};
 use crate::progress::stop_flag;
-use crate::run::atomic::{hash_file, io_error, write_file};
+use crate::run::atomic::{io_error, write_file};
 use crate::run::{RunFolder, students};
 use crate::student::data::read_pairs;
 use crate::student::save::{Model, Precision, save};
@@ -107,13 +107,6 @@ pub(super) fn told(done: &Done) -> String {
     )
 }
 
-/// The weights' own hash: the plan must not go on with another base.
-fn base_hash(session: &Session, name: &str) -> Result<String> {
-    let path = session.store.resolve(name)?;
-    let file = if path.is_dir() { path.join("model.safetensors") } else { path };
-    Ok(if file.is_file() { hash_file(&file)?.1 } else { String::new() })
-}
-
 /// Trains to the end and writes the student.
 pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicBool>) -> Result<Done> {
     let (pairs, data) = read_pairs(&request.data, &request.tasks)?;
@@ -128,13 +121,12 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         seed: request.seed,
         device: spec.to_string(),
         base: request.base.clone(),
-        base_sha256: base_hash(session, &request.base)?,
+        // The plan must not go on with another base.
+        base_sha256: models::weights_hash(&session.store.resolve(&request.base)?)?.unwrap_or_default(),
         data,
         format,
         train: request.settings.clone(),
     };
-    std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
-    let hash = plan.begin(&request.out)?;
     let compute = spec.open()?;
     let tokenizer = folder.tokenizer()?.clone();
     let eos = end(&folder, &shape.eos)?;
@@ -144,6 +136,9 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
     }
     let parameters = Parameters::read(&folder.tensors, plan.train.lora.clone(), plan.seed, &compute.device)?;
     let mut trainer = Trainer::new(folder.config.clone(), parameters, plan.train.clone(), made.examples, plan.seed)?;
+    // Nothing is written before the request is known to work.
+    std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
+    let hash = plan.begin(&request.out)?;
     let (learned, held_out) = trainer.sizes();
     let (all, trained) = trainer.parameters.count();
     if !session.quiet {
@@ -175,7 +170,9 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
             card: &card,
         },
     )?;
-    students::refresh(request.run.dir())?;
+    if let Err(error) = students::refresh(request.run.dir()) {
+        eprintln!("The student is finished, but not in the run's report: {error}");
+    }
     Ok(Done {
         student: model,
         steps: metrics.last().map_or(0, |l| l.step),

@@ -130,7 +130,7 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
     entries.insert("dataset/README.md".into(), put(batch.file(&dataset.join("README.md"))?, card.as_bytes(), 0)?);
     let path = dir.join("funnel.json");
     entries.insert("funnel.json".into(), put(batch.file(&path)?, &to_json(&written.funnel, &path)?, 0)?);
-    let (times, students) = (timings::read(dir)?, students::section(dir)?);
+    let (times, students) = (timings::read(dir)?, students::section(dir));
     let html = report::report(folder.plan(), folder.hash(), &written, &survey.finish(), &times, &students)?;
     put(batch.file(&dir.join("report.html"))?, html.as_bytes(), 0)?;
     let path = dir.join(MANIFEST);

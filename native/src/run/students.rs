@@ -4,13 +4,11 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
+use impossible_core::Result;
 use impossible_core::record::{Funnel, Task};
-use impossible_core::{Error, Result};
 
-use super::atomic::{Batch, io_error, read_small};
+use super::atomic::{io_error, read_small, write_file};
 use super::histogram::{count, escape};
-use super::manifest::{DatasetManifest, MANIFEST, to_json};
-use super::shard::put;
 use crate::student::curve;
 use crate::student::training::{self, Line};
 
@@ -20,8 +18,8 @@ const END: &str = "<!-- end of students -->\n";
 /// Largest file that is read here.
 const LARGEST: u64 = 64 << 20;
 
-/// Trainings below `RUN/student`, by name.
-fn trainings(run: &Path) -> Result<Vec<(String, Vec<Line>)>> {
+/// Trainings below `RUN/student` whose metrics can be read, by name.
+fn trainings(run: &Path) -> Vec<(String, Vec<Line>)> {
     let mut names: Vec<String> = fs::read_dir(run.join("student"))
         .into_iter()
         .flatten()
@@ -32,20 +30,17 @@ fn trainings(run: &Path) -> Result<Vec<(String, Vec<Line>)>> {
     let mut out = Vec::new();
     for name in names {
         let file = run.join("student").join(&name).join(training::METRICS);
-        if file.is_file() {
-            out.push((name, training::read_metrics(&file)?));
+        if let Ok(lines) = training::read_metrics(&file) {
+            out.push((name, lines));
         }
     }
-    Ok(out)
+    out
 }
 
 /// The section, between marks by which it is found again; only the marks without any student.
-///
-/// # Errors
-/// [`Error::Broken`] for metrics or counts that cannot be read.
-pub(super) fn section(run: &Path) -> Result<String> {
+pub(super) fn section(run: &Path) -> String {
     let mut out = BEGIN.to_owned();
-    let trainings = trainings(run)?;
+    let trainings = trainings(run);
     if !trainings.is_empty() {
         out.push_str("<section aria-labelledby=\"students\">\n<h2 id=\"students\">Students</h2>\n");
     }
@@ -54,21 +49,18 @@ pub(super) fn section(run: &Path) -> Result<String> {
             writeln!(out, "<h3>{}</h3>\n{}", escape(name), curve::figure(&format!("Loss of {}", escape(name)), lines));
     }
     if !trainings.is_empty() {
-        hits(&mut out, run)?;
+        hits(&mut out, run);
         out.push_str("</section>\n");
     }
     out.push_str(END);
-    Ok(out)
+    out
 }
 
 /// What became of the sentences that a student rewrote.
-fn hits(out: &mut String, run: &Path) -> Result<()> {
+fn hits(out: &mut String, run: &Path) {
     let file = run.join("refine/dataset/funnel.json");
-    if !file.is_file() {
-        return Ok(());
-    }
-    let funnel: Funnel = serde_json::from_slice(&read_small(&file, LARGEST)?)
-        .map_err(|e| Error::broken(file.display(), e.to_string()))?;
+    let bytes = read_small(&file, LARGEST).unwrap_or_default();
+    let Ok(funnel) = serde_json::from_slice::<Funnel>(&bytes) else { return };
     let sentences = funnel.contexts.get("sentences").copied().unwrap_or(0);
     let _ = write!(
         out,
@@ -96,36 +88,27 @@ fn hits(out: &mut String, run: &Path) -> Result<()> {
         let prefix = format!("{}: ", task.name());
         let verdicts = funnel.samples.iter().filter_map(|(name, n)| Some((name.strip_prefix(&prefix)?, *n)));
         for (verdict, n) in verdicts.filter(|(name, _)| !["versions", "sentences with a pair"].contains(name)) {
-            let verdict = if verdict == "kept" { "kept".to_owned() } else { format!("refused by {verdict}") };
+            let verdict = match verdict {
+                "kept" | "unfinished" | "copy" => verdict.to_owned(),
+                critic => format!("refused by {critic}"),
+            };
             row(&verdict, n, versions);
         }
     }
     out.push_str("</tbody></table></div>\n");
-    Ok(())
 }
 
-/// Brings the section of a finished run's report up to date, and the manifest with it.
+/// Brings the section of a run's report up to date; a report of an older version has none and stays as it is.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Broken`].
+/// [`impossible_core::Error::Io`].
 pub fn refresh(run: &Path) -> Result<()> {
-    let (report, manifest_file) = (run.join("report.html"), run.join(MANIFEST));
-    if !report.is_file() || !manifest_file.is_file() {
+    let report = run.join("report.html");
+    if !report.is_file() {
         return Ok(());
     }
     let page = fs::read_to_string(&report).map_err(io_error("reading", &report))?;
     let (Some(from), Some(to)) = (page.find(BEGIN), page.find(END)) else { return Ok(()) };
-    let new = format!("{}{}{}", &page[..from], section(run)?, page.get(to + END.len()..).unwrap_or(""));
-    if new == page {
-        return Ok(());
-    }
-    let mut manifest: DatasetManifest = serde_json::from_slice(&read_small(&manifest_file, LARGEST)?)
-        .map_err(|e| Error::broken(manifest_file.display(), e.to_string()))?;
-    let mut batch = Batch::default();
-    let entry = put(batch.file(&report)?, new.as_bytes(), 0)?;
-    if let Some(known) = manifest.files.get_mut("report.html") {
-        *known = entry;
-    }
-    put(batch.file(&manifest_file)?, &to_json(&manifest, &manifest_file)?, 0)?;
-    batch.commit()
+    let (before, after) = (page.get(..from).unwrap_or(""), page.get(to + END.len()..).unwrap_or(""));
+    write_file(&report, format!("{before}{}{after}", section(run)).as_bytes())
 }

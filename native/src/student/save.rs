@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use half::f16;
+use impossible_core::model::LanguageModel;
 use impossible_core::model::config::Config;
 use impossible_core::model::safetensors::INDEX;
 use impossible_core::student::Format;
@@ -86,12 +87,16 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
             return Err(Error::NonFinite { what, place: dir.display().to_string() });
         }
     }
-    let encoder = impossible_core::model::LanguageModel::sizes(model.config)?.start.is_some();
-    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool).unwrap_or(encoder);
+    let start = LanguageModel::sizes(model.config)?.start;
+    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool);
+    let tied = tied.unwrap_or(model.config.model_type()? != "llama");
     let dtype = if model.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
     let failed = |e: safetensors::SafeTensorError| Error::broken(dir.display(), e.to_string());
-    // A tied head is not a tensor of its own.
-    let used = model.weights.iter().filter(|(name, _)| !(tied && name.ends_with("lm_head.weight")));
+    // A tied head is not a tensor of its own, nor are the tables of T5's two halves: they would keep their old values.
+    let copy = |name: &str| {
+        (tied && name.ends_with("lm_head.weight")) || (start.is_some() && name.ends_with("coder.embed_tokens.weight"))
+    };
+    let used = model.weights.iter().filter(|(name, _)| !copy(name));
     let used: Vec<Named<'_>> = used.collect();
     let width = if dtype == Dtype::F16 { 2 } else { 4 };
     let sizes: Vec<u64> = used.iter().map(|(_, (_, v))| v.len() as u64 * width).collect();
@@ -116,8 +121,9 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
         "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
         "no_repeat_ngram_size": 0, "max_new_tokens": 100,
     });
-    if let Some(start) = config.get("decoder_start_token_id") {
-        generation["decoder_start_token_id"] = start.clone();
+    if let Some(start) = start {
+        generation["decoder_start_token_id"] = json!(start);
+        config.insert("decoder_start_token_id".into(), json!(start));
     }
     let tokens = json!({
         "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": token, "pad_token": model.pad.unwrap_or(token),

@@ -9,7 +9,7 @@ use impossible_core::decode::sample::SampleOptions;
 use impossible_core::decode::siblings::{Job, Limits, Stop, sample};
 use impossible_core::device::Compute;
 use impossible_core::event::Event;
-use impossible_core::model::ModelFolder;
+use impossible_core::model::{LanguageModel, ModelFolder};
 use impossible_core::train::trainer::{Settings, Trainer};
 use impossible_core::train::{Example, Parameters};
 use serde_json::{Value, json};
@@ -54,9 +54,10 @@ pub(super) fn training(folder: &ModelFolder, compute: &Compute, full: bool) -> R
     if full {
         settings.lora = None;
     }
-    let vocabulary = folder.config.entries().get("vocab_size").and_then(Value::as_u64).unwrap_or(1000).max(300);
+    let vocabulary = LanguageModel::sizes(&folder.config)?.vocabulary as u64;
     let id = |i: u32, j: u32| {
-        u32::try_from((u64::from(i) * 7919 + u64::from(j) * 104_729) % (vocabulary - 256)).unwrap_or(0)
+        u32::try_from((u64::from(i) * 7919 + u64::from(j) * 104_729) % vocabulary.saturating_sub(256).max(1))
+            .unwrap_or(0)
     };
     let examples = (0..EXAMPLES)
         .map(|i| Example {
