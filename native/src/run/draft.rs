@@ -47,6 +47,16 @@ pub(super) fn load(dir: &Path, plan: &str, range: &Range<u64>) -> Option<Draft> 
     (saved.plan == plan && whole).then_some(saved.draft)
 }
 
+/// Ranges that have a draft.
+pub(super) fn ranges(dir: &Path) -> Vec<Range<u64>> {
+    let parse = |name: String| {
+        let (start, end) = name.strip_suffix(".json")?.split_once('-')?;
+        Some(start.parse().ok()?..end.parse().ok()?)
+    };
+    let entries = fs::read_dir(folder(dir)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| parse(entry.file_name().into_string().ok()?)).collect()
+}
+
 /// Removes the draft of a range, and the folder with the last one.
 pub(super) fn remove(dir: &Path, range: &Range<u64>) -> Result<()> {
     let path = file(dir, range);

@@ -97,7 +97,12 @@ impl RunFolder {
         }
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
         let plan_hash = atomic::hash_file(&file)?.1;
-        Ok(Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) })
+        let this = Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) };
+        // Killed after a shard was there and before its draft was gone.
+        for range in draft::ranges(dir).into_iter().filter(|range| this.shard_done(range)) {
+            draft::remove(dir, &range)?;
+        }
+        Ok(this)
     }
 
     /// Opens a run folder for reading, also while a run is writing into it.
@@ -311,6 +316,19 @@ mod tests {
         fs::write(dir.path().join(PLAN), text).unwrap();
         let e = RunFolder::create_or_resume(dir.path(), &plan()).unwrap_err();
         assert!(matches!(&e, Error::Line { line: 1, reason, .. } if reason.contains("`sed`")), "{e}");
+    }
+
+    #[test]
+    fn a_draft_whose_shard_is_there_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        folder.write_shard(&(0..4), range_data(&(0..4)).view()).unwrap();
+        for range in [0..4, 4..8] {
+            folder.save_draft(&range, &Draft::default()).unwrap();
+        }
+        drop(folder);
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        assert!(folder.draft(&(0..4)).is_none() && folder.draft(&(4..8)).is_some());
     }
 
     #[test]
