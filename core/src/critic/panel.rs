@@ -1,8 +1,9 @@
 //! The panel: all critics of a plan in their order, on all pairs of one context, for both datasets at once.
 //!
-//! Paraphrases: length, words, quotes, statements, ROUGE-L, numbers, entities, modality | cosine, forward, backward, diversity.
-//! Summaries: length, words, quotes, statements, numbers, entities, modality | cosine, forward, cap, diversity. Left of the bar no
-//! model is needed: pairs refused there are only counted, as their scores can be had from the sentences at any time. Every other pair becomes a [`Scored`] row.
+//! Paraphrases: length, words, quotes, statements, ROUGE-L, numbers, entities, modality | cosine, forward, backward,
+//! diversity. Summaries: length, words, quotes, statements, numbers, entities, modality | cosine, forward, cap,
+//! diversity. Left of the bar no model is needed: pairs refused there are only counted, as their scores can be had from
+//! the sentences at any time. Every other pair becomes a [`Scored`] row.
 //! A critic at its neutral value has no line in the funnel; the length rule of summaries always has one.
 
 use serde::{Deserialize, Serialize};

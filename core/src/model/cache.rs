@@ -244,7 +244,7 @@ pub struct Siblings {
     device: Device,
 }
 
-/// Groups with fewer rows than this on average are stacked: measured on two cores, 8 rows a group decode as fast either way.
+/// Groups with fewer rows than this on average are stacked. A guess between one row and the tens of a context.
 const STACKS: usize = 8;
 
 /// The prefixes of all rows, padded to one length: for groups so small that a product for each would be mostly overhead.

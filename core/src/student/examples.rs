@@ -44,8 +44,8 @@ pub fn balanced(mut made: Made) -> Made {
 
 /// Makes examples. A paraphrase pair is learned both ways, as it is entailed both ways.
 ///
-/// `longest`: most tokens of prompt and target together, of each with an encoder; `eos`: the token that ends a target; `encoder`: whether an
-/// encoder reads the prompt, which then ends with that token too.
+/// `longest`: most tokens of prompt and target together, of each with an encoder; `eos`: the token that ends a target;
+/// `encoder`: whether an encoder reads the prompt, which then ends with that token too.
 ///
 /// # Errors
 /// The tokenizer's; [`Error::Input`] when no example is left.
