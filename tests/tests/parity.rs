@@ -202,46 +202,41 @@ fn siblings_share_a_prefix() -> Result<()> {
         let prefixes: Vec<_> = prompts.iter().map(|p| lm.prefill(p, device)).collect::<Result<_, _>>()?;
         close("prefill", &host(prefixes[0].1.clone().reshape([1, -1]))?, &whole(&prompts[0], &[])?, LOGITS)?;
         let token = |row: usize, step: usize| u32::try_from((row * 31 + step * 7 + 1) % 200).unwrap_or(0);
-        for stacks in [0, 100] {
-            // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
-            let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
-            let mut cache = Siblings::new(lm.shape().layers, 3, 24, device).stacking(stacks);
-            let group = |rows: &[(usize, Vec<u32>)]| {
-                let members = |p: usize| (0..rows.len()).filter(|&r| rows[r].0 == p).collect::<Vec<_>>();
-                (0..2)
-                    .filter(|&p| !members(p).is_empty())
-                    .map(|p| (prefixes[p].0.clone(), members(p)))
-                    .collect::<Vec<_>>()
-            };
-            cache.regroup(group(&rows), &[0, 1, 2]);
-            for step in 0..30 {
-                if step == 20 {
-                    rows[1] = (0, vec![]);
-                    rows[0].1.clear();
-                    cache.regroup(group(&rows), &[0, 1]);
-                }
-                if step == 22 {
-                    rows.remove(0);
-                    cache.keep(&[1, 2]);
-                    cache.regroup(group(&rows), &[]);
-                }
-                if step == 23 {
-                    rows[1].1.clear();
-                    cache.regroup(group(&rows), &[1]);
-                }
-                for (r, row) in rows.iter_mut().enumerate() {
-                    row.1.push(token(r, step));
-                }
-                let ids: Vec<u32> = rows.iter().map(|r| r.1[r.1.len() - 1]).collect();
-                let places: Vec<u32> =
-                    rows.iter().map(|r| u32::try_from(prompts[r.0].len() + r.1.len() - 1).unwrap_or(0)).collect();
-                cache.advance();
-                let logits = host(lm.logits(lm.forward(rows.len(), &ids, &places, &mut cache, device)))?;
-                for (r, row) in rows.iter().enumerate() {
-                    let v = lm.shape().vocabulary;
-                    let want = whole(&prompts[row.0], &row.1)?;
-                    close(&format!("row {r} step {step}"), &logits[r * v..(r + 1) * v], &want, LOGITS)?;
-                }
+        // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
+        let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
+        let mut cache = Siblings::new(lm.shape().layers, 3, 24, device);
+        let group = |rows: &[(usize, Vec<u32>)]| {
+            let members = |p: usize| (0..rows.len()).filter(|&r| rows[r].0 == p).collect::<Vec<_>>();
+            (0..2).filter(|&p| !members(p).is_empty()).map(|p| (prefixes[p].0.clone(), members(p))).collect::<Vec<_>>()
+        };
+        cache.regroup(group(&rows), &[0, 1, 2]);
+        for step in 0..30 {
+            if step == 20 {
+                rows[1] = (0, vec![]);
+                rows[0].1.clear();
+                cache.regroup(group(&rows), &[0, 1]);
+            }
+            if step == 22 {
+                rows.remove(0);
+                cache.keep(&[1, 2]);
+                cache.regroup(group(&rows), &[]);
+            }
+            if step == 23 {
+                rows[1].1.clear();
+                cache.regroup(group(&rows), &[1]);
+            }
+            for (r, row) in rows.iter_mut().enumerate() {
+                row.1.push(token(r, step));
+            }
+            let ids: Vec<u32> = rows.iter().map(|r| r.1[r.1.len() - 1]).collect();
+            let places: Vec<u32> =
+                rows.iter().map(|r| u32::try_from(prompts[r.0].len() + r.1.len() - 1).unwrap_or(0)).collect();
+            cache.advance();
+            let logits = host(lm.logits(lm.forward(rows.len(), &ids, &places, &mut cache, device)))?;
+            for (r, row) in rows.iter().enumerate() {
+                let v = lm.shape().vocabulary;
+                let want = whole(&prompts[row.0], &row.1)?;
+                close(&format!("row {r} step {step}"), &logits[r * v..(r + 1) * v], &want, LOGITS)?;
             }
         }
         Ok(())

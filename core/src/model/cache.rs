@@ -239,100 +239,7 @@ pub struct Siblings {
     restore: Option<Tensor<1, Int>>, // from group order to row order; none when it is the same
     mask: Option<Tensor<4>>,         // [rows, 1, 1, used slots]; with the bias, [rows, kv_heads, group, used slots]
     prefix_bias: Option<Vec<Tensor<4>>>, // [rows of the group, kv_heads, group, len] of each group
-    stacked: Option<Stacked>,        // in place of the groups' own prefixes, where groups are small
-    stacks: usize,
     device: Device,
-}
-
-/// Groups with fewer rows than this on average are stacked. A guess between one row and the tens of a context.
-const STACKS: usize = 8;
-
-/// The prefixes of all rows, padded to one length: for groups so small that a product for each would be mostly overhead.
-#[derive(Debug)]
-struct Stacked {
-    own: Vec<Layer>,          // k [rows, kv_heads, head_dim, length], v [rows, kv_heads, length, head_dim]
-    memory: Vec<Layer>,       // the same of the encoder's states
-    lengths: Vec<[usize; 2]>, // of each row's prefix and memory
-    length: [usize; 2],
-    masks: [Tensor<4>; 2], // [rows, 1, 1, length]
-}
-
-impl Stacked {
-    fn of(prefix: &Prefix) -> [usize; 2] {
-        [prefix.len, prefix.memory.first().map_or(0, |m| m.v.dims()[1])]
-    }
-
-    /// Room for the longest of the prefixes.
-    fn new(rows: usize, prefixes: &[&Prefix], device: &Device) -> Option<Self> {
-        let first = prefixes.first()?;
-        let longest = |i: usize| prefixes.iter().map(|p| Self::of(p)[i]).max().unwrap_or(0).next_multiple_of(16);
-        let length = [longest(0), longest(1)];
-        let room = |kept: &Vec<Kept>, length: usize| {
-            let zeros = |k: &Kept| {
-                let [heads, dim, _] = k.k.dims();
-                Layer {
-                    k: Tensor::zeros([rows, heads, dim, length], device),
-                    v: Tensor::zeros([rows, heads, length, dim], device),
-                }
-            };
-            kept.iter().map(zeros).collect()
-        };
-        let mask = || Tensor::zeros([1, 1, 1, 1], device);
-        Some(Self {
-            own: room(&first.own, length[0]),
-            memory: room(&first.memory, length[1]),
-            lengths: vec![[0; 2]; rows],
-            length,
-            masks: [mask(), mask()],
-        })
-    }
-
-    fn fits(&self, prefix: &Prefix) -> bool {
-        Self::of(prefix).iter().zip(self.length).all(|(n, room)| *n <= room)
-    }
-
-    /// Puts a prefix into a row.
-    fn set(&mut self, row: usize, prefix: &Prefix) {
-        let put = |layers: &mut Vec<Layer>, kept: &[Kept]| {
-            let old = std::mem::take(layers);
-            let new = old.into_iter().zip(kept).map(|(layer, kept)| {
-                let [heads, dim, n] = kept.k.dims();
-                let [k, v] = [kept.k.clone().unsqueeze::<4>(), kept.v.clone().unsqueeze::<4>()];
-                Layer {
-                    k: layer.k.slice_assign([row..row + 1, 0..heads, 0..dim, 0..n], k),
-                    v: layer.v.slice_assign([row..row + 1, 0..heads, 0..n, 0..dim], v),
-                }
-            });
-            *layers = new.collect();
-        };
-        put(&mut self.own, &prefix.own);
-        put(&mut self.memory, &prefix.memory);
-        self.lengths[row] = Self::of(prefix);
-    }
-
-    fn keep(&mut self, rows: &[usize], index: &Tensor<1, Int>) {
-        for layer in self.own.iter_mut().chain(&mut self.memory) {
-            layer.k = layer.k.clone().select(0, index.clone());
-            layer.v = layer.v.clone().select(0, index.clone());
-        }
-        self.lengths = rows.iter().map(|&r| self.lengths[r]).collect();
-    }
-
-    /// Hides what lies beyond each row's own prefix.
-    fn mask(&mut self, device: &Device) {
-        let rows = self.lengths.len();
-        self.masks = [0, 1].map(|i| {
-            let of = |n: &[usize; 2]| {
-                let n = n[i];
-                (0..self.length[i]).map(move |j| if j < n { 0.0 } else { HIDDEN_SCORE })
-            };
-            if self.length[i] == 0 {
-                return Tensor::zeros([1, 1, 1, 1], device); // no encoder
-            }
-            let scores: Vec<f32> = self.lengths.iter().flat_map(of).collect();
-            Tensor::from_data(TensorData::new(scores, [rows, 1, 1, self.length[i]]), device)
-        });
-    }
 }
 
 fn index(ids: &[usize], device: &Device) -> Tensor<1, Int> {
@@ -355,17 +262,8 @@ impl Siblings {
             restore: None,
             mask: None,
             prefix_bias: None,
-            stacked: None,
-            stacks: STACKS,
             device: device.clone(),
         }
-    }
-
-    /// Stacks groups of fewer rows than this on average (0 = none): another way to compute the same.
-    #[must_use]
-    pub fn stacking(mut self, rows: usize) -> Self {
-        self.stacks = rows;
-        self
     }
 
     /// Says which prefix each row continues: `members[i] = (prefix, rows)`, every row in exactly one group. Rows in
@@ -385,26 +283,6 @@ impl Siblings {
             .into_iter()
             .map(|(prefix, rows)| Group { prefix, index: index(&rows, &self.device), rows })
             .collect();
-        self.stack(fresh);
-    }
-
-    /// Brings the stacked prefixes up to date.
-    fn stack(&mut self, fresh: &[usize]) {
-        if self.groups.len() < 2 || self.rows >= self.stacks * self.groups.len() {
-            self.stacked = None;
-            return;
-        }
-        let prefixes: Vec<&Prefix> = self.groups.iter().map(|g| &g.prefix).collect();
-        let old = self.stacked.take().filter(|s| prefixes.iter().all(|p| s.fits(p)));
-        let whole = old.is_none();
-        let Some(mut stacked) = old.or_else(|| Stacked::new(self.rows, &prefixes, &self.device)) else { return };
-        for g in &self.groups {
-            for &row in g.rows.iter().filter(|row| whole || fresh.contains(row)) {
-                stacked.set(row, &g.prefix);
-            }
-        }
-        stacked.mask(&self.device);
-        self.stacked = Some(stacked);
     }
 
     /// Keeps only these rows of the batch, in this order. Call [`Siblings::regroup`] next.
@@ -413,9 +291,6 @@ impl Siblings {
         for layer in self.own.iter_mut().flatten() {
             layer.k = layer.k.clone().select(0, ids.clone());
             layer.v = layer.v.clone().select(0, ids.clone());
-        }
-        if let Some(stacked) = &mut self.stacked {
-            stacked.keep(rows, &ids);
         }
         self.age = rows.iter().map(|&r| self.age[r]).collect();
         self.rows = rows.len();
@@ -448,16 +323,6 @@ impl Siblings {
         let own = shaped((0..self.rows).flat_map(|_| (0..used).map(back)).collect(), self.rows, used);
         self.mask = Some(self.mask.take().map_or_else(|| own.clone(), |mask| mask + own.clone()));
         let age = |row: usize| self.age[row].saturating_sub(1);
-        if let Some(stacked) = &self.stacked {
-            let length = stacked.length[0];
-            let all = stacked.lengths.iter().enumerate();
-            let distances = all.flat_map(|(row, n)| {
-                let ([n, _], age) = (*n, age(row));
-                (0..length).map(move |j| (age + n).saturating_sub(j))
-            });
-            self.prefix_bias = Some(vec![shaped(distances.collect(), self.rows, length)]);
-            return;
-        }
         let of_group = |g: &Group| {
             let len = g.prefix.len;
             let distances = g.rows.iter().flat_map(|&row| (0..len).map(move |j| age(row) + len - j));
@@ -505,18 +370,6 @@ impl Cache for Siblings {
         if let Some(mask) = &self.mask {
             own_scores = own_scores + mask.clone();
         }
-        if let Some(stacked) = &self.stacked {
-            let (layer_of, length) = (&stacked.own[layer], stacked.length[0]);
-            let mut scores = q.matmul(layer_of.k.clone()) + stacked.masks[0].clone();
-            if let Some(bias) = &self.prefix_bias {
-                scores = scores + bias[0].clone();
-            }
-            let weights = softmax(Tensor::cat(vec![scores, own_scores], 3)); // [rows, kv, group, length + used]
-            let part = |from: usize, n: usize| weights.clone().slice([0..rows, 0..kv, 0..group, from..from + n]);
-            let out = part(0, length).matmul(layer_of.v.clone()) + part(length, used).matmul(seen(&own.v));
-            self.own[layer] = Some(own);
-            return out.reshape([rows, heads, 1, dim]);
-        }
         let (mut prefix_out, mut own_weights) = (Vec::new(), Vec::new());
         for (i, g) in self.groups.iter().enumerate() {
             let (n, len, kept) = (g.rows.len(), g.prefix.len, &g.prefix.own[layer]);
@@ -540,12 +393,6 @@ impl Cache for Siblings {
 
     fn attend_memory(&mut self, layer: usize, q: Tensor<4>, _project: Project<'_>) -> Tensor<4> {
         let [rows, heads, _, dim] = q.dims();
-        if let Some(stacked) = &self.stacked
-            && let Some(read) = stacked.memory.get(layer)
-        {
-            let scores = q.matmul(read.k.clone()) + stacked.masks[1].clone(); // [rows, heads, 1, length]
-            return softmax(scores).matmul(read.v.clone());
-        }
         let each = self.groups.iter().filter_map(|g| {
             let kept = g.prefix.memory.get(layer)?;
             let n = g.rows.len();
