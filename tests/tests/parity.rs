@@ -190,7 +190,7 @@ fn siblings_share_a_prefix() -> Result<()> {
             let mut cache = Sequences::new(lm.shape().layers, device);
             let types = vec![0; prompt.len()];
             let memory = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device);
-            let before = lm.first().map_or_else(|| prompt.to_vec(), |start| vec![start]);
+            let before = lm.shape().start.map_or_else(|| prompt.to_vec(), |start| vec![start]);
             let tokens = &[before, own.to_vec()].concat();
             if let Some(memory) = memory {
                 cache = cache.with_memory(memory);

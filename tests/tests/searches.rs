@@ -95,7 +95,7 @@ fn check(lm: &LanguageModel, compute: &Compute, case: &Case) -> Result<()> {
     for (row, (ids, mask)) in case.input_ids.iter().zip(&case.attention_mask).enumerate() {
         let prompt: Vec<u32> = ids.iter().zip(mask).filter(|(_, m)| **m == 1).map(|(t, _)| *t).collect();
         // Processors see what the decoder has written.
-        let seen = lm.first().map_or_else(|| prompt.clone(), |start| vec![start]);
+        let seen = lm.shape().start.map_or_else(|| prompt.clone(), |start| vec![start]);
         let (max_new_tokens, eos, processors) = (o.max_new_tokens, o.eos(), o.processors()?);
         let length_penalty = o.length_penalty.unwrap_or(1.0);
         if let (Some(groups), Some(num_groups)) = (&case.groups, o.num_beam_groups) {

@@ -67,6 +67,15 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is no text")
 }
 
+/// A run to train in, and a folder with all pairs.
+fn run_and_pairs(dir: &Path) -> Result<(PathBuf, PathBuf, Plan)> {
+    let (run, data) = (dir.join("run"), dir.join("pairs"));
+    done(&["distill", "--device", "flex", "--contexts", "1", "--k", "2", "--seed", "3", "--out", text(&run)?])?;
+    let plan = impossible::run::read_plan(&run.join("plan.toml"))?;
+    pairs(&data, &plan, 3)?;
+    Ok((run, data, plan))
+}
+
 #[test]
 fn a_student_from_pairs_to_use() -> Result<()> {
     if !models_are_here("students") {
@@ -74,11 +83,8 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let at = |name: &str| dir.path().join(name);
-    let (run, data) = (at("run"), at("pairs"));
+    let (run, data, plan) = run_and_pairs(dir.path())?;
     let run_name = text(&run)?;
-    done(&["distill", "--device", "flex", "--contexts", "1", "--k", "2", "--seed", "3", "--out", run_name])?;
-    let plan = impossible::run::read_plan(&run.join("plan.toml"))?;
-    pairs(&data, &plan, 3)?;
 
     // To the end in one go, and stopped after each checkpoint's step: the same bytes.
     let train = ["train", "--run", run_name, "--data", text(&data)?, "--epochs", "2", "--train-batch", "4"];
@@ -170,6 +176,18 @@ fn a_student_from_pairs_to_use() -> Result<()> {
         }
     }
     ensure!((tops[0] - tops[1]).abs() < 0.1, "{tops:?}");
+    // In shards: the golden logits are computed from what was written.
+    let shards = at("shards");
+    let how = ["--precision", "f16", "--shard-size", "60"];
+    done(&[&["export", "--student", text(&stage0)?, "--out", text(&shards)?], &how[..]].concat())?;
+    ensure!(
+        std::fs::read(shards.join("golden.json"))? == std::fs::read(at("f16").join("golden.json"))?,
+        "golden logits"
+    );
+    let weights =
+        std::fs::read_dir(&shards)?.flatten().filter(|f| f.path().extension().is_some_and(|e| e == "safetensors"));
+    let sizes = weights.map(|f| Ok(f.metadata()?.len())).collect::<Result<Vec<_>>>()?;
+    ensure!(sizes.len() > 3 && sizes.iter().all(|n| *n <= 60 << 20), "{sizes:?}");
     let size = |p: &str| Ok::<u64, std::io::Error>(std::fs::metadata(at(p).join("model.safetensors"))?.len());
     ensure!(size("f16")? * 10 < size("f32")? * 6, "half precision is half the size");
     Ok(())
@@ -184,10 +202,8 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
     }
     let dir = tempfile::tempdir()?;
     let at = |name: &str| dir.path().join(name);
-    let (run, data) = (at("run"), at("pairs"));
+    let (run, data, _) = run_and_pairs(dir.path())?;
     let run_name = text(&run)?;
-    done(&["distill", "--device", "flex", "--contexts", "1", "--k", "2", "--seed", "3", "--out", run_name])?;
-    pairs(&data, &impossible::run::read_plan(&run.join("plan.toml"))?, 3)?;
     let t5 = serde_json::json!({
         "model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "is_encoder_decoder": true,
         "d_model": 96, "d_kv": 24, "num_heads": 4, "num_layers": 2, "d_ff": 192, "vocab_size": 416,
@@ -208,11 +224,13 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
         let told: serde_json::Value = serde_json::from_str(&done(&[&train[..], &more].concat())?)?;
         let loss = told["loss"].as_f64().context("no loss")?;
         ensure!(loss < 0.05, "{name} ends at loss {loss}");
-        let ask = |command: &str, length: f64, pairs: &[(Task, &str, &str)]| -> Result<()> {
+        let ask = |command: &str, decoding: &[&str], length: f64, pairs: &[(Task, &str, &str)]| -> Result<()> {
             let length = format!("{length:.2}");
-            let how = ["--all", "--num", "1", "--samples", "2", "--temperature", "0.1", "--length", &length, "--json"];
+            let how = ["--all", "--num", "1", "--samples", "2", "--length", &length, "--json"];
             let sources: Vec<&str> = pairs.iter().map(|p| p.1).collect();
-            let told = done(&[&[command, "--device", "flex", "--student", text(&out)?], &how[..], &sources].concat())?;
+            let told = done(
+                &[&[command, "--device", "flex", "--student", text(&out)?], &how[..], decoding, &sources].concat(),
+            )?;
             for (line, (_, source, target)) in told.lines().zip(pairs) {
                 let told: serde_json::Value = serde_json::from_str(line)?;
                 let found = &told["sentences"][0]["candidates"][0]["text"];
@@ -221,10 +239,13 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
             ensure!(told.lines().count() == pairs.len(), "{told}");
             Ok(())
         };
-        ask("paraphrase", 1.0, &PAIRS[..3])?;
+        let drawn = ["--temperature", "0.1"];
+        for decoding in [&drawn[..], &["--beams"], &["--beams", "--diversity-penalty", "0.5"]] {
+            ask("paraphrase", decoding, 1.0, &PAIRS[..3])?;
+        }
         for pair in &PAIRS[3..] {
             let length = pair.2.chars().count() as f64 / pair.1.chars().count() as f64;
-            ask("summarize", length, std::slice::from_ref(pair))?;
+            ask("summarize", &drawn, length, std::slice::from_ref(pair))?;
         }
         let exported = at(&format!("exported-{name}"));
         done(&["export", "--student", text(&out)?, "--out", text(&exported)?])?;

@@ -25,10 +25,6 @@ impl FreeCritic for Entities {
             Self::OfY => lists.pair_scores(siblings, pairs, |s| s.entities, |x, y| contained(y, x)),
         }
     }
-
-    fn accepts(&self, score: f32) -> bool {
-        score > 0.5
-    }
 }
 
 #[cfg(test)]

@@ -90,8 +90,10 @@ pub trait FreeCritic {
     /// A score for each pair, in order; depends on nothing but the pair.
     fn scores(&self, siblings: &Siblings, pairs: &[Pair]) -> Vec<f32>;
 
-    /// Whether a pair with this score stays.
-    fn accepts(&self, score: f32) -> bool;
+    /// Whether a pair with this score stays. By itself, for critics that say 1 or 0.
+    fn accepts(&self, score: f32) -> bool {
+        score > 0.5
+    }
 }
 
 impl<C: FreeCritic> Critic for C {

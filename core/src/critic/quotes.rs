@@ -33,10 +33,6 @@ impl FreeCritic for Quotes {
         let whole = |index| siblings.get(index).quotes;
         pairs.iter().map(|pair| f32::from(u8::from(whole(pair.x) && whole(pair.y)))).collect()
     }
-
-    fn accepts(&self, score: f32) -> bool {
-        score > 0.5
-    }
 }
 
 #[cfg(test)]

@@ -23,10 +23,6 @@ impl FreeCritic for Statements {
         let question = |index| siblings.get(index).question;
         pairs.iter().map(|pair| f32::from(u8::from(!question(pair.x) && !question(pair.y)))).collect()
     }
-
-    fn accepts(&self, score: f32) -> bool {
-        score > 0.5
-    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use super::group::GroupBeamSearch;
 use super::readout::host;
 use super::search::{BeamSearch, Greedy, Step};
+use crate::Result;
 use crate::device::Compute;
-use crate::model::cache::Sequences;
-use crate::model::{Batch, LanguageModel};
-use crate::{Error, Result};
+use crate::model::LanguageModel;
 
 /// A search over the rows it wants to run next.
 pub trait Search {
@@ -50,38 +49,26 @@ impl Search for GroupBeamSearch {
 /// Drives a search to its end.
 ///
 /// # Errors
-/// The search's and the device's; [`Error::Input`] for an empty prompt.
+/// The search's and the device's; [`crate::Error::Input`] for a prompt that is empty or longer than the model.
 pub async fn drive(lm: &LanguageModel, compute: &Compute, prompt: &[u32], search: &mut impl Search) -> Result<()> {
-    let (device, hidden) = (&compute.device, lm.shape().hidden);
-    if prompt.is_empty() {
-        return Err(Error::input("prompt", "at least one token", "none"));
-    }
-    let mut cache = Sequences::new(lm.shape().layers, device);
-    let types = vec![0; prompt.len()];
-    if let Some(memory) = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device) {
-        cache = cache.with_memory(memory);
-    }
-    let start = lm.first();
-    let prompt = start.as_ref().map_or(prompt, std::slice::from_ref);
-    let place = |p: usize| u32::try_from(p).unwrap_or(u32::MAX);
-    cache.extend(&[vec![true; prompt.len()]]);
-    let places: Vec<u32> = (0..prompt.len()).map(place).collect();
-    let states = lm.forward(1, prompt, &places, &mut cache, device);
-    let last = states.slice([prompt.len() - 1..prompt.len(), 0..hidden]);
-    let mut logits = host(lm.logits(last)).await?.repeat(search.rows());
-    for step in prompt.len().. {
+    let device = &compute.device;
+    let (mut cache, logits) = lm.open(prompt, device)?;
+    let mut logits = host(logits.reshape([1, -1])).await?.repeat(search.rows());
+    let first = lm.shape().start.map_or(prompt.len(), |_| 1);
+    for step in first.. {
         let mut next = search.advance(&logits)?;
         if next.done {
             break;
         }
-        if step == prompt.len() {
+        if step == first {
             // All first rows continue the one that was read.
             next.parents.fill(0);
         }
         cache.reorder(&next.parents);
         let rows = next.tokens.len();
         cache.extend(&vec![vec![true]; rows]);
-        let states = lm.forward(rows, &next.tokens, &vec![place(step); rows], &mut cache, device);
+        let places = vec![u32::try_from(step).unwrap_or(u32::MAX); rows];
+        let states = lm.forward(rows, &next.tokens, &places, &mut cache, device);
         logits = host(lm.logits(states)).await?;
     }
     Ok(())

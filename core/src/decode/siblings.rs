@@ -199,7 +199,7 @@ impl Loop<'_> {
 
     /// A new row: its first token comes from the context's own logits.
     fn start(&self, job: usize, row: u32, read: &Read) -> Result<Active> {
-        let history = self.teacher.lm.first().map_or_else(|| self.jobs[job].prompt.clone(), |start| vec![start]);
+        let history = self.teacher.lm.shape().start.map_or_else(|| self.jobs[job].prompt.clone(), |start| vec![start]);
         let from = history.len();
         let stream = Stream::new(self.seed, self.stage, self.jobs[job].context, row);
         let mut active = Active { job, row, history, from, stream, done: None };

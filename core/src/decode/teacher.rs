@@ -56,11 +56,11 @@ impl Teacher {
     pub fn prompt(&self, text: &str, new: usize) -> Result<Vec<u32>> {
         let mut ids = self.tokenizer.encode(text)?;
         // An encoder's texts end with the end-of-text token; a causal text may start with it.
-        if ids.is_empty() || self.lm.first().is_some() {
+        if ids.is_empty() || self.lm.shape().start.is_some() {
             ids.extend(self.lm.shape().eos.first().or(self.ends.first()));
         }
         // What a decoder writes takes no room from what an encoder reads.
-        let taken = if self.lm.first().is_some() { 0 } else { new };
+        let taken = if self.lm.shape().start.is_some() { 0 } else { new };
         let room = self.lm.shape().positions.saturating_sub(taken + 1);
         if ids.is_empty() || ids.len() > room {
             let shown: String = text.chars().take(40).collect();

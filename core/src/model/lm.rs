@@ -291,21 +291,21 @@ impl LanguageModel {
         }
     }
 
-    /// The decoder's first token, where an encoder reads the prompt.
-    #[must_use]
-    pub fn first(&self) -> Option<u32> {
-        match self {
-            Self::T5(m) => Some(m.start_token()),
-            _ => None,
-        }
+    /// As [`LanguageModel::open`], as a prefix that many rows continue.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::open`].
+    pub fn prefill(&self, ids: &[u32], device: &Device) -> Result<(Prefix, Tensor<1>)> {
+        let (cache, logits) = self.open(ids, device)?;
+        Ok((cache.into_prefix(), logits))
     }
 
-    /// Reads a prompt once: its keys and values for all rows that will continue it, and the logits `[vocabulary]` of
-    /// the token that follows it. With an encoder, that is the first token of the decoder's text.
+    /// Reads a prompt: one row's cache, and the logits `[vocabulary]` of the token that follows. With an encoder, that is
+    /// the first token of the decoder's text.
     ///
     /// # Errors
     /// [`Error::Input`] when it is empty or longer than the model.
-    pub fn prefill(&self, ids: &[u32], device: &Device) -> Result<(Prefix, Tensor<1>)> {
+    pub fn open(&self, ids: &[u32], device: &Device) -> Result<(Sequences, Tensor<1>)> {
         let shape = self.shape();
         if ids.is_empty() || ids.len() >= shape.positions {
             return Err(Error::input(
@@ -319,13 +319,12 @@ impl LanguageModel {
         if let Some(memory) = self.encode(&Batch::new(&[(ids, &types)], 0), &mut cache, device) {
             cache = cache.with_memory(memory);
         }
-        let start = self.first();
-        let ids = start.as_ref().map_or(ids, std::slice::from_ref);
+        let ids = shape.start.as_ref().map_or(ids, std::slice::from_ref);
         cache.extend(&[vec![true; ids.len()]]);
         let positions: Vec<u32> = (0..u32::try_from(ids.len()).unwrap_or(u32::MAX)).collect();
         let hidden = self.forward(1, ids, &positions, &mut cache, device);
         let last = hidden.slice([ids.len() - 1..ids.len(), 0..shape.hidden]);
         let logits = self.logits(last).reshape([shape.vocabulary]);
-        Ok((cache.into_prefix(), logits))
+        Ok((cache, logits))
     }
 }

@@ -89,7 +89,6 @@ impl Buckets {
 #[derive(Debug)]
 pub struct T5 {
     pub(super) shape: Shape,
-    start: u32,
     buckets: Buckets,
     tokens: Embedding,
     encoder: Vec<Block>,
@@ -204,7 +203,6 @@ impl T5 {
         };
         let tied = config.flag_or("tie_word_embeddings", true)?;
         let model = Self {
-            start: shape.start.unwrap_or(0),
             buckets,
             tokens: if tied {
                 w.tied("shared.weight", shape.vocabulary, d)?
@@ -222,11 +220,6 @@ impl T5 {
         };
         w.finish(model.shape.layers.max(encoder_layers))?;
         Ok(model)
-    }
-
-    /// The decoder's first token.
-    pub(super) fn start_token(&self) -> u32 {
-        self.start
     }
 
     /// Layers of the encoder.

@@ -142,7 +142,7 @@ async fn search(student: &Teacher, prompt: &[u32], options: &Options, beams: Bea
     let (num_beams, max_new_tokens) = (options.samples as usize, options.limits.max_tokens);
     let (eos, processors) = (ends, Processors::new(chain)?);
     // What the student read may be repeated: the search sees the last token only.
-    let seen = student.lm.first().or(prompt.last().copied()).unwrap_or(0);
+    let seen = student.lm.shape().start.or(prompt.last().copied()).unwrap_or(0);
     if beams.diversity_penalty != 0.0 {
         let mut search = GroupBeamSearch::new(
             GroupOptions {
