@@ -226,15 +226,16 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
         ensure!(loss < 0.05, "{name} ends at loss {loss}");
         let ask = |command: &str, decoding: &[&str], length: f64, pairs: &[(Task, &str, &str)]| -> Result<()> {
             let length = format!("{length:.2}");
-            let how = ["--all", "--num", "1", "--samples", "2", "--length", &length, "--json"];
+            // The critics rank: of two beams the likelier one may come second.
+            let how = ["--all", "--num", "2", "--samples", "2", "--length", &length, "--json"];
             let sources: Vec<&str> = pairs.iter().map(|p| p.1).collect();
             let told = done(
                 &[&[command, "--device", "flex", "--student", text(&out)?], &how[..], decoding, &sources].concat(),
             )?;
             for (line, (_, source, target)) in told.lines().zip(pairs) {
                 let told: serde_json::Value = serde_json::from_str(line)?;
-                let found = &told["sentences"][0]["candidates"][0]["text"];
-                ensure!(found == target, "{name}, {command} of {source:?}: {found}");
+                let found = told["sentences"][0]["candidates"].as_array().context("no candidates")?;
+                ensure!(found.iter().any(|c| c["text"] == *target), "{name}, {command} of {source:?}: {found:?}");
             }
             ensure!(told.lines().count() == pairs.len(), "{told}");
             Ok(())
