@@ -11,7 +11,7 @@ pub mod progress;
 pub mod pull;
 pub mod pytorch;
 pub mod run;
-pub mod student;
+pub mod training;
 
 use std::process::ExitCode;
 

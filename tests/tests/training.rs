@@ -7,6 +7,7 @@ use impossible_core::device::Compute as Host;
 use impossible_core::model::{LanguageModel, ModelFolder};
 use impossible_core::train::gradient::{Compute, Options, gradients, loss};
 use impossible_core::train::lora::Lora;
+use impossible_core::train::objective::Likelihood;
 use impossible_core::train::optimizer::{self, Kind, Optimizer};
 use impossible_core::train::parameters::Gradients;
 use impossible_core::train::schedule::Shape;
@@ -234,7 +235,7 @@ fn examples() -> Vec<Example> {
         .collect()
 }
 
-fn trainer(kind: Kind, compute: &Host, change: impl Fn(&mut Settings)) -> Result<Trainer> {
+fn trainer(kind: Kind, compute: &Host, change: impl Fn(&mut Settings)) -> Result<Trainer<Likelihood>> {
     let folder = folder(golden("models/llama"))?;
     let mut settings = Settings {
         epochs: 4,
@@ -249,7 +250,7 @@ fn trainer(kind: Kind, compute: &Host, change: impl Fn(&mut Settings)) -> Result
     };
     change(&mut settings);
     let parameters = Parameters::read(&folder.tensors, settings.lora.clone(), 3, &compute.device)?;
-    Ok(Trainer::new(folder.config, parameters, settings, examples(), 3)?)
+    Ok(Trainer::new(Likelihood::new(folder.config)?, parameters, settings, examples(), 3)?)
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::sample::Sampler;
 use crate::device::Compute;
+use crate::model::config::Config;
 use crate::model::{LanguageModel, ModelFolder};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -27,17 +28,24 @@ impl Teacher {
     /// # Errors
     /// The folder's; [`Error::Config`] when the tokenizer has more ids than the model.
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
-        let tokenizer = folder.tokenizer()?.clone();
-        let vocabulary = folder.config.size("vocab_size", crate::model::config::VOCABULARY)?;
+        let lm = LanguageModel::load(&folder.config, &folder.tensors, &compute.device)?;
+        Self::new(&folder.config, lm, folder.tokenizer()?.clone(), compute)
+    }
+
+    /// Puts a model and its tokenizer together.
+    ///
+    /// # Errors
+    /// [`Error::Config`] when the tokenizer has more ids than the model.
+    pub fn new(config: &Config, lm: LanguageModel, tokenizer: Tokenizer, compute: &Compute) -> Result<Self> {
+        let vocabulary = lm.shape().vocabulary;
         if tokenizer.len() > vocabulary {
             return Err(Error::Config {
-                file: folder.config.file().to_owned(),
+                file: config.file().to_owned(),
                 field: "vocab_size".into(),
                 expected: format!("at least the tokenizer's {} tokens", tokenizer.len()),
                 found: vocabulary.to_string(),
             });
         }
-        let lm = LanguageModel::load(&folder.config, &folder.tensors, &compute.device)?;
         let mut ends = lm.shape().eos.clone();
         ends.extend(tokenizer.special());
         ends.sort_unstable();

@@ -104,7 +104,8 @@ impl Bert {
             + self.kind.forward(Batch::ints(batch.types.iter().copied(), device));
         let mask = batch.scores(device);
         let (before, after) = self.blocks.split_at(layer.min(self.blocks.len()));
-        let run = |x, blocks: &[Block]| blocks.iter().fold(x, |x, block| block.forward(x, rows, mask.as_ref()));
+        let run =
+            |x, blocks: &[Block]| blocks.iter().fold(x, |x, block| block.forward(x, rows, mask.as_ref(), |_, y| y));
         let chosen = run(self.norm.forward(x), before);
         (chosen.clone(), run(chosen, after))
     }

@@ -2,9 +2,10 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::config::Config;
+use super::config::{Config, VOCABULARY};
 use super::deberta::Deberta;
-use super::encoder::Batch;
+use super::encoder::{Batch, Drop, keep};
+use super::loader::Source;
 use super::roberta::Roberta;
 use super::tensors::Tensors;
 use crate::{Error, Result};
@@ -29,6 +30,14 @@ impl PairClassifier {
     /// # Errors
     /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
     pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
+        Self::build(config, Source::Checkpoint(tensors), device)
+    }
+
+    /// As [`PairClassifier::load`], from a checkpoint or from parameters that are being trained.
+    ///
+    /// # Errors
+    /// As [`PairClassifier::load`].
+    pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         let kind = config.model_type()?;
         if !matches!(kind, "roberta" | "deberta-v2") {
             return Err(Error::Unsupported {
@@ -39,9 +48,9 @@ impl PairClassifier {
         }
         let labels = config.labels()?;
         let body = if kind == "roberta" {
-            Body::Roberta(Box::new(Roberta::load(config, tensors, device, labels.len())?))
+            Body::Roberta(Box::new(Roberta::load(config, source, device, labels.len())?))
         } else {
-            Body::Deberta(Box::new(Deberta::load(config, tensors, device, labels.len())?))
+            Body::Deberta(Box::new(Deberta::load(config, source, device, labels.len())?))
         };
         Ok(Self { body, labels })
     }
@@ -86,9 +95,40 @@ impl PairClassifier {
     /// `-> [rows, labels]`
     #[must_use]
     pub fn logits(&self, batch: &Batch) -> Tensor<2> {
+        self.logits_with(batch, &keep)
+    }
+
+    /// As [`PairClassifier::logits`]; `drop` may drop some of what each part of a layer adds.
+    ///
+    /// # Shapes
+    /// `-> [rows, labels]`
+    #[must_use]
+    pub fn logits_with(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
         match &self.body {
-            Body::Roberta(m) => m.logits(batch),
-            Body::Deberta(m) => m.logits(batch),
+            Body::Roberta(m) => m.logits(batch, drop),
+            Body::Deberta(m) => m.logits(batch, drop),
         }
+    }
+
+    /// Id that pads a batch, by the config alone.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn pad_of(config: &Config) -> Result<u32> {
+        let default = usize::from(config.model_type()? == "roberta");
+        let pad = config.size_or("pad_token_id", 0..=*VOCABULARY.end(), default)?;
+        Ok(u32::try_from(pad).unwrap_or(0))
+    }
+
+    /// Names of the final projection, whose outputs are the logits.
+    ///
+    /// # Errors
+    /// [`Error::Config`].
+    pub fn head(config: &Config) -> Result<[&'static str; 2]> {
+        Ok(if config.model_type()? == "roberta" {
+            ["classifier.out_proj.weight", "classifier.out_proj.bias"]
+        } else {
+            ["classifier.weight", "classifier.bias"]
+        })
     }
 }

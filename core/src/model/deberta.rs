@@ -6,10 +6,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::encoder::Batch;
+use super::encoder::{Batch, Drop};
 use super::layers::{Activation, Embedding, LayerNorm, Linear, softmax};
-use super::loader::Loader;
-use super::tensors::Tensors;
+use super::loader::{Loader, Source};
 use crate::Result;
 
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub struct Deberta {
 }
 
 impl Deberta {
-    pub(super) fn load(config: &Config, tensors: &Tensors, device: &Device, labels: usize) -> Result<Self> {
+    pub(super) fn load(config: &Config, source: Source<'_>, device: &Device, labels: usize) -> Result<Self> {
         let d = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         let dim = config.head_dim("num_attention_heads", d, heads)?;
@@ -66,7 +65,7 @@ impl Deberta {
         if !(kinds.contains("p2c") && kinds.contains("c2p")) {
             return Err(config.wrong("pos_att_type", "p2c and c2p", kinds));
         }
-        let w = Loader::new(tensors, device, &["deberta."], "embeddings.word_embeddings.weight")?;
+        let w = Loader::of(source, device, &["deberta."], "embeddings.word_embeddings.weight")?;
         let relative = w.matrix("encoder.rel_embeddings.weight", 2 * buckets, d)?;
         let relative = w.layer_norm("encoder.LayerNorm", d, eps)?.forward(relative);
         let blocks = (0..layers)
@@ -105,7 +104,7 @@ impl Deberta {
     }
 
     /// `-> [rows, labels]`
-    pub(super) fn logits(&self, batch: &Batch) -> Tensor<2> {
+    pub(super) fn logits(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
         let (rows, length, device) = (batch.rows(), batch.length, &self.device);
         let mut x = self.norm.forward(self.word.forward(Batch::ints(batch.ids.iter().copied(), device)));
         if batch.padded() {
@@ -126,12 +125,12 @@ impl Deberta {
             Batch::ints(ids.collect::<Vec<_>>().into_iter(), device)
         };
         let (key_columns, query_columns) = (column(-1), column(1));
-        for block in &self.blocks {
+        for (layer, block) in self.blocks.iter().enumerate() {
             let positions = (
                 block.position_key.clone().select(2, key_columns.clone()),
                 block.position_query.clone().select(2, query_columns.clone()),
             );
-            x = self.block(block, x, rows, positions, mask.as_ref());
+            x = self.block(block, x, rows, positions, mask.as_ref(), |part, y| drop(layer, part, y));
         }
         let first = x.reshape([rows, length, self.hidden]).slice([0..rows, 0..1, 0..self.hidden]);
         let pooled = Activation::Gelu.forward(self.pooler.forward(first.reshape([rows, self.hidden])));
@@ -145,6 +144,7 @@ impl Deberta {
         rows: usize,
         (position_key, position_query): (Tensor<3>, Tensor<3>), // [heads, head_dim, 2 length]
         mask: Option<&Tensor<4>>,
+        drop: impl Fn(usize, Tensor<2>) -> Tensor<2>,
     ) -> Tensor<2> {
         let [n, d] = x.dims();
         let (length, dim, heads) = (n / rows, d / self.heads, self.heads);
@@ -166,9 +166,9 @@ impl Deberta {
             scores = scores + mask.clone();
         }
         let out = softmax(scores).matmul(v).swap_dims(1, 2).reshape([n, d]);
-        let x = block.attention_norm.forward(block.out.forward(out) + x);
+        let x = block.attention_norm.forward(drop(0, block.out.forward(out)) + x);
         let h = block.down.forward(Activation::Gelu.forward(block.up.forward(x.clone())));
-        block.norm.forward(h + x)
+        block.norm.forward(drop(1, h) + x)
     }
 }
 

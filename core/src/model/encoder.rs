@@ -7,6 +7,14 @@ use super::layers::{Activation, LayerNorm, Linear, softmax};
 use super::loader::Loader;
 use crate::Result;
 
+/// `(layer, part, y)` to what is left of `y`: dropout, while an encoder is trained.
+pub type Drop<'a> = &'a dyn Fn(usize, usize, Tensor<2>) -> Tensor<2>;
+
+/// Drops nothing.
+pub fn keep(_layer: usize, _part: usize, y: Tensor<2>) -> Tensor<2> {
+    y
+}
+
 /// Token ids of several texts, padded on the right to the longest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -94,8 +102,14 @@ impl Block {
         })
     }
 
-    /// `[rows * length, hidden] -> [rows * length, hidden]`
-    pub(super) fn forward(&self, x: Tensor<2>, rows: usize, mask: Option<&Tensor<4>>) -> Tensor<2> {
+    /// `[rows * length, hidden] -> [rows * length, hidden]`; `drop(part, y)` may drop some of what a part adds.
+    pub(super) fn forward(
+        &self,
+        x: Tensor<2>,
+        rows: usize,
+        mask: Option<&Tensor<4>>,
+        drop: impl Fn(usize, Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
         let [n, d] = x.dims();
         let (length, dim) = (n / rows, d / self.heads);
         let qkv = self.qkv.split(x.clone(), [d; 3]);
@@ -106,8 +120,8 @@ impl Block {
             scores = scores + mask.clone();
         }
         let out = softmax(scores).matmul(v).swap_dims(1, 2).reshape([n, d]);
-        let x = self.attention_norm.forward(self.out.forward(out) + x);
+        let x = self.attention_norm.forward(drop(0, self.out.forward(out)) + x);
         let h = self.down.forward(Activation::Gelu.forward(self.up.forward(x.clone())));
-        self.norm.forward(h + x)
+        self.norm.forward(drop(1, h) + x)
     }
 }

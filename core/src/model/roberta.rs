@@ -4,10 +4,9 @@
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::encoder::{Batch, Block};
+use super::encoder::{Batch, Block, Drop};
 use super::layers::{Embedding, LayerNorm, Linear};
-use super::loader::Loader;
-use super::tensors::Tensors;
+use super::loader::{Loader, Source};
 use crate::Result;
 
 /// A RoBERTa classifier.
@@ -28,7 +27,7 @@ pub struct Roberta {
 }
 
 impl Roberta {
-    pub(super) fn load(config: &Config, tensors: &Tensors, device: &Device, labels: usize) -> Result<Self> {
+    pub(super) fn load(config: &Config, source: Source<'_>, device: &Device, labels: usize) -> Result<Self> {
         let d = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         config.head_dim("num_attention_heads", d, heads)?;
@@ -40,7 +39,7 @@ impl Roberta {
         let types = config.size_or("type_vocab_size", 1..=64, 1)?;
         let pad = config.size_or("pad_token_id", 0..=table - 2, 1)?;
         let eps = config.positive_or("layer_norm_eps", 1e-5)?;
-        let w = Loader::new(tensors, device, &["roberta."], "embeddings.word_embeddings.weight")?;
+        let w = Loader::of(source, device, &["roberta."], "embeddings.word_embeddings.weight")?;
         let model = Self {
             hidden: d,
             positions: table - pad - 1,
@@ -61,7 +60,7 @@ impl Roberta {
     }
 
     /// `-> [rows, labels]`
-    pub(super) fn logits(&self, batch: &Batch) -> Tensor<2> {
+    pub(super) fn logits(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
         let (rows, device) = (batch.rows(), &self.device);
         // Positions count real tokens from pad + 1; padding stays at pad.
         let positions = batch.lengths.iter().flat_map(|&n| {
@@ -71,7 +70,9 @@ impl Roberta {
             + self.position.forward(Batch::ints(positions, device))
             + self.kind.forward(Batch::ints(batch.ids.iter().map(|_| 0), device));
         let mask = batch.scores(device);
-        let x = self.blocks.iter().fold(self.norm.forward(x), |x, block| block.forward(x, rows, mask.as_ref()));
+        let x = self.blocks.iter().enumerate().fold(self.norm.forward(x), |x, (layer, block)| {
+            block.forward(x, rows, mask.as_ref(), |part, y| drop(layer, part, y))
+        });
         let first = x.reshape([rows, batch.length, self.hidden]).slice([0..rows, 0..1, 0..self.hidden]);
         self.out.forward(self.dense.forward(first.reshape([rows, self.hidden])).tanh())
     }

@@ -5,4 +5,5 @@ pub mod modality;
 pub mod number;
 pub mod sentence;
 pub mod tokenizer;
+pub mod train_tokenizer;
 pub mod word;

@@ -31,7 +31,7 @@ impl Dropout {
     /// The stage of its random streams.
     const STAGE: u32 = 11;
 
-    fn apply(self, layer: usize, part: usize, x: Tensor<2>) -> Tensor<2> {
+    pub(super) fn apply(self, layer: usize, part: usize, x: Tensor<2>) -> Tensor<2> {
         let [rows, width] = x.dims();
         let site = u32::try_from(3 * layer + part).unwrap_or(u32::MAX);
         let mut stream = Stream::new(self.seed, Self::STAGE, self.step, site);

@@ -8,6 +8,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 
+use super::objective::Objective;
 use super::parameters::host;
 use super::trainer::{State, Trainer};
 use crate::{Error, Result};
@@ -25,7 +26,7 @@ const PLACE: &str = "training";
 const VALUE: &str = "value/";
 const MOMENT: [&str; 2] = ["moment0/", "moment1/"];
 
-impl Trainer {
+impl<O: Objective> Trainer<O> {
     /// Everything needed to go on. `plan` says what it belongs to (a hash).
     ///
     /// # Errors

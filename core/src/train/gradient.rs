@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::{Dropout, Whole};
 use super::example::Batch;
-use super::objective::cross_entropy;
+use super::loss::cross_entropy;
 use super::parameters::{Gradients, Parameters, collect};
 use crate::Result;
 use crate::model::LanguageModel;
@@ -253,7 +253,7 @@ async fn head(
 }
 
 /// Gradients of everything that `y` came from, given the loss's slope at `y`.
-fn backward(y: Tensor<2>, slope: Tensor<2>, live: &Live, sink: &mut Gradients) -> burn::tensor::Gradients {
+pub(super) fn backward(y: Tensor<2>, slope: Tensor<2>, live: &Live, sink: &mut Gradients) -> burn::tensor::Gradients {
     let mut gradients = (y * Tensor::from_inner(slope)).sum().backward();
     collect(live, &mut gradients, sink);
     gradients

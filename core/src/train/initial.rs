@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::LanguageModel;
-use crate::model::config::{Config, HIDDEN, LAYERS};
+use crate::model::config::{Config, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use crate::random::Stream;
 use crate::{Error, Result};
 
@@ -47,7 +47,7 @@ impl Draw {
 
 /// Weights of a new model, each drawn from (seed, its place).
 ///
-/// GPT-2 and Llama start as their references do (Radford et al. 2019: projections into the residual stream smaller with
+/// GPT-2, Llama and RoBERTa start as their references do (Radford et al. 2019: projections into the residual stream smaller with
 /// depth). T5 does too, but for an output projection of its own, which starts at 1 / sqrt(hidden), so that the first
 /// loss is near ln(vocabulary).
 ///
@@ -55,6 +55,9 @@ impl Draw {
 /// [`Error::Config`]; [`Error::Unsupported`] for an architecture that is not trained from nothing; [`Error::Input`] for
 /// one with more than two billion parameters.
 pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
+    if config.model_type()? == "roberta" {
+        return roberta(config, seed);
+    }
     let shape = LanguageModel::sizes(config)?;
     let (d, vocabulary, layers) = (shape.hidden, shape.vocabulary, shape.layers);
     let (width, kv) = (shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim);
@@ -148,9 +151,48 @@ pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
             return Err(Error::Unsupported {
                 file: config.file().to_owned(),
                 found: format!("model_type \"{other}\" as a new model"),
-                expected: "gpt2, llama, t5".into(),
+                expected: "gpt2, llama, t5, roberta".into(),
             });
         }
+    }
+    Ok(draw.weights)
+}
+
+/// A RoBERTa classifier as its reference starts one: N(0, `initializer_range`^2), no biases.
+fn roberta(config: &Config, seed: u64) -> Result<Weights> {
+    let mut draw = Draw { seed, weights: Weights::new(), total: 0 };
+    let d = config.size("hidden_size", HIDDEN)?;
+    let inner = config.size("intermediate_size", HIDDEN)?;
+    let layers = config.size("num_hidden_layers", LAYERS)?;
+    let deviation = config.positive_or("initializer_range", 0.02)?;
+    let mut norms = vec!["roberta.embeddings.LayerNorm".to_owned()];
+    for (table, rows) in [
+        ("word", config.size("vocab_size", VOCABULARY)?),
+        ("position", config.size("max_position_embeddings", POSITIONS)?),
+        ("token_type", config.size_or("type_vocab_size", 1..=64, 1)?),
+    ] {
+        draw.matrix(format!("roberta.embeddings.{table}_embeddings.weight"), [rows, d], deviation)?;
+    }
+    let mut linear = |name: String, outputs: usize, inputs: usize| {
+        draw.matrix(format!("{name}.weight"), [outputs, inputs], deviation)?;
+        draw.vector(format!("{name}.bias"), outputs, 0.0);
+        Ok::<_, Error>(())
+    };
+    for i in 0..layers {
+        let n = |part: &str| format!("roberta.encoder.layer.{i}.{part}");
+        for part in ["query", "key", "value"] {
+            linear(n(&format!("attention.self.{part}")), d, d)?;
+        }
+        linear(n("attention.output.dense"), d, d)?;
+        linear(n("intermediate.dense"), inner, d)?;
+        linear(n("output.dense"), d, inner)?;
+        norms.extend([n("attention.output.LayerNorm"), n("output.LayerNorm")]);
+    }
+    linear("classifier.dense".into(), d, d)?;
+    linear("classifier.out_proj".into(), config.labels()?.len(), d)?;
+    for norm in norms {
+        draw.vector(format!("{norm}.weight"), d, 1.0);
+        draw.vector(format!("{norm}.bias"), d, 0.0);
     }
     Ok(draw.weights)
 }

@@ -2,15 +2,18 @@
 //! that a browser trains with the same code.
 
 pub mod attention;
+pub mod calibration;
 pub mod checkpoint;
+pub mod classification;
 pub mod example;
 pub mod gradient;
 pub mod initial;
-
 pub mod lora;
+pub mod loss;
 pub mod objective;
 pub mod optimizer;
 pub mod parameters;
+pub mod pretraining;
 pub mod schedule;
 pub mod trainer;
 

@@ -1,38 +1,111 @@
-//! Maximum likelihood: the loss of target tokens and its gradient at the logits, without a graph, so that a vocabulary's
-//! worth of logits is held for a few tokens at a time.
+//! What a training teaches: how examples become batches, and a batch a loss and its gradients.
 
-use burn::tensor::{DType, Int, Tensor, TensorData, activation};
-
+use super::example::{Batch, Example};
+use super::gradient::{self, Compute, Options};
+use super::parameters::{Gradients, Parameters};
+use super::trainer::Settings;
 use crate::Result;
-use crate::model::kernels;
-use crate::model::layers::to;
+use crate::model::LanguageModel;
+use crate::model::config::Config;
 
-use super::parameters::host;
+/// What a [`super::trainer::Trainer`] needs to know of a model and its examples.
+pub trait Objective {
+    /// What is learned from.
+    type Example: Sync;
+    /// Examples that are worked on together.
+    type Batch: Sync;
 
-/// Sum of the losses of `labels`, in nats, and its gradient times `scale`. With smoothing e the target is
-/// `(1 - e) onehot + e / vocabulary`. Both are f32, whatever the logits are.
-///
-/// # Shapes
-/// `logits [n, vocabulary]`, `labels [n]` `-> gradient [n, vocabulary]`
-///
-/// # Errors
-/// [`crate::Error::Device`] when the device fails.
-pub async fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f32, scale: f32) -> Result<(f64, Tensor<2>)> {
-    let logits = to(logits, DType::F32);
-    if crate::device::is_flex(&logits.device()) {
-        return Ok(kernels::cross_entropy(logits, labels, smoothing, scale));
+    /// Refuses settings that this training has no use for.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] names the entry.
+    fn check(&self, _settings: &Settings) -> Result<()> {
+        Ok(())
     }
-    let [n, vocabulary] = logits.dims();
-    let ids: Vec<i32> = labels.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-    let index = Tensor::<2, Int>::from_data(TensorData::new(ids, [n, 1]), &logits.device());
-    let log_p = activation::log_softmax(logits, 1);
-    #[allow(clippy::cast_precision_loss)]
-    let each = smoothing / vocabulary as f32;
-    let picked = log_p.clone().gather(1, index.clone()) * (smoothing - 1.0);
-    let losses = picked - log_p.clone().sum_dim(1) * each;
-    let total = host(losses.sum()).await?;
-    let gradient = (log_p.exp() - each) * scale;
-    let correct = Tensor::<2>::full([n, 1], (smoothing - 1.0) * scale, &gradient.device());
-    let gradient = gradient.scatter(1, index, correct, burn::tensor::IndexingUpdateOp::Add);
-    Ok((total.first().copied().map_or(0.0, f64::from), gradient))
+
+    /// Positions of an example.
+    fn length(&self, example: &Self::Example) -> usize;
+
+    /// Examples of one group are all trained on, or all held out.
+    fn group(&self, example: &Self::Example) -> u64;
+
+    /// A batch of examples.
+    fn batch(&self, examples: &[&Self::Example]) -> Self::Batch;
+
+    /// What the loss is a mean over.
+    fn targets(&self, batch: &Self::Batch) -> usize;
+
+    /// Positions that are computed, padding included.
+    fn positions(&self, batch: &Self::Batch) -> usize;
+
+    /// Adds the gradients of a batch to `sink`. Answers the sum of the losses of its targets, in nats.
+    fn gradients(
+        &self,
+        parameters: &Parameters,
+        batch: &Self::Batch,
+        options: Options,
+        sink: &mut Gradients,
+    ) -> impl Future<Output = Result<f64>>;
+
+    /// The sum of the losses of a batch; nothing is dropped or smoothed.
+    fn loss(&self, parameters: &Parameters, batch: &Self::Batch, compute: Compute)
+    -> impl Future<Output = Result<f64>>;
+}
+
+/// Maximum likelihood of what follows a prompt.
+#[derive(Debug, Clone)]
+pub struct Likelihood {
+    /// The model's config.
+    pub config: Config,
+    start: Option<u32>, // of the decoder
+}
+
+impl Likelihood {
+    /// For the language model of a config.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unsupported`] for another model; [`crate::Error::Config`].
+    pub fn new(config: Config) -> Result<Self> {
+        let start = LanguageModel::sizes(&config)?.start;
+        Ok(Self { config, start })
+    }
+}
+
+impl Objective for Likelihood {
+    type Example = Example;
+    type Batch = Batch;
+
+    fn length(&self, example: &Example) -> usize {
+        example.len()
+    }
+
+    fn group(&self, example: &Example) -> u64 {
+        example.group
+    }
+
+    fn batch(&self, examples: &[&Example]) -> Batch {
+        Batch::new(examples, self.start)
+    }
+
+    fn targets(&self, batch: &Batch) -> usize {
+        batch.labels.len()
+    }
+
+    fn positions(&self, batch: &Batch) -> usize {
+        batch.positions()
+    }
+
+    async fn gradients(
+        &self,
+        parameters: &Parameters,
+        batch: &Batch,
+        options: Options,
+        sink: &mut Gradients,
+    ) -> Result<f64> {
+        gradient::gradients(&self.config, parameters, batch, options, sink).await
+    }
+
+    async fn loss(&self, parameters: &Parameters, batch: &Batch, compute: Compute) -> Result<f64> {
+        gradient::loss(&self.config, parameters, batch, compute).await
+    }
 }

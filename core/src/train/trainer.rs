@@ -3,14 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::attention::Dropout;
-use super::example::{Batch, Example, held_out, order};
-use super::gradient::{self, Compute, gradients};
+use super::example::{held_out, order};
+use super::gradient::{self, Compute};
 use super::lora::Lora;
+use super::objective::Objective;
 use super::optimizer::{self, Kind, Optimizer};
 use super::parameters::{self, Gradients, Parameters};
 use super::schedule::{Schedule, Shape};
-use crate::model::LanguageModel;
-use crate::model::config::Config;
 use crate::{Error, Result};
 
 /// Settings of a training; part of a run's plan.
@@ -188,10 +187,10 @@ pub struct Report {
 }
 
 /// A training.
-pub struct Trainer {
-    /// The model's config.
-    pub config: Config,
-    /// Its parameters.
+pub struct Trainer<O: Objective> {
+    /// What is learned.
+    pub objective: O,
+    /// The model's parameters.
     pub parameters: Parameters,
     /// Optimiser with its moments.
     pub optimizer: Optimizer,
@@ -199,28 +198,29 @@ pub struct Trainer {
     pub state: State,
     settings: Settings,
     seed: u64,
-    start: Option<u32>, // of the decoder
-    train: Vec<Example>,
-    validation: Vec<Example>,
+    train: Vec<O::Example>,
+    validation: Vec<O::Example>,
     order: Option<(u64, Vec<Vec<usize>>)>,
 }
 
-impl Trainer {
+impl<O: Objective + Sync> Trainer<O> {
     /// A training that has not begun.
     ///
     /// # Errors
     /// [`Error::Input`] without examples, or for settings out of range.
     pub fn new(
-        config: Config,
+        objective: O,
         parameters: Parameters,
         settings: Settings,
-        examples: Vec<Example>,
+        examples: Vec<O::Example>,
         seed: u64,
     ) -> Result<Self> {
         settings.validate()?;
-        let groups: Vec<u64> = examples.iter().map(|e| e.group).collect();
+        objective.check(&settings)?;
+        let groups: Vec<u64> = examples.iter().map(|e| objective.group(e)).collect();
         let out = held_out(&groups, settings.validation, seed);
-        let (validation, train): (Vec<_>, Vec<_>) = examples.into_iter().partition(|e| out.contains(&e.group));
+        let (validation, train): (Vec<_>, Vec<_>) =
+            examples.into_iter().partition(|e| out.contains(&objective.group(e)));
         if train.is_empty() {
             return Err(Error::input("the training set", "at least one example", "none"));
         }
@@ -235,8 +235,7 @@ impl Trainer {
             return Err(Error::input("train.compute", "a number type that the device computes with (f32)", found));
         }
         let state = State { scale, ..State::default() };
-        let start = LanguageModel::sizes(&config)?.start;
-        Ok(Self { config, parameters, optimizer, state, settings, seed, start, train, validation, order: None })
+        Ok(Self { objective, parameters, optimizer, state, settings, seed, train, validation, order: None })
     }
 
     /// Examples trained on and held out.
@@ -248,7 +247,7 @@ impl Trainer {
     /// Batches of an epoch, of which every epoch has the same number.
     fn epoch(&mut self, epoch: u64) -> &[Vec<usize>] {
         if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
-            let lengths: Vec<usize> = self.train.iter().map(Example::len).collect();
+            let lengths: Vec<usize> = self.train.iter().map(|e| self.objective.length(e)).collect();
             // The batch of a step is cut by examples alone; `batch_tokens` cuts it into parts.
             let batches = order(&lengths, self.settings.batch, usize::MAX, self.seed, epoch);
             self.order = Some((epoch, batches));
@@ -286,10 +285,11 @@ impl Trainer {
         let Some(indices) = batches.get(at) else {
             return Err(Error::input("the training", "a step that is left", "none"));
         };
-        let examples: Vec<&Example> = indices.iter().map(|&i| &self.train[i]).collect();
-        let parts = halves(&examples, self.settings.batch_tokens / 2);
-        let batches_of: Vec<Batch> = parts.iter().map(|p| Batch::new(p, self.start)).collect();
-        let targets: usize = batches_of.iter().map(|b| b.labels.len()).sum();
+        let examples: Vec<&O::Example> = indices.iter().map(|&i| &self.train[i]).collect();
+        let length = |e: &O::Example| self.objective.length(e);
+        let parts = halves(&examples, length, self.settings.batch_tokens / 2);
+        let batches_of: Vec<O::Batch> = parts.iter().map(|p| self.objective.batch(p)).collect();
+        let targets: usize = batches_of.iter().map(|b| self.objective.targets(b)).sum();
         let step = self.state.step + 1;
         let schedule = Schedule {
             peak: self.settings.learning_rate,
@@ -328,13 +328,13 @@ impl Trainer {
         if at + 1 == batches.len() {
             (self.state.epoch, self.state.batch) = (epoch + 1, 0);
         }
-        let positions = batches_of.iter().map(Batch::positions).sum();
+        let positions = batches_of.iter().map(|b| self.objective.positions(b)).sum();
         Ok(Report { step, epoch, loss, rate, norm, targets, positions })
     }
 
     /// Sum of the losses of all parts, and their gradients: on the CPU two parts at a time, added up in their order.
     /// Losses are multiplied by two to the `power`.
-    async fn gradients(&self, parts: &[Batch], targets: usize, power: u32) -> Result<(f64, Gradients)> {
+    async fn gradients(&self, parts: &[O::Batch], targets: usize, power: u32) -> Result<(f64, Gradients)> {
         #[allow(clippy::cast_precision_loss)]
         let options = |part: usize| gradient::Options {
             smoothing: self.settings.label_smoothing,
@@ -355,7 +355,7 @@ impl Trainer {
                 parts.iter().enumerate().collect(),
                 |(i, part), send| {
                     let mut sink = Gradients::new();
-                    let work = gradients(&self.config, &self.parameters, part, options(i), &mut sink);
+                    let work = self.objective.gradients(&self.parameters, part, options(i), &mut sink);
                     let loss = crate::lanes::wait(work);
                     send((i, loss.map(|loss| (loss, sink))));
                 },
@@ -376,7 +376,7 @@ impl Trainer {
         let (mut total, mut sum) = (0.0, Gradients::new());
         for (i, part) in parts.iter().enumerate() {
             let mut sink = Gradients::new();
-            total += gradients(&self.config, &self.parameters, part, options(i), &mut sink).await?;
+            total += self.objective.gradients(&self.parameters, part, options(i), &mut sink).await?;
             parameters::add(&mut sum, sink);
         }
         Ok((total, sum))
@@ -387,13 +387,13 @@ impl Trainer {
     /// # Errors
     /// The model's.
     pub async fn validate(&mut self) -> Result<Option<f32>> {
-        let mut sorted: Vec<&Example> = self.validation.iter().collect();
-        sorted.sort_by_key(|e| e.len());
+        let mut sorted: Vec<&O::Example> = self.validation.iter().collect();
+        sorted.sort_by_key(|e| self.objective.length(e));
         let (mut total, mut targets) = (0.0, 0);
-        for part in parts(&sorted, self.settings.batch_tokens) {
-            let batch = Batch::new(&part, self.start);
-            targets += batch.labels.len();
-            total += gradient::loss(&self.config, &self.parameters, &batch, self.settings.compute).await?;
+        for part in parts(&sorted, |e| self.objective.length(e), self.settings.batch_tokens) {
+            let batch = self.objective.batch(&part);
+            targets += self.objective.targets(&batch);
+            total += self.objective.loss(&self.parameters, &batch, self.settings.compute).await?;
         }
         if targets == 0 {
             return Ok(None);
@@ -411,17 +411,17 @@ impl Trainer {
 const LANES: usize = 2;
 
 /// Cuts a step's examples in two, and each half into parts of at most so many padded positions.
-fn halves<'a>(examples: &[&'a Example], tokens: usize) -> Vec<Vec<&'a Example>> {
+fn halves<'a, E>(examples: &[&'a E], length: impl Fn(&E) -> usize, tokens: usize) -> Vec<Vec<&'a E>> {
     let (a, b) = examples.split_at(examples.len() / 2);
-    [parts(a, tokens), parts(b, tokens)].concat()
+    [parts(a, &length, tokens), parts(b, &length, tokens)].concat()
 }
 
 /// Cuts examples into parts of at most so many padded positions; one example at least.
-fn parts<'a>(examples: &[&'a Example], tokens: usize) -> Vec<Vec<&'a Example>> {
-    let mut out: Vec<Vec<&Example>> = Vec::new();
+fn parts<'a, E>(examples: &[&'a E], length: impl Fn(&E) -> usize, tokens: usize) -> Vec<Vec<&'a E>> {
+    let mut out: Vec<Vec<&E>> = Vec::new();
     let mut longest = 0;
     for &example in examples {
-        let grown = longest.max(example.len());
+        let grown = longest.max(length(example));
         match out.last_mut() {
             Some(part) if (part.len() + 1) * grown <= tokens => {
                 part.push(example);
@@ -429,7 +429,7 @@ fn parts<'a>(examples: &[&'a Example], tokens: usize) -> Vec<Vec<&'a Example>> {
             }
             _ => {
                 out.push(vec![example]);
-                longest = example.len();
+                longest = length(example);
             }
         }
     }

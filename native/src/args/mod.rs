@@ -1,5 +1,6 @@
 //! The command line as the user types it.
 
+mod new;
 mod plan;
 mod student;
 
@@ -9,8 +10,9 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use crate::evaluate::args::EvaluateArgs;
 
+pub use new::{Pretrain, Size, TrainCritic};
 pub use plan::{CriticsName, DiversityName, PlanFlags, PresetName, Thresholds};
-pub use student::{Export, Refine, Rewrite, Style, Train, TrainFlags};
+pub use student::{Export, FitFlags, Refine, Rewrite, Style, Train, TrainFlags};
 
 /// Paraphrase and summary datasets out of one small language model, on your own machine.
 #[derive(Debug, Parser)]
@@ -45,6 +47,10 @@ pub enum Command {
     Distill(Box<Distill>),
     /// Sample the first sentences a teacher writes after a context.
     Generate(Generate),
+    /// Make a language model for a domain from nothing: tokenizer, weights, training.
+    Pretrain(Box<Pretrain>),
+    /// Make an entailment critic for a domain, from labelled pairs or from a larger critic.
+    TrainCritic(Box<TrainCritic>),
     /// Train a student on the pairs of a run. A training that was stopped goes on where it was
     Train(Box<Train>),
     /// Let the student make pairs from fresh sentences, filter them, and train it on them (self-distillation)

@@ -12,13 +12,13 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use super::{TaskName, Thresholds};
 
 /// A word of a settings file.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     T::deserialize(StrDeserializer::<WordError>::new(text)).map_err(|e| e.to_string())
 }
 
-/// Settings of a training.
-#[derive(Debug, Default, ClapArgs)]
-pub struct TrainFlags {
+/// Settings that every training has.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct FitFlags {
     /// Times each example is seen.
     #[arg(long, value_name = "N")]
     pub epochs: Option<u64>,
@@ -46,8 +46,31 @@ pub struct TrainFlags {
     /// Largest global norm of the gradients; 0 = no limit.
     #[arg(long, value_name = "NORM")]
     pub clip: Option<f64>,
+    /// Dropout of the residual stream.
+    #[arg(long, value_name = "P")]
+    pub dropout: Option<f32>,
+    /// Label smoothing.
+    #[arg(long, value_name = "E")]
+    pub label_smoothing: Option<f32>,
+    /// Number type of the products: f32, f16 or bf16, where the device computes with it. Weights stay in f32.
+    #[arg(long, value_name = "TYPE", value_parser = word::<Compute>)]
+    pub compute: Option<Compute>,
+    /// Share of the groups (contexts, documents, premises) that is held out.
+    #[arg(long, value_name = "SHARE")]
+    pub validation: Option<f64>,
+    /// Steps between two looks at held-out examples.
+    #[arg(long, value_name = "N")]
+    pub evaluate_every: Option<u64>,
+}
+
+/// Settings of a student's training.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct TrainFlags {
+    /// What every training has.
+    #[command(flatten)]
+    pub fit: FitFlags,
     /// Train all weights instead of low-rank adapters.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["lora_rank", "lora_alpha", "lora_targets"])]
     pub full: bool,
     /// Width of the adapters.
     #[arg(long, value_name = "N")]
@@ -58,24 +81,9 @@ pub struct TrainFlags {
     /// Weights that get adapters, by the ends of their names (q_proj,v_proj).
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub lora_targets: Vec<String>,
-    /// Dropout of the residual stream.
-    #[arg(long, value_name = "P")]
-    pub dropout: Option<f32>,
-    /// Label smoothing.
-    #[arg(long, value_name = "E")]
-    pub label_smoothing: Option<f32>,
     /// Keep less in memory, compute each layer twice.
     #[arg(long)]
     pub checkpointing: bool,
-    /// Number type of the products: f32, f16 or bf16, where the device computes with it. Weights stay in f32.
-    #[arg(long, value_name = "TYPE", value_parser = word::<Compute>)]
-    pub compute: Option<Compute>,
-    /// Share of the contexts that is held out.
-    #[arg(long, value_name = "SHARE")]
-    pub validation: Option<f64>,
-    /// Steps between two looks at held-out examples.
-    #[arg(long, value_name = "N")]
-    pub evaluate_every: Option<u64>,
 }
 
 /// `train`.
@@ -168,19 +176,19 @@ pub struct Rewrite {
     #[arg(long, value_name = "N")]
     pub samples: Option<u32>,
     /// Sampling temperature.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", conflicts_with = "beams")]
     pub temperature: Option<f32>,
     /// Nucleus mass.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", conflicts_with = "beams")]
     pub top_p: Option<f32>,
     /// Draw from the K likeliest tokens only.
-    #[arg(long, value_name = "K")]
+    #[arg(long, value_name = "K", conflicts_with = "beams")]
     pub top_k: Option<usize>,
     /// Least share of the likeliest token's probability.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", conflicts_with = "beams")]
     pub min_p: Option<f32>,
     /// Locally typical mass.
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", conflicts_with = "beams")]
     pub typical_p: Option<f32>,
     /// Makes tokens that were there less likely; 1 = off.
     #[arg(long, value_name = "R")]
@@ -195,10 +203,10 @@ pub struct Rewrite {
     #[arg(long)]
     pub beams: bool,
     /// With --beams: divide log-probabilities by the length to this power.
-    #[arg(long, value_name = "L", default_value_t = 1.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "L", default_value_t = 1.0, allow_negative_numbers = true, requires = "beams")]
     pub length_penalty: f64,
     /// With --beams: what a token loses for each beam that has just taken it.
-    #[arg(long, value_name = "D", default_value_t = 0.0)]
+    #[arg(long, value_name = "D", default_value_t = 0.0, requires = "beams")]
     pub diversity_penalty: f64,
     /// Length of a summary, as a share of its source.
     #[arg(long, value_name = "R", default_value_t = 0.6)]
@@ -240,7 +248,7 @@ pub struct Export {
     pub out: PathBuf,
     /// Number type of the weights.
     #[arg(long, value_enum, default_value = "f32")]
-    pub precision: crate::student::save::Precision,
+    pub precision: crate::training::save::Precision,
     /// Cut the weights into files of at most this many MiB, with an index (60 for a browser); a larger tensor gets a file of its own.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub shard_size: Option<u64>,

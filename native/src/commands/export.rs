@@ -14,7 +14,7 @@ use super::{Session, train};
 use crate::args::Export;
 use crate::models;
 use crate::run::atomic::{read_small, write_file};
-use crate::student::save::{Model, Weights, save};
+use crate::training::save::{Model, Text, Weights, save};
 
 /// The model folder of a student: the folder itself, or `model` of a training folder.
 pub(super) fn model_folder(given: &Path) -> PathBuf {
@@ -90,9 +90,8 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
         &Model {
             config: &folder.config,
             tokenizer: text.as_bytes(),
-            eos: (eos, &token),
-            pad: train::pad(&folder).as_deref(),
-            format: &format,
+            text: Some(Text { eos: (eos, &token), pad: train::pad(&folder).as_deref() }),
+            format: Some(&format),
             weights: &weights,
             precision: args.precision,
             // Room for the header of the file.

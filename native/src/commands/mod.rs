@@ -11,10 +11,12 @@ mod generate;
 mod inspect;
 mod judge;
 mod merge;
+mod pretrain;
 mod pull;
 mod refine;
 mod rewrite;
 mod train;
+mod train_critic;
 mod verify;
 
 use std::io::Write;
@@ -74,6 +76,8 @@ pub fn run(args: Args) -> Result<()> {
     match args.command {
         Command::Distill(a) => distill::run(&session, &a),
         Command::Generate(a) => generate::run(&session, &a),
+        Command::Pretrain(a) => pretrain::run(&session, &a),
+        Command::TrainCritic(a) => train_critic::run(&session, &a),
         Command::Train(a) => train::run(&session, &a),
         Command::Refine(a) => refine::run(&session, &a),
         Command::Paraphrase(a) => rewrite::run(&session, &a, Task::Paraphrase),

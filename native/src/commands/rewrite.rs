@@ -1,7 +1,7 @@
 //! `impossible paraphrase` and `impossible summarize`: a student at work on a user's texts, judged by the critics.
 
 use std::cmp::Ordering;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -25,8 +25,8 @@ use crate::progress::{Progress, stop_flag};
 use crate::run::jsonl::read_seeds;
 use crate::{models, plans};
 
-/// Texts rewritten together: results of earlier ones are printed while later ones are at work.
-const TOGETHER: usize = 16;
+/// Most sentences rewritten together; the first are few, so that the first answer comes soon.
+const TOGETHER: usize = 32;
 
 /// A version of a sentence, as printed.
 #[derive(Debug, Clone, Serialize)]
@@ -163,36 +163,78 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
             .then_some(Beams { length_penalty: args.length_penalty, diversity_penalty: args.diversity_penalty }),
         seed: args.seed,
     };
-    let mut progress = Progress::of("texts", texts.len() as u64, 0, session.quiet || texts.len() < TOGETHER, stop);
-    let mut event = Event { stage: Stage::Siblings, done: 0, total: texts.len() as u64, tokens: 0, pairs: 0, kept: 0 };
-    let mut number = 0;
-    for group in texts.chunks(TOGETHER) {
-        let parts: Vec<Vec<String>> =
-            group.iter().map(|t| sentence::split(t).into_iter().map(str::to_owned).collect()).collect();
-        let mut sources: Vec<(u64, &str)> = Vec::new();
-        for text in parts.iter().flatten() {
-            sources.push((number, text));
-            number += 1;
-        }
+    let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(t)).collect();
+    let sources: Vec<(u64, &str)> = (0..).zip(parts.iter().flatten().copied()).collect();
+    let total = sources.len() as u64;
+    let mut progress = Progress::of("sentences", total, 0, session.quiet || sources.len() < TOGETHER, stop);
+    let mut event = Event { stage: Stage::Siblings, done: 0, total, tokens: 0, pairs: 0, kept: 0 };
+    let mut printer = Printer { session, args, task, texts: &texts, parts: &parts, text: 0, ready: Vec::new() };
+    let (mut rest, mut together) = (&sources[..], 2);
+    while !rest.is_empty() {
+        let (group, later) = rest.split_at(together.min(rest.len()));
         // A sentence that is longer than the student reads stays as it is.
         let fits = |text: &str| student.prompt(&format.prompt(task, text, args.length), args.max_tokens).is_ok();
-        let readable: Vec<(u64, &str)> = sources.iter().copied().filter(|(_, t)| fits(t)).collect();
+        let readable: Vec<(u64, &str)> = group.iter().copied().filter(|(_, t)| fits(t)).collect();
         let drawn = wait(versions(&student, &format, &readable, &options, &mut event, &mut progress))?;
         let encoder = encoder.as_mut().map(|e| e as &mut dyn SentenceEncoder);
         let judged = wait(judge(&panel, task, &readable, drawn, encoder, &mut entailment))?;
-        event.done += group.len() as u64;
-        let mut sentences = sources.iter().map(|&(n, text)| {
+        for &(n, text) in group {
             let mine = judged.iter().filter(|v| v.scored.context == n).cloned().collect();
-            Sentence { too_long: !fits(text), ..chosen(text, mine, args) }
-        });
-        for (text, parts) in group.iter().zip(&parts) {
-            let sentences: Vec<Sentence> = sentences.by_ref().take(parts.len()).collect();
-            let output = assemble(text, sentences, args.num, task);
-            session.say(&output, || told(&output, args.explain))?;
+            printer.take(Sentence { too_long: !fits(text), ..chosen(text, mine, args) })?;
         }
+        event.done += group.len() as u64;
+        (rest, together) = (later, (together * 2).min(TOGETHER));
     }
     progress.finish();
     Ok(())
+}
+
+/// Puts sentences together again, and prints: each text when it is whole, or, where a line is nothing but the best
+/// version, each sentence when it is there.
+struct Printer<'a> {
+    session: &'a Session,
+    args: &'a Rewrite,
+    task: Task,
+    texts: &'a [String],
+    parts: &'a [Vec<&'a str>],
+    /// The text at work, and its sentences so far.
+    text: usize,
+    ready: Vec<Sentence>,
+}
+
+impl Printer<'_> {
+    fn take(&mut self, sentence: Sentence) -> Result<()> {
+        let at_once = !self.session.json && !self.args.explain && self.args.num == 1;
+        if at_once {
+            let best = sentence.candidates.first().map_or(&sentence.text, |c| &c.text);
+            let mut out = std::io::stdout().lock();
+            write!(out, "{}{best}", if self.ready.is_empty() { "" } else { " " })?;
+            out.flush()?;
+        }
+        self.ready.push(sentence);
+        if self.ready.len() == self.parts[self.text].len() {
+            let ready = std::mem::take(&mut self.ready);
+            if at_once {
+                let same = ready.iter().all(|s| s.candidates.is_empty());
+                let why = if same { format!("    ({})", why_none(&ready)) } else { String::new() };
+                writeln!(std::io::stdout(), "{why}")?;
+            } else {
+                let output = assemble(&self.texts[self.text], ready, self.args.num, self.task);
+                self.session.say(&output, || told(&output, self.args.explain))?;
+            }
+            self.text += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text stays as it is.
+fn why_none(sentences: &[Sentence]) -> &'static str {
+    if sentences.iter().all(|s| s.too_long) {
+        "longer than the student reads"
+    } else {
+        "no version passed the critics; --all shows them"
+    }
 }
 
 /// The versions of a sentence that are given, best first, each text once.
@@ -234,12 +276,7 @@ fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Out
 fn told(output: &Output, explain: bool) -> String {
     let mut lines: Vec<String> = output.outputs.clone();
     if lines.is_empty() {
-        let why = if output.sentences.iter().all(|s| s.too_long) {
-            "longer than the student reads"
-        } else {
-            "no version passed the critics; --all shows them"
-        };
-        lines.push(format!("{}    ({why})", output.text));
+        lines.push(format!("{}    ({})", output.text, why_none(&output.sentences)));
     }
     if explain {
         let score = |s: Option<f32>| s.map_or("-".to_owned(), |s| format!("{s:.2}"));

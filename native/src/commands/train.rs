@@ -11,18 +11,19 @@ use impossible_core::record::Task;
 use impossible_core::student::Format;
 use impossible_core::student::examples::{balanced, examples};
 use impossible_core::train::Parameters;
+use impossible_core::train::objective::Likelihood;
 use impossible_core::train::trainer::{Settings, Trainer};
 use serde::Serialize;
 
 use super::{Session, task, wait};
-use crate::args::{Train, TrainFlags};
+use crate::args::{FitFlags, Train, TrainFlags};
 use crate::progress::stop_flag;
 use crate::run::atomic::{io_error, write_file};
 use crate::run::{RunFolder, students};
-use crate::student::data::read_pairs;
-use crate::student::save::{Model, Precision, save};
-use crate::student::training::{self, Folder};
-use crate::student::{StudentPlan, curve};
+use crate::training::folder::{self, Folder};
+use crate::training::pairs::read_pairs;
+use crate::training::save::{Model, Precision, Text, save};
+use crate::training::{StudentPlan, curve, plan};
 use crate::{models, plans};
 
 /// What a training gave.
@@ -36,9 +37,8 @@ pub(super) struct Done {
     pub validation: Option<f32>,
 }
 
-/// Settings changed by flags.
-pub(super) fn settings(flags: &TrainFlags) -> Settings {
-    let mut s = Settings::default();
+/// Settings changed by the flags that every training has.
+pub(super) fn fit(flags: &FitFlags, mut s: Settings) -> Settings {
     s.epochs = flags.epochs.unwrap_or(s.epochs);
     s.batch = flags.train_batch.unwrap_or(s.batch);
     s.batch_tokens = flags.batch_tokens.unwrap_or(s.batch_tokens);
@@ -50,9 +50,15 @@ pub(super) fn settings(flags: &TrainFlags) -> Settings {
     s.validation = flags.validation.unwrap_or(s.validation);
     s.dropout = flags.dropout.unwrap_or(s.dropout);
     s.label_smoothing = flags.label_smoothing.unwrap_or(s.label_smoothing);
-    s.checkpointing |= flags.checkpointing;
     s.compute = flags.compute.unwrap_or(s.compute);
     s.evaluate_every = flags.evaluate_every.unwrap_or(s.evaluate_every);
+    s.learning_rate = flags.learning_rate.unwrap_or(s.learning_rate);
+    s
+}
+
+/// Settings of a student's training, changed by flags.
+pub(super) fn settings(flags: &TrainFlags) -> Settings {
+    let mut s = Settings { checkpointing: flags.checkpointing, ..Settings::default() };
     if flags.full {
         s.lora = None;
         s.learning_rate = 3e-5;
@@ -64,8 +70,7 @@ pub(super) fn settings(flags: &TrainFlags) -> Settings {
             lora.targets.clone_from(&flags.lora_targets);
         }
     }
-    s.learning_rate = flags.learning_rate.unwrap_or(s.learning_rate);
-    s
+    fit(&flags.fit, s)
 }
 
 /// What to train, on what, and where.
@@ -135,10 +140,16 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         eprintln!("{n} pairs were left out: {reason}.");
     }
     let parameters = Parameters::read(&folder.tensors, plan.train.lora.clone(), plan.seed, &compute.device)?;
-    let mut trainer = Trainer::new(folder.config.clone(), parameters, plan.train.clone(), made.examples, plan.seed)?;
+    let mut trainer = Trainer::new(
+        Likelihood::new(folder.config.clone())?,
+        parameters,
+        plan.train.clone(),
+        made.examples,
+        plan.seed,
+    )?;
     // Nothing is written before the request is known to work.
     std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
-    let hash = plan.begin(&request.out)?;
+    let hash = plan::begin(&request.out.join(plan::FILE), &plan, &plan.train)?;
     let (learned, held_out) = trainer.sizes();
     let (all, trained) = trainer.parameters.count();
     if !session.quiet {
@@ -149,7 +160,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         );
     }
     let place = Folder::new(&request.out, &hash);
-    let metrics = training::train(&place, &mut trainer, session.quiet, stop)?;
+    let metrics = folder::train(&place, &mut trainer, session.quiet, stop, |_, _| Ok(()))?;
     write_file(&request.out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
     let model = request.out.join("model");
     let card = card(&plan, learned + held_out, &trainer, shape.start.is_some());
@@ -161,9 +172,8 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         &Model {
             config: &folder.config,
             tokenizer: text.as_bytes(),
-            eos: (eos, &token),
-            pad: pad(&folder).as_deref(),
-            format: &plan.format,
+            text: Some(Text { eos: (eos, &token), pad: pad(&folder).as_deref() }),
+            format: Some(&plan.format),
             weights: &weights,
             precision: Precision::F32,
             shard: None,
@@ -200,7 +210,7 @@ pub(super) fn end(folder: &ModelFolder, eos: &[u32]) -> impossible_core::Result<
     })
 }
 
-fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer, encoder: bool) -> String {
+fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, encoder: bool) -> String {
     let pipeline = if encoder { "text2text-generation" } else { "text-generation" };
     let tasks: Vec<&str> = plan.format.tasks.iter().map(|t| t.name()).collect();
     let best = trainer.state.best.map_or_else(String::new, |(loss, step)| {

@@ -9,8 +9,8 @@ use impossible_core::record::{Funnel, Task};
 
 use super::atomic::{io_error, read_small, write_file};
 use super::histogram::{count, escape};
-use crate::student::curve;
-use crate::student::training::{self, Line};
+use crate::training::curve;
+use crate::training::folder::{self, Line};
 
 const BEGIN: &str = "<!-- students -->\n";
 const END: &str = "<!-- end of students -->\n";
@@ -29,8 +29,8 @@ fn trainings(run: &Path) -> Vec<(String, Vec<Line>)> {
     names.sort();
     let mut out = Vec::new();
     for name in names {
-        let file = run.join("student").join(&name).join(training::METRICS);
-        if let Ok(lines) = training::read_metrics(&file) {
+        let file = run.join("student").join(&name).join(folder::METRICS);
+        if let Ok(lines) = folder::read_metrics(&file) {
             out.push((name, lines));
         }
     }

@@ -10,6 +10,7 @@ use impossible_core::decode::siblings::{Job, Limits, Stop, sample};
 use impossible_core::device::Compute;
 use impossible_core::event::Event;
 use impossible_core::model::{LanguageModel, ModelFolder};
+use impossible_core::train::objective::Likelihood;
 use impossible_core::train::trainer::{Settings, Trainer};
 use impossible_core::train::{Example, Parameters};
 use serde_json::{Value, json};
@@ -75,7 +76,7 @@ pub(super) fn training(folder: &ModelFolder, compute: &Compute, full: bool) -> R
         })
         .map(|(_, p)| [p.shape[0], p.shape[1]])
         .collect();
-    let mut trainer = Trainer::new(folder.config.clone(), parameters, settings, examples, 1)?;
+    let mut trainer = Trainer::new(Likelihood::new(folder.config.clone())?, parameters, settings, examples, 1)?;
     wait(trainer.step())?;
     let (start, mut positions) = (Instant::now(), 0);
     for _ in 0..STEPS {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::training::Line;
+use super::folder::Line;
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 300.0;
@@ -69,10 +69,16 @@ pub fn figure(title: &str, lines: &[Line]) -> String {
 /// The figure as a page of its own.
 #[must_use]
 pub fn page(title: &str, lines: &[Line]) -> String {
+    page_with(title, "", lines, "")
+}
+
+/// The figure as a page of its own, with more HTML before and after.
+#[must_use]
+pub fn page_with(title: &str, before: &str, lines: &[Line], after: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{}</style>\n</head>\n\
-         <body>\n<main>\n<h1>{title}</h1>\n{}</main>\n</body>\n</html>\n",
+         <body>\n<main>\n<h1>{title}</h1>\n{before}{}{after}</main>\n</body>\n</html>\n",
         include_str!("../run/report.css"),
         figure("Loss by step", lines)
     )

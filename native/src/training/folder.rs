@@ -1,4 +1,4 @@
-//! Drives a training: checkpoints, metrics, Ctrl-C, and the student at its end.
+//! Drives a training: checkpoints, metrics, Ctrl-C.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use impossible_core::lanes::wait;
+use impossible_core::train::objective::Objective;
 use impossible_core::train::trainer::{Report, Trainer};
 use impossible_core::{Error, Result};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -97,7 +98,7 @@ impl Folder {
         self.checkpoints().join(format!("step-{step:08}.safetensors"))
     }
 
-    fn restore(&self, trainer: &mut Trainer, path: &Path) -> Result<()> {
+    fn restore<O: Objective>(&self, trainer: &mut Trainer<O>, path: &Path) -> Result<()> {
         trainer.restore(&path.display().to_string(), &read_small(path, LARGEST)?, &self.plan)
     }
 
@@ -115,7 +116,7 @@ impl Folder {
         Ok(lines)
     }
 
-    fn save(&self, trainer: &Trainer, metrics: &[Line], best: bool) -> Result<()> {
+    fn save<O: Objective>(&self, trainer: &Trainer<O>, metrics: &[Line], best: bool) -> Result<()> {
         let bytes = wait(trainer.save(&self.plan))?;
         // Metrics first: lines beyond the last checkpoint are dropped when the training goes on.
         let mut text = Vec::new();
@@ -138,12 +139,18 @@ impl Folder {
 }
 
 /// Trains to the end, from the last checkpoint if there is one; then takes the parameters that were best on held-out
-/// examples. Answers the metrics.
+/// examples. Answers the metrics. `looked` is called after each look at held-out examples.
 ///
 /// # Errors
 /// [`Error::Interrupted`] after Ctrl-C, with a checkpoint written; [`Error::NonFinite`] where loss or gradients are not
 /// finite: the last checkpoint stays; the folder's own.
-pub fn train(folder: &Folder, trainer: &mut Trainer, quiet: bool, stop: &Arc<AtomicBool>) -> Result<Vec<Line>> {
+pub fn train<O: Objective + Sync>(
+    folder: &Folder,
+    trainer: &mut Trainer<O>,
+    quiet: bool,
+    stop: &Arc<AtomicBool>,
+    mut looked: impl FnMut(&Trainer<O>, &Line) -> Result<()>,
+) -> Result<Vec<Line>> {
     let checkpoints = folder.checkpoints();
     fs::create_dir_all(&checkpoints).map_err(io_error("creating", &checkpoints))?;
     sweep(&folder.dir)?;
@@ -166,6 +173,7 @@ pub fn train(folder: &Folder, trainer: &mut Trainer, quiet: bool, stop: &Arc<Ato
         let stopping = stop.load(Ordering::Relaxed);
         if trainer.due() {
             line.validation = wait(trainer.validate())?;
+            looked(trainer, &line)?;
         }
         metrics.push(line);
         if trainer.due() || stopping {

@@ -1,4 +1,4 @@
-//! A student as a model folder that this program, and the reference library, load.
+//! What was trained as a model folder that this program, and the reference library, load.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,18 +31,24 @@ pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 /// A weight with its name.
 type Named<'a> = (&'a String, &'a (Vec<usize>, Vec<f32>));
 
+/// Tokens of a model that writes.
+pub struct Text<'a> {
+    /// End-of-text token: its id and text.
+    pub eos: (u32, &'a str),
+    /// Padding token, where the config names one.
+    pub pad: Option<&'a str>,
+}
+
 /// What goes into the folder.
 pub struct Model<'a> {
     /// Config of the base.
     pub config: &'a Config,
     /// `tokenizer.json`.
     pub tokenizer: &'a [u8],
-    /// End-of-text token: its id and text.
-    pub eos: (u32, &'a str),
-    /// Padding token, where the config names one.
-    pub pad: Option<&'a str>,
-    /// How tasks are put to it.
-    pub format: &'a Format,
+    /// How it ends a text; none for a classifier.
+    pub text: Option<Text<'a>>,
+    /// How tasks are put to it, where it is a student.
+    pub format: Option<&'a Format>,
     /// Weights.
     pub weights: &'a Weights,
     /// Of the files.
@@ -87,7 +93,7 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
             return Err(Error::NonFinite { what, place: dir.display().to_string() });
         }
     }
-    let start = LanguageModel::sizes(model.config)?.start;
+    let start = if model.text.is_some() { LanguageModel::sizes(model.config)?.start } else { None };
     let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool);
     let tied = tied.unwrap_or(model.config.model_type()? != "llama");
     let dtype = if model.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
@@ -114,23 +120,24 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
 
     let mut config = model.config.entries().clone();
     config.insert("torch_dtype".into(), json!(if dtype == Dtype::F16 { "float16" } else { "float32" }));
-    let (eos, token) = model.eos;
-    config.insert("eos_token_id".into(), json!(eos));
-    let pad = config.get("pad_token_id").filter(|v| !v.is_null()).cloned().unwrap_or(json!(eos));
-    let mut generation = json!({
-        "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
-        "no_repeat_ngram_size": 0, "max_new_tokens": 100,
-    });
-    if let Some(start) = start {
-        generation["decoder_start_token_id"] = json!(start);
-        config.insert("decoder_start_token_id".into(), json!(start));
+    let mut tokens = json!({"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false});
+    let mut generation = None;
+    if let Some(Text { eos: (eos, token), pad }) = model.text {
+        config.insert("eos_token_id".into(), json!(eos));
+        tokens["eos_token"] = json!(token);
+        tokens["pad_token"] = json!(pad.unwrap_or(token));
+        let pad = config.get("pad_token_id").filter(|v| !v.is_null()).cloned().unwrap_or(json!(eos));
+        let mut settings = json!({
+            "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
+            "no_repeat_ngram_size": 0, "max_new_tokens": 100,
+        });
+        if let Some(start) = start {
+            settings["decoder_start_token_id"] = json!(start);
+            config.insert("decoder_start_token_id".into(), json!(start));
+        }
+        generation = Some(settings);
     }
-    let tokens = json!({
-        "tokenizer_class": "PreTrainedTokenizerFast", "eos_token": token, "pad_token": model.pad.unwrap_or(token),
-        "clean_up_tokenization_spaces": false,
-    });
-    let text =
-        |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the student", e.to_string()));
+    let text = |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the model", e.to_string()));
 
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(parent).map_err(crate::run::atomic::io_error("creating", parent))?;
@@ -154,11 +161,15 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
         put(INDEX, &text(&json!({"metadata": {"total_size": total}, "weight_map": places}))?)?;
     }
     put("config.json", &text(&Value::Object(config))?)?;
-    put("generation_config.json", &text(&generation)?)?;
+    if let Some(generation) = generation {
+        put("generation_config.json", &text(&generation)?)?;
+    }
     put("tokenizer.json", model.tokenizer)?;
     put("tokenizer_config.json", &text(&tokens)?)?;
-    let format = serde_json::to_value(model.format).map_err(|e| Error::broken(format::FILE, e.to_string()))?;
-    put(format::FILE, &text(&format)?)?;
+    if let Some(format) = model.format {
+        let format = serde_json::to_value(format).map_err(|e| Error::broken(format::FILE, e.to_string()))?;
+        put(format::FILE, &text(&format)?)?;
+    }
     put("README.md", model.card.as_bytes())?;
     staged.commit()
 }

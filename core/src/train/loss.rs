@@ -1,0 +1,38 @@
+//! Maximum likelihood: the loss of target tokens and its gradient at the logits, without a graph, so that a vocabulary's
+//! worth of logits is held for a few tokens at a time.
+
+use burn::tensor::{DType, Int, Tensor, TensorData, activation};
+
+use crate::Result;
+use crate::model::kernels;
+use crate::model::layers::to;
+
+use super::parameters::host;
+
+/// Sum of the losses of `labels`, in nats, and its gradient times `scale`. With smoothing e the target is
+/// `(1 - e) onehot + e / vocabulary`. Both are f32, whatever the logits are.
+///
+/// # Shapes
+/// `logits [n, vocabulary]`, `labels [n]` `-> gradient [n, vocabulary]`
+///
+/// # Errors
+/// [`crate::Error::Device`] when the device fails.
+pub async fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f32, scale: f32) -> Result<(f64, Tensor<2>)> {
+    let logits = to(logits, DType::F32);
+    if crate::device::is_flex(&logits.device()) {
+        return Ok(kernels::cross_entropy(logits, labels, smoothing, scale));
+    }
+    let [n, vocabulary] = logits.dims();
+    let ids: Vec<i32> = labels.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
+    let index = Tensor::<2, Int>::from_data(TensorData::new(ids, [n, 1]), &logits.device());
+    let log_p = activation::log_softmax(logits, 1);
+    #[allow(clippy::cast_precision_loss)]
+    let each = smoothing / vocabulary as f32;
+    let picked = log_p.clone().gather(1, index.clone()) * (smoothing - 1.0);
+    let losses = picked - log_p.clone().sum_dim(1) * each;
+    let total = host(losses.sum()).await?;
+    let gradient = (log_p.exp() - each) * scale;
+    let correct = Tensor::<2>::full([n, 1], (smoothing - 1.0) * scale, &gradient.device());
+    let gradient = gradient.scatter(1, index, correct, burn::tensor::IndexingUpdateOp::Add);
+    Ok((total.first().copied().map_or(0.0, f64::from), gradient))
+}

@@ -1,0 +1,437 @@
+//! `impossible train-critic`: an entailment critic out of labelled pairs, or of what a larger critic says.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use impossible_core::Error;
+use impossible_core::device::DeviceSpec;
+use impossible_core::model::PairClassifier;
+use impossible_core::model::tensors::Tensors;
+use impossible_core::text::tokenizer::Tokenizer;
+use impossible_core::train::calibration::{
+    AtThreshold, Reliability, at_thresholds, cross_entropy, probabilities, reliability, temperature,
+};
+use impossible_core::train::classification::{Classification, PairExample};
+use impossible_core::train::gradient;
+use impossible_core::train::objective::Objective;
+use impossible_core::train::trainer::{Settings, Trainer};
+use impossible_core::train::{Parameters, initial};
+use serde::Serialize;
+
+use super::{Session, distill, train, wait};
+use crate::args::{Size, TrainCritic};
+use crate::models;
+use crate::progress::stop_flag;
+use crate::run::atomic::{hash_file, io_error, sha256, write_file};
+use crate::run::histogram::escape;
+use crate::training::folder::{self, Folder, Line};
+use crate::training::labelled::{self, LabelledPair};
+use crate::training::new::{TINY_CRITIC, architecture, entries, read_tokenizer};
+use crate::training::save::{Model, Precision, save};
+use crate::training::{curve, plan};
+
+/// Everything needed to repeat the training of a critic.
+#[derive(Debug, Serialize)]
+struct CriticPlan {
+    seed: u64,
+    device: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher_critic: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    teacher_critic_sha256: Option<String>,
+    tokenizer_sha256: String,
+    sample: usize,
+    /// sha256 of every file of pairs, and of the plan of every run of siblings.
+    data: BTreeMap<String, String>,
+    config: serde_json::Map<String, serde_json::Value>,
+    train: Settings,
+}
+
+/// How well a critic does on pairs with known labels.
+#[derive(Debug, Clone, Serialize)]
+struct Measured {
+    pairs: usize,
+    /// Nats a pair.
+    cross_entropy: f64,
+    /// Share of the pairs for which both find the same label likeliest.
+    agreement: f64,
+    /// Share of the pairs whose likeliest label is the commonest one: what a constant answer would reach.
+    commonest: f64,
+    /// "Entailed", where the target says so with at least a half.
+    entailment: Vec<AtThreshold>,
+    /// "Entailed both ways", of pairs that are there both ways.
+    both_ways: Vec<AtThreshold>,
+    /// Probability of entailment beside the target's.
+    reliability: Reliability,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+struct Done {
+    model: PathBuf,
+    parameters: usize,
+    steps: u64,
+    pairs: usize,
+    /// What logits were divided by; it is in the weights.
+    temperature: f64,
+    /// Calibration error before that.
+    error_before: f64,
+    held_out: Measured,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<Measured>,
+}
+
+const THRESHOLDS: [f32; 6] = [0.5, 0.75, 0.9, 0.95, 0.97, 0.99];
+
+pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
+    let spec = session.spec()?;
+    let spec = if spec == DeviceSpec::Auto { session.compute()?.spec } else { spec };
+    let compute = spec.open()?;
+    let folder = args.base.as_ref().map(|base| models::open(&session.store, base)).transpose()?;
+    let (config, tokenizer) = match (&folder, &args.tokenizer) {
+        (Some(folder), _) => (folder.config.clone(), folder.tokenizer()?.clone()),
+        (None, Some(path)) => {
+            let tokenizer = read_tokenizer(path)?.0;
+            let Size::Tiny = args.preset;
+            (architecture(args.config.as_deref(), TINY_CRITIC, &tokenizer)?, tokenizer)
+        }
+        (None, None) => return Err(Error::input("--tokenizer", "the tokenizer of a new critic", "none").into()),
+    };
+    let labels = config.labels()?;
+    let mut pairs = labelled::read(&args.pairs, &labels)?;
+    pairs.extend(labelled::siblings(&args.siblings, args.sample, args.seed)?);
+    let mut test = labelled::read(&args.test, &labels)?;
+    if pairs.is_empty() {
+        return Err(Error::input("the pairs", "--pairs FILES or --siblings RUNS", "none").into());
+    }
+    let stop = stop_flag()?;
+    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
+    let mut teacher_sha256 = None;
+    if let Some(name) = &args.teacher_critic {
+        teacher_sha256 = models::weights_hash(&session.store.resolve(name)?)?;
+        let mut critic = models::entailment(&session.store, name, &compute)?;
+        distill::watch(&mut critic, stop.clone());
+        for (pairs, dir) in [(&mut pairs, "labels"), (&mut test, "labels-test")] {
+            let tell = |done, total| {
+                if !session.quiet {
+                    eprint!("\r{name} was asked about {done} of {total} pairs");
+                    if done == total {
+                        eprintln!();
+                    }
+                }
+            };
+            labelled::ask(&mut critic, pairs, &labels, &args.out.join(dir), tell)?;
+        }
+    } else if let Some(bad) = pairs.iter().chain(&test).find(|p| p.target.is_none()) {
+        let found = format!("none for \"{}\"", bad.premise);
+        return Err(Error::input("the pairs", "a label, or a --teacher-critic to ask", found).into());
+    }
+    let defaults = Settings {
+        epochs: 4,
+        batch: 32,
+        batch_tokens: 4096,
+        learning_rate: if folder.is_some() { 3e-5 } else { 1e-3 },
+        evaluate_every: 200,
+        validation: 0.05,
+        lora: None,
+        ..Settings::default()
+    };
+    let plan = CriticPlan {
+        seed: args.seed,
+        device: spec.to_string(),
+        base_sha256: args
+            .base
+            .as_ref()
+            .map(|b| models::weights_hash(&session.store.resolve(b)?))
+            .transpose()?
+            .flatten(),
+        teacher_critic: args.teacher_critic.clone(),
+        teacher_critic_sha256: teacher_sha256,
+        tokenizer_sha256: sha256(tokenizer.to_json()?.as_bytes()),
+        sample: args.sample,
+        data: hashes(args)?,
+        config: entries(&config),
+        train: train::fit(&args.train, defaults),
+    };
+    let hash = plan::begin(&args.out.join("critic.toml"), &plan, &plan.train)?;
+
+    let weights = match folder {
+        Some(folder) => folder.tensors,
+        None => Tensors::Memory(initial::initial(&config, args.seed)?),
+    };
+    let parameters = Parameters::read(&weights, None, args.seed, &compute.device)?;
+    let classifier = PairClassifier::load(&config, &weights, &compute.device)?;
+    classifier.entailment(&config)?;
+    let longest = classifier.positions();
+    let (examples, turned) = examples(&pairs, &tokenizer, longest)?;
+    let (test_examples, test_turned) = self::examples(&test, &tokenizer, longest)?;
+    let objective = Classification::new(config.clone())?;
+    let both: BTreeMap<usize, usize> = turned.into_iter().collect();
+    let mut trainer = Trainer::new(objective, parameters, plan.train.clone(), examples.clone(), args.seed)?;
+    let (learned, held_out) = trainer.sizes();
+    let count = trainer.parameters.count().0;
+    if !session.quiet {
+        eprintln!("{:.2} million parameters; {learned} pairs, {held_out} held out.", count as f64 / 1e6);
+    }
+    let place = Folder::new(&args.out, &hash);
+    let metrics = folder::train(&place, &mut trainer, session.quiet, &stop, |_, _| Ok(()))?;
+
+    let groups: Vec<u64> = examples.iter().map(|e| e.group).collect();
+    let out = impossible_core::train::example::held_out(&groups, plan.train.validation, args.seed);
+    let (mut rows, mut held_both) = (Vec::new(), Vec::new());
+    let mut places = BTreeMap::new();
+    for (i, example) in examples.into_iter().enumerate().filter(|(_, e)| out.contains(&e.group)) {
+        places.insert(i, rows.len());
+        rows.push(example);
+    }
+    for (x, y) in &both {
+        if let (Some(x), Some(y)) = (places.get(x), places.get(y)) {
+            held_both.push((*x, *y));
+        }
+    }
+    if rows.is_empty() {
+        return Err(Error::input("train.validation", "pairs that are held out, to measure on", "none").into());
+    }
+    let label = classifier.entailment(&config)?;
+    let logits = read(&trainer, &rows)?;
+    let target: Vec<f32> = rows.iter().flat_map(|e| e.target.clone()).collect();
+    let t = temperature(&logits, &target, labels.len());
+    let measured = |logits: &[f32], target: &[f32], both: &[(usize, usize)], t: f64| {
+        measure(&probabilities(logits, labels.len(), t), logits, target, both, (labels.len(), label), t)
+    };
+    let before = measured(&logits, &target, &held_both, 1.0);
+    let test = if test_examples.is_empty() {
+        None
+    } else {
+        let target: Vec<f32> = test_examples.iter().flat_map(|e| e.target.clone()).collect();
+        Some(measured(&read(&trainer, &test_examples)?, &target, &test_turned, t))
+    };
+    let done = Done {
+        model: args.out.join("model"),
+        parameters: count,
+        steps: metrics.last().map_or(0, |l| l.step),
+        pairs: learned,
+        temperature: t,
+        error_before: before.reliability.error,
+        held_out: measured(&logits, &target, &held_both, t),
+        test,
+    };
+    let mut weights = wait(trainer.parameters.merged())?;
+    for name in PairClassifier::head(&config)? {
+        if let Some((_, values)) = weights.get_mut(name) {
+            values.iter_mut().for_each(|v| *v = (f64::from(*v) / t) as f32);
+        }
+    }
+    write_file(&args.out.join("measured.json"), &serde_json::to_vec_pretty(&done)?)?;
+    write_file(&args.out.join("report.html"), page(&done, &metrics).as_bytes())?;
+    let text = tokenizer.to_json()?;
+    save(
+        &done.model,
+        &Model {
+            config: &config,
+            tokenizer: text.as_bytes(),
+            text: None,
+            format: None,
+            weights: &weights,
+            precision: Precision::F32,
+            shard: None,
+            card: &card(&done, &plan),
+        },
+    )?;
+    session.say(&done, || told(&done, &args.out))
+}
+
+fn hashes(args: &TrainCritic) -> impossible_core::Result<BTreeMap<String, String>> {
+    let mut data = BTreeMap::new();
+    let name = |p: &Path| p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+    for (i, file) in args.pairs.iter().enumerate() {
+        data.insert(format!("{i}/{}", name(file)), hash_file(file)?.1);
+    }
+    for (i, run) in args.siblings.iter().enumerate() {
+        data.insert(format!("run {i}/{}", name(run)), hash_file(&run.join("plan.toml"))?.1);
+    }
+    Ok(data)
+}
+
+/// Pairs as examples, and the places of pairs that are there both ways. Pairs that are too long, or without a target,
+/// are left out.
+type Made = (Vec<PairExample>, Vec<(usize, usize)>);
+
+fn examples(pairs: &[LabelledPair], tokenizer: &Tokenizer, longest: usize) -> impossible_core::Result<Made> {
+    let (mut out, mut both, mut before) = (Vec::new(), Vec::new(), None);
+    for pair in pairs {
+        let (ids, types) = tokenizer.encode_pair(&pair.premise, &pair.hypothesis)?;
+        let place = match &pair.target {
+            Some(target) if ids.len() <= longest => {
+                out.push(PairExample { group: pair.group, ids, types, target: target.clone() });
+                Some(out.len() - 1)
+            }
+            _ => None,
+        };
+        if let (Some(Some(x)), Some(y)) = (before, place) {
+            both.push((x, y));
+        }
+        before = pair.turned.then_some(place);
+    }
+    Ok((out, both))
+}
+
+/// Logits of examples, in their order.
+fn read(trainer: &Trainer<Classification>, rows: &[PairExample]) -> impossible_core::Result<Vec<f32>> {
+    const TOGETHER: usize = 64;
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&i| rows[i].ids.len());
+    let labels = rows.first().map_or(0, |r| r.target.len());
+    let mut out = vec![0.0; rows.len() * labels];
+    for part in order.chunks(TOGETHER) {
+        let examples: Vec<&PairExample> = part.iter().map(|&i| &rows[i]).collect();
+        let batch = trainer.objective.batch(&examples);
+        let logits = wait(trainer.objective.logits(&trainer.parameters, &batch, gradient::Compute::F32))?;
+        for (&i, row) in part.iter().zip(logits.chunks(labels)) {
+            out[i * labels..(i + 1) * labels].copy_from_slice(row);
+        }
+    }
+    Ok(out)
+}
+
+fn measure(
+    p: &[f32],
+    logits: &[f32],
+    target: &[f32],
+    both: &[(usize, usize)],
+    (labels, label): (usize, usize),
+    temperature: f64,
+) -> Measured {
+    let likeliest = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
+    let rows = p.len() / labels.max(1);
+    let theirs: Vec<Option<usize>> = target.chunks(labels).map(likeliest).collect();
+    let same = p.chunks(labels).map(likeliest).zip(&theirs).filter(|(a, b)| a == *b).count();
+    let commonest = (0..labels).map(|l| theirs.iter().filter(|t| **t == Some(l)).count()).max().unwrap_or(0);
+    let of = |values: &[f32]| -> Vec<f32> { values.chunks(labels).map(|row| row[label]).collect() };
+    let (said, so) = (of(p), of(target));
+    let least = |values: &[f32]| -> Vec<f32> { both.iter().map(|&(x, y)| values[x].min(values[y])).collect() };
+    let truth = |values: &[f32]| -> Vec<bool> { values.iter().map(|v| *v >= 0.5).collect() };
+    Measured {
+        pairs: rows,
+        cross_entropy: cross_entropy(logits, target, labels, temperature),
+        agreement: same as f64 / rows.max(1) as f64,
+        commonest: commonest as f64 / rows.max(1) as f64,
+        entailment: at_thresholds(&said, &truth(&so), &THRESHOLDS),
+        both_ways: at_thresholds(&least(&said), &truth(&least(&so)), &THRESHOLDS),
+        reliability: reliability(&said, &so),
+    }
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |s| format!("{:.1}", 100.0 * s))
+}
+
+fn told(done: &Done, out: &Path) -> String {
+    let mut text = format!(
+        "{:.2} million parameters, {} steps over {} pairs; temperature {:.2} (calibration error {:.3} before, {:.3} after).\n",
+        done.parameters as f64 / 1e6,
+        done.steps,
+        done.pairs,
+        done.temperature,
+        done.error_before,
+        done.held_out.reliability.error
+    );
+    for (name, m) in [("held out", Some(&done.held_out)), ("test", done.test.as_ref())] {
+        let Some(m) = m else { continue };
+        let _ = writeln!(
+            text,
+            "{name}: {} pairs, agreement {:.1} % (the commonest label alone {:.1} %)",
+            m.pairs,
+            100.0 * m.agreement,
+            100.0 * m.commonest
+        );
+        for (what, rows) in [("entailed", &m.entailment), ("entailed both ways", &m.both_ways)] {
+            for row in rows.iter().filter(|r| r.found > 0) {
+                let _ = writeln!(
+                    text,
+                    "  {what} at {:.2}: {} pairs, precision {} %, recall {} %",
+                    row.threshold,
+                    row.found,
+                    percent(row.precision),
+                    percent(row.recall)
+                );
+            }
+        }
+    }
+    text + &format!("  {}\n  {}", done.model.display(), out.join("report.html").display())
+}
+
+/// Said against true, as a picture with a table.
+fn reliability_figure(m: &Measured) -> String {
+    const SIDE: f64 = 260.0;
+    const LEFT: f64 = 40.0;
+    let x = |p: f64| LEFT + SIDE * p;
+    let y = |p: f64| 10.0 + SIDE * (1.0 - p);
+    let most = m.reliability.bins.iter().map(|b| b.rows).max().unwrap_or(1).max(1) as f64;
+    let (mut dots, mut rows) = (String::new(), String::new());
+    for (i, b) in m.reliability.bins.iter().enumerate().filter(|(_, b)| b.rows > 0) {
+        let radius = 3.0 + 9.0 * (b.rows as f64 / most).sqrt();
+        let _ = write!(
+            dots,
+            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"{radius:.1}\" class=\"held\"/>",
+            x(b.said),
+            y(b.true_share)
+        );
+        let _ = write!(
+            rows,
+            "<tr><td>{:.1} to {:.1}</td><td>{}</td><td>{:.3}</td><td>{:.3}</td></tr>",
+            i as f64 / 10.0,
+            (i + 1) as f64 / 10.0,
+            b.rows,
+            b.said,
+            b.true_share
+        );
+    }
+    format!(
+        "<h2>Reliability on held-out pairs</h2>\n<p>On the line, what the critic says is so. The larger a point, the more \
+         pairs. Calibration error {:.3}.</p>\n<svg viewBox=\"0 0 320 310\" role=\"img\"><title>Probability of entailment, \
+         said and true</title><desc>The numbers are in the table.</desc><line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" \
+         class=\"grid\"/>{dots}<text x=\"{LEFT}\" y=\"{}\">0</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">said: 1</text>\
+         <text x=\"{}\" y=\"18\" text-anchor=\"end\">true: 1</text></svg>\n<div class=\"scroll\"><table><thead><tr>\
+         <th scope=\"col\">said</th><th scope=\"col\">pairs</th><th scope=\"col\">mean</th><th scope=\"col\">true</th></tr>\
+         </thead><tbody>{rows}</tbody></table></div>\n",
+        m.reliability.error,
+        x(0.0),
+        y(0.0),
+        x(1.0),
+        y(1.0),
+        y(0.0) + 18.0,
+        x(1.0),
+        y(0.0) + 18.0,
+        LEFT + 60.0,
+    )
+}
+
+fn page(done: &Done, metrics: &[Line]) -> String {
+    let facts = format!("<pre>{}</pre>\n", escape(&told(done, Path::new("."))));
+    curve::page_with("A critic", &facts, metrics, &reliability_figure(&done.held_out))
+}
+
+fn card(done: &Done, plan: &CriticPlan) -> String {
+    let from = plan.teacher_critic.as_ref().map_or_else(String::new, |name| {
+        let name = Path::new(name).file_name().map_or_else(|| name.clone(), |n| n.to_string_lossy().into_owned());
+        format!(" Where a pair had no label, the probabilities of {name} were learned.")
+    });
+    let files: Vec<&str> = plan.data.keys().filter_map(|k| k.split_once('/')).map(|(_, name)| name).collect();
+    format!(
+        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- natural-language-inference\n- impossible-distillation\n---\n\n# An entailment critic of one domain\n\n{:.2} million parameters, trained on {} pairs from {}.{from} Seed {}. On {} held-out pairs it agrees with the labels on {:.1} % ({:.1} % for the commonest label); its probabilities are calibrated (temperature {:.2}, error {:.3}).\n\n## Limits\n\nIt has only seen pairs like these. It is no judge of other texts.\n\n## Licence\n\nThat of its pairs and of the critic that it learned from, which this tool does not know: name it here before you pass the model on.\n",
+        done.parameters as f64 / 1e6,
+        done.pairs,
+        files.join(", "),
+        plan.seed,
+        done.held_out.pairs,
+        100.0 * done.held_out.agreement,
+        100.0 * done.held_out.commonest,
+        done.temperature,
+        done.held_out.reliability.error,
+    )
+}

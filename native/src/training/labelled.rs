@@ -1,0 +1,246 @@
+//! Pairs for a critic: files of labelled pairs, siblings of runs, and what a larger critic says of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use impossible_core::critic::Siblings;
+use impossible_core::critic::models::Entailment;
+use impossible_core::lanes::wait;
+use impossible_core::random::Stream;
+use impossible_core::record::Finish;
+use impossible_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::run::RunFolder;
+use crate::run::atomic::{io_error, read_small, sha256, write_file};
+use crate::run::jsonl::each_line;
+
+/// A premise, a hypothesis, and the probability of each label, where it is known.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledPair {
+    /// Pairs of one group (a premise, a context) are all trained on, or all held out.
+    pub group: u64,
+    /// What is given.
+    pub premise: String,
+    /// What may follow.
+    pub hypothesis: String,
+    /// In the order of the labels.
+    pub target: Option<Vec<f32>>,
+    /// The next pair is this one turned round.
+    pub turned: bool,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    premise: String,
+    hypothesis: String,
+    label: Option<String>,
+    probabilities: Option<BTreeMap<String, f32>>,
+}
+
+fn place(labels: &[String], name: &str) -> std::result::Result<usize, String> {
+    let found = labels.iter().position(|l| l.eq_ignore_ascii_case(name));
+    found.ok_or_else(|| format!("has the label \"{name}\"; the critic's are {}", labels.join(", ")))
+}
+
+/// Probabilities by the names of labels, in the order of `labels`.
+fn ordered(labels: &[String], of: impl Iterator<Item = (String, f32)>) -> std::result::Result<Vec<f32>, String> {
+    let mut target = vec![0.0; labels.len()];
+    for (name, p) in of {
+        target[place(labels, &name)?] = p;
+    }
+    let sum: f32 = target.iter().sum();
+    if target.iter().all(|p| (0.0..=1.0).contains(p)) && (sum - 1.0).abs() < 0.01 {
+        target.iter_mut().for_each(|p| *p /= sum);
+        return Ok(target);
+    }
+    Err(format!("has probabilities that do not add up to 1: {target:?}"))
+}
+
+/// Reads `.jsonl` files of pairs: `premise`, `hypothesis`, and `label` (a name) or `probabilities` (by name), or
+/// neither. Pairs of one premise are a group.
+///
+/// # Errors
+/// [`Error::Line`] with the first bad line; the file's own.
+pub fn read(files: &[PathBuf], labels: &[String]) -> Result<Vec<LabelledPair>> {
+    let (mut pairs, mut groups) = (Vec::new(), BTreeMap::new());
+    for file in files {
+        let rows = each_line(file, |line| {
+            let line: Line = serde_json::from_str(line).map_err(|e| format!("is no pair: {e}"))?;
+            let clean = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let (premise, hypothesis) = (clean(&line.premise), clean(&line.hypothesis));
+            if premise.is_empty() || hypothesis.is_empty() {
+                return Err("has an empty premise or hypothesis".into());
+            }
+            let target = match (line.label, line.probabilities) {
+                (None, None) => None,
+                (Some(label), None) => Some(ordered(labels, [(label, 1.0)].into_iter())?),
+                (None, Some(p)) => Some(ordered(labels, p.into_iter())?),
+                (Some(_), Some(_)) => return Err("has a label and probabilities; one of them is enough".into()),
+            };
+            let next = groups.len() as u64;
+            let group = *groups.entry(premise.clone()).or_insert(next);
+            pairs.push(LabelledPair { group, premise, hypothesis, target, turned: false });
+            Ok(Vec::new())
+        })?;
+        rows.strict(file)?;
+    }
+    Ok(pairs)
+}
+
+/// Groups of runs begin here, above those of files.
+const RUNS: u64 = 1 << 48;
+
+/// Pairs of siblings of each run, both ways. Half of them share many words (as the pairs that a critic is asked about in
+/// a run do), half are any.
+///
+/// # Errors
+/// The run's; [`Error::Input`] for a run without siblings.
+pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<LabelledPair>> {
+    const STAGE: u32 = 18;
+    /// Candidates drawn for each pair that is to share many words.
+    const CHOICE: usize = 8;
+    let mut pairs = Vec::new();
+    for (n, run) in (0..).zip(runs) {
+        let mut contexts = Vec::new();
+        for shard in RunFolder::open(run)?.shards()? {
+            let shard = shard?;
+            for context in &shard.contexts {
+                let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
+                let siblings = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
+                if siblings.len() > 1 {
+                    contexts.push((context.id, siblings));
+                }
+            }
+        }
+        if contexts.is_empty() {
+            return Err(Error::input(run.display(), "a run with siblings", "none"));
+        }
+        let mut stream = Stream::new(seed, STAGE, n, 0);
+        let mut seen = std::collections::BTreeSet::new();
+        for i in 0..sample {
+            let draws = if i % 2 == 0 { CHOICE } else { 1 };
+            let mut best: Option<(f64, usize, usize, usize)> = None;
+            let at = stream.below(contexts.len());
+            for _ in 0..draws {
+                let siblings = &contexts[at].1;
+                let (x, y) = (stream.below(siblings.len()), stream.below(siblings.len()));
+                let tokens = |i: usize| &siblings.get(u32::try_from(i).unwrap_or(0)).tokens;
+                let likeness = impossible_core::metric::rouge::rouge_l(tokens(x), tokens(y)).f;
+                if x != y && best.is_none_or(|(b, ..)| likeness > b) {
+                    best = Some((likeness, at, x, y));
+                }
+            }
+            let Some((_, at, x, y)) = best else { continue };
+            if seen.insert((at, x.min(y), x.max(y))) {
+                let (context, siblings) = &contexts[at];
+                let text = |i: usize| siblings.get(u32::try_from(i).unwrap_or(0)).text.clone();
+                let pair = |x: usize, y: usize, turned| LabelledPair {
+                    group: RUNS + (n << 40) + context,
+                    premise: text(x),
+                    hypothesis: text(y),
+                    target: None,
+                    turned,
+                };
+                pairs.extend([pair(x, y, true), pair(y, x, false)]);
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+/// What a critic said, in a file.
+#[derive(Serialize, Deserialize)]
+struct Chunk {
+    /// sha256 of what it was asked.
+    asked: String,
+    probabilities: Vec<Option<Vec<f32>>>,
+}
+
+/// Pairs between two files: a critic that was stopped loses at most so many answers.
+const CHUNK: usize = 2048;
+
+/// Asks a critic about the pairs that have no target. Answers are kept in `dir`, so that it is asked once. Pairs that it
+/// cannot read stay without. `asked(done, total)` is called after each part.
+///
+/// # Errors
+/// The critic's; [`Error::Input`] when its labels are others; [`Error::Io`].
+pub fn ask(
+    critic: &mut Entailment,
+    pairs: &mut [LabelledPair],
+    labels: &[String],
+    dir: &Path,
+    mut asked: impl FnMut(usize, usize),
+) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
+    let theirs = critic.labels().to_vec();
+    let order = theirs.iter().map(|l| place(labels, l)).collect::<std::result::Result<Vec<_>, _>>();
+    let order =
+        order.map_err(|e| Error::input("--teacher-critic", "a critic of the same labels", format!("one that {e}")))?;
+    let mut open: Vec<&mut LabelledPair> = pairs.iter_mut().filter(|p| p.target.is_none()).collect();
+    let (mut done, total) = (0, open.len());
+    for (i, chunk) in open.chunks_mut(CHUNK).enumerate() {
+        let texts: Vec<(&str, &str)> = chunk.iter().map(|p| (p.premise.as_str(), p.hypothesis.as_str())).collect();
+        let question = sha256(&serde_json::to_vec(&texts).map_err(|e| Error::broken("pairs", e.to_string()))?);
+        let file = dir.join(format!("{i:06}.json"));
+        let kept = file.is_file().then(|| read_small(&file, 64 << 20)).transpose()?;
+        let kept: Option<Chunk> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let probabilities = match kept.filter(|c| c.asked == question && c.probabilities.len() == texts.len()) {
+            Some(chunk) => chunk.probabilities,
+            None => {
+                let probabilities = wait(critic.probabilities(&texts))?;
+                let chunk = Chunk { asked: question, probabilities };
+                let bytes = serde_json::to_vec(&chunk).map_err(|e| Error::broken("labels", e.to_string()))?;
+                write_file(&file, &bytes)?;
+                chunk.probabilities
+            }
+        };
+        for (pair, p) in chunk.iter_mut().zip(probabilities) {
+            pair.target = p.filter(|p| p.len() == order.len()).map(|p| {
+                let mut target = vec![0.0; labels.len()];
+                order.iter().zip(p).for_each(|(&at, p)| target[at] = p);
+                target
+            });
+        }
+        done += chunk.len();
+        asked(done, total);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_pairs() {
+        let temp = tempfile::tempdir().unwrap();
+        let file = temp.path().join("pairs.jsonl");
+        let labels = ["entailment", "neutral", "contradiction"].map(str::to_owned);
+        let read = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            read(std::slice::from_ref(&file), &labels)
+        };
+        let pairs = read(
+            "{\"premise\": \"It rained.\", \"hypothesis\": \"It was  wet.\", \"label\": \"Entailment\"}\n\
+             {\"premise\": \"It rained.\", \"hypothesis\": \"Ann slept.\", \"probabilities\": {\"neutral\": 0.75, \"contradiction\": 0.25}}\n\
+             {\"premise\": \"Ann slept.\", \"hypothesis\": \"It rained.\", \"more\": 1}\n",
+        )
+        .unwrap();
+        assert_eq!(pairs.iter().map(|p| p.group).collect::<Vec<_>>(), [0, 0, 1]);
+        assert_eq!(pairs[0].hypothesis, "It was wet.");
+        let targets: Vec<Option<Vec<f32>>> = pairs.into_iter().map(|p| p.target).collect();
+        assert_eq!(targets, [Some(vec![1.0, 0.0, 0.0]), Some(vec![0.0, 0.75, 0.25]), None]);
+        for (bad, why) in [
+            ("{\"premise\": \"A.\", \"hypothesis\": \"B.\", \"label\": \"not_entailment\"}", "not_entailment"),
+            ("{\"premise\": \"A.\", \"hypothesis\": \"B.\", \"probabilities\": {\"neutral\": 0.5}}", "add up to 1"),
+            ("{\"premise\": \"A.\", \"hypothesis\": \" \"}", "empty"),
+            ("{\"premise\": \"A.\"}", "hypothesis"),
+            ("[]", "no pair"),
+        ] {
+            let error = read(bad).err().map(|e| e.to_string()).unwrap_or_default();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `pretrain` and `train-critic` by the binary, at the size of a test: a teacher, a critic and a T5 of one made-up domain,
+//! and a run with them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use impossible_core::critic::models::Entailment;
+use impossible_core::decode::Teacher;
+use impossible_core::device::DeviceSpec;
+use impossible_core::random::Stream;
+use impossible_tests::{folder, wait};
+use serde_json::{Value, json};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
+
+fn call(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(BINARY).args(["--quiet", "--device", "flex"]).args(args).stdin(Stdio::null()).output()?)
+}
+
+fn done(args: &[&str]) -> Result<Value> {
+    let output = call(&[args, &["--json"]].concat())?;
+    ensure!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    Ok(serde_json::from_str(text.lines().last().context("no output")?)?)
+}
+
+fn refused(args: &[&str], words: &[&str]) -> Result<()> {
+    let output = call(args)?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(2), "{args:?}: {:?}: {told}", output.status.code());
+    ensure!(!told.contains("panicked") && words.iter().all(|w| told.contains(w)), "{args:?}: {told}");
+    Ok(())
+}
+
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is no text")
+}
+
+const FIRMS: [&str; 6] = ["Alder Corp", "Birch Inc", "Cedar Ltd", "Dogwood Co", "Elm Group", "Fir Holdings"];
+const THINGS: [&str; 5] = ["profit", "revenue", "output", "debt", "turnover"];
+
+/// Reports of four sentences, all alike.
+fn reports(n: u64) -> String {
+    let mut out = String::new();
+    for i in 0..n {
+        let mut stream = Stream::new(1, 2, i, 3);
+        let mut pick = |of: &[&'static str]| of[stream.below(of.len())];
+        let (firm, thing, other) = (pick(&FIRMS), pick(&THINGS), pick(&THINGS));
+        let (way, why) =
+            (pick(&["rose", "fell", "grew", "shrank"]), pick(&["demand", "prices", "costs", "the dollar"]));
+        let day = pick(&["Monday", "Tuesday", "Friday"]);
+        let _ = writeln!(
+            out,
+            "{firm} said on {day} that its {thing} {way} in the quarter. The change was due to {why}, the company said. \
+             Analysts had expected that {other} would follow. It did not comment on its {other}."
+        );
+    }
+    out
+}
+
+/// Pairs whose label can be told from the hypothesis.
+fn labelled(n: u64) -> String {
+    let mut out = String::new();
+    for i in 0..n {
+        let mut stream = Stream::new(4, 5, i, 6);
+        let (firm, thing) = (FIRMS[stream.below(6)], THINGS[stream.below(5)]);
+        let (label, way) =
+            [("entailment", "rose"), ("neutral", "may have changed"), ("contradiction", "fell")][stream.below(3)];
+        let line = json!({"premise": format!("{firm} said, report {i}, that its {thing} rose."),
+            "hypothesis": format!("The {thing} of {firm} {way}."), "label": label});
+        let _ = writeln!(out, "{line}");
+    }
+    out
+}
+
+#[test]
+fn a_domain_of_ones_own() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let at = |name: &str| dir.path().join(name);
+    let write = |name: &str, text: &str| std::fs::write(at(name), text);
+    let reports_text = reports(300);
+    write("reports.txt", &reports_text)?;
+    write("pairs.jsonl", &labelled(400))?;
+    write(
+        "llama.json",
+        r#"{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 256,
+            "tie_word_embeddings": true, "rms_norm_eps": 1e-5}"#,
+    )?;
+    write(
+        "t5.json",
+        r#"{"model_type": "t5", "d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2,
+            "feed_forward_proj": "gated-gelu", "decoder_start_token_id": 0}"#,
+    )?;
+    write(
+        "roberta.json",
+        r#"{"model_type": "roberta", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "max_position_embeddings": 130, "type_vocab_size": 1,
+            "id2label": {"0": "contradiction", "1": "entailment", "2": "neutral"}}"#,
+    )?;
+    let (reports, pairs) = (at("reports.txt"), at("pairs.jsonl"));
+
+    // A teacher.
+    let teacher = at("teacher");
+    let llama = at("llama.json");
+    let pretrain = ["pretrain", "--text", text(&reports)?, "--config", text(&llama)?, "--vocabulary", "512"];
+    let short = ["--epochs", "6", "--evaluate-every", "20", "--validation", "0.1", "--train-batch", "16"];
+    let causal = [&pretrain[..], &short[..], &["--out", text(&teacher)?]].concat();
+    let told = done(&causal)?;
+    let perplexity = told["perplexity"].as_f64().context("no perplexity")?;
+    ensure!(perplexity < 4.0, "{told}");
+    let weights = std::fs::read(teacher.join("model/model.safetensors"))?;
+    ensure!(done(&causal)? == told && weights == std::fs::read(teacher.join("model/model.safetensors"))?);
+    let samples = std::fs::read_to_string(teacher.join("samples.jsonl"))?;
+    let last = samples.lines().last().context("no samples")?;
+    ensure!(FIRMS.iter().any(|f| last.contains(&f[..3])) && last.contains("in the quarter."), "{last}");
+    let model = teacher.join("model");
+    let loaded = Teacher::load(&folder(model.clone())?, &DeviceSpec::Flex.open()?)?;
+    ensure!((300..=512).contains(&loaded.tokenizer.len()) && loaded.lm.shape().eos == [1]);
+    refused(&[&causal[..], &["--length", "64"]].concat(), &["pretrain.toml", "another --out"])?;
+    refused(&[&pretrain[..], &["--task", "spans", "--out", text(&at("x"))?]].concat(), &["encoder"])?;
+    refused(&[&pretrain[..], &["--length", "3", "--out", text(&at("x"))?]].concat(), &["--length"])?;
+
+    // A T5 with the same tokenizer.
+    for task in ["spans", "denoising"] {
+        let (out, t5) = (at(task), at("t5.json"));
+        let told = done(
+            &[
+                &["pretrain", "--task", task, "--text", text(&reports)?, "--config", text(&t5)?, "--tokenizer"],
+                &[text(&model)?, "--out", text(&out)?][..],
+                &short[..],
+            ]
+            .concat(),
+        )?;
+        ensure!(told["validation"].as_f64().is_some_and(|loss| loss < 4.5), "{told}");
+        Teacher::load(&folder(out.join("model"))?, &DeviceSpec::Flex.open()?)?;
+    }
+
+    // A critic, from labels.
+    let (critic, roberta) = (at("critic"), at("roberta.json"));
+    let new = ["--config", text(&roberta)?, "--tokenizer", text(&model)?];
+    let fit = [
+        "--epochs",
+        "16",
+        "--train-batch",
+        "16",
+        "--validation",
+        "0.2",
+        "--dropout",
+        "0.05",
+        "--learning-rate",
+        "0.004",
+    ];
+    let train = [&["train-critic", "--pairs", text(&pairs)?, "--out", text(&critic)?][..], &new[..], &fit[..]].concat();
+    let told = done(&train)?;
+    let held_out = &told["held_out"];
+    let agreement = held_out["agreement"].as_f64().context("no agreement")?;
+    ensure!(agreement > 0.95 && held_out["commonest"].as_f64().is_some_and(|c| c < 0.6), "{told}");
+    ensure!(told["temperature"].as_f64().is_some_and(|t| t > 0.0), "{told}");
+    let mut loaded = Entailment::load(&folder(critic.join("model"))?, &DeviceSpec::Flex.open()?)?;
+    ensure!(loaded.labels()[loaded.label()] == "entailment");
+    let ask = [("Elm Group said, report 7, that its debt rose.", "The debt of Elm Group rose.")];
+    let said = wait(loaded.probabilities(&ask))?;
+    ensure!(said[0].as_ref().is_some_and(|p| p[1] > 0.8), "{said:?}");
+    let bare = at("bare.jsonl");
+    std::fs::write(&bare, "{\"premise\": \"A b.\", \"hypothesis\": \"C d.\"}\n")?;
+    refused(
+        &[&["train-critic", "--pairs", text(&bare)?, "--out", text(&at("x"))?], &new[..]].concat(),
+        &["--teacher-critic"],
+    )?;
+
+    // A run with both, and a critic that learns from the first on the run's siblings.
+    // Its contexts lack the report's last sentence, which the teacher knows to follow.
+    let (run, critic, seeds) = (at("run"), critic.join("model"), at("seeds.txt"));
+    let begun: Vec<String> =
+        reports_text.lines().filter_map(|l| Some(l.rsplit_once(" It did")?.0.to_owned())).collect();
+    std::fs::write(&seeds, begun.join("\n"))?;
+    let told = done(&[
+        "distill",
+        "--teacher",
+        text(&model)?,
+        "--critic",
+        text(&critic)?,
+        "--critics",
+        "paper",
+        "--seeds",
+        text(&seeds)?,
+        "--contexts",
+        "4",
+        "--k",
+        "20",
+        "--out",
+        text(&run)?,
+        "--until",
+        "dataset",
+    ])?;
+    ensure!(told["contexts"] == 4, "{told}");
+    let second = at("second");
+    let args = [
+        &["train-critic", "--siblings", text(&run)?, "--sample", "60", "--teacher-critic", text(&critic)?, "--out"],
+        &[text(&second)?][..],
+        &new[..],
+        &["--validation", "0.3", "--epochs", "2"][..],
+    ]
+    .concat();
+    let told = done(&args)?;
+    ensure!(told["held_out"]["both_ways"].as_array().is_some_and(|rows| rows.len() == 6), "{told}");
+    ensure!(second.join("labels/000000.json").is_file());
+    ensure!(done(&args)? == told);
+    Ok(())
+}
