@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use impossible_core::device::Compute as Host;
 use impossible_core::model::{LanguageModel, ModelFolder};
-use impossible_core::train::gradient::{Compute, Options, gradients, loss};
+use impossible_core::train::gradient::{Options, Precision, gradients, loss};
 use impossible_core::train::lora::Lora;
 use impossible_core::train::objective::Likelihood;
 use impossible_core::train::optimizer::{self, Kind, Optimizer};
@@ -200,7 +200,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
         let mut parameters = Parameters::read(&case.folder.tensors, Some(lora), 1, &compute.device)?;
         let config = &case.folder.config;
         let before = wait(parameters.merged())?;
-        let start = wait(loss(config, &parameters, &case.batch, Compute::F32))?;
+        let start = wait(loss(config, &parameters, &case.batch, Precision::F32))?;
         let tokens = case.losses[0] * f64::from(u32::try_from(case.batch.labels.len())?);
         anyhow::ensure!((start - tokens).abs() < 1e-3, "{start}, expected {tokens}");
         let mut optimizer = Optimizer::new(optimizer::Options { kind: Kind::AdamW, weight_decay: 0.0, clip: 1.0 });
@@ -209,7 +209,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
             anyhow::ensure!(found.keys().eq(parameters.trained()), "{:?}", found.keys());
             wait(optimizer.step(&mut parameters, found, 1e-2))?;
         }
-        let after = wait(loss(config, &parameters, &case.batch, Compute::F32))?;
+        let after = wait(loss(config, &parameters, &case.batch, Precision::F32))?;
         anyhow::ensure!(after < 0.95 * start, "{after} after {start}");
         let merged = wait(parameters.merged())?;
         for (name, (_, values)) in &merged {
@@ -218,7 +218,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
         }
         let tensors = impossible_core::model::tensors::Tensors::Memory(merged);
         let merged = Parameters::read(&tensors, None, 0, &compute.device)?;
-        let found = wait(loss(config, &merged, &case.batch, Compute::F32))?;
+        let found = wait(loss(config, &merged, &case.batch, Precision::F32))?;
         anyhow::ensure!((found - after).abs() < 1e-3, "{found}, expected {after}");
         Ok(())
     })
@@ -341,7 +341,7 @@ fn half_precision_is_close() -> Result<()> {
         let case = case(model)?;
         let parameters = Parameters::read(&case.folder.tensors, None, 0, &host_device.device)?;
         let (exact, want) = compute_gradients(&case, &parameters, options(&case.batch))?;
-        for (compute, most) in [(Compute::F16, 0.03), (Compute::Bf16, 0.1)] {
+        for (compute, most) in [(Precision::F16, 0.03), (Precision::Bf16, 0.1)] {
             for checkpointing in [false, true] {
                 let how = Options { compute, checkpointing, ..options(&case.batch) };
                 let (found, gradients) = compute_gradients(&case, &parameters, how)?;
@@ -366,7 +366,7 @@ fn half_precision_is_close() -> Result<()> {
 #[test]
 fn f16_trains_and_recovers_from_overflow() -> Result<()> {
     let compute = &devices()?[0];
-    let run = |number: Compute, scale: u32| -> Result<(f64, f64, u32)> {
+    let run = |number: Precision, scale: u32| -> Result<(f64, f64, u32)> {
         let mut trainer = trainer(Kind::AdamW, compute, |s| {
             (s.compute, s.dropout, s.epochs) = (number, 0.0, 12);
         })?;
@@ -380,8 +380,8 @@ fn f16_trains_and_recovers_from_overflow() -> Result<()> {
         }
         Ok((first, last, trainer.state.scale.0))
     };
-    let (first, last, _) = run(Compute::F32, 0)?;
-    for (number, scale) in [(Compute::F16, 0), (Compute::F16, 40), (Compute::Bf16, 0)] {
+    let (first, last, _) = run(Precision::F32, 0)?;
+    for (number, scale) in [(Precision::F16, 0), (Precision::F16, 40), (Precision::Bf16, 0)] {
         let (a, b, end) = run(number, scale)?;
         anyhow::ensure!((a - first).abs() < 0.05 && (b - last).abs() < 0.2, "{number:?}: from {a} to {b}, not {last}");
         anyhow::ensure!(scale == 0 || (end > 0 && end < scale), "{number:?}: the scale ends at 2^{end}");

@@ -1,7 +1,9 @@
 //! What leaves the device after a step: whole rows of logits where the device is the host, else each row's best
 //! candidates, and a whole row only where these cannot prove the draw.
 
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
+
+use crate::model::layers::ids;
 
 use super::sample::Candidates;
 use crate::{Error, Result};
@@ -73,8 +75,7 @@ impl Readout {
 
     /// Reads some rows whole: `[rows.len() * vocabulary]`.
     pub(super) async fn whole(&self, rows: &[usize]) -> Result<Vec<f32>> {
-        let ids: Vec<i32> = rows.iter().map(|&r| i32::try_from(r).unwrap_or(i32::MAX)).collect();
-        let index = Tensor::<1, Int>::from_data(TensorData::new(ids, [rows.len()]), &self.logits.device());
+        let index = ids(rows.iter().copied(), &self.logits.device());
         host(self.logits.clone().select(0, index)).await
     }
 }

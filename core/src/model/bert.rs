@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::{Batch, Block};
-use super::layers::{Embedding, LayerNorm};
+use super::layers::{Embedding, LayerNorm, ids};
 use super::loader::Loader;
 use super::tensors::Tensors;
 use crate::{Error, Result};
@@ -99,9 +99,9 @@ impl Bert {
     pub fn forward_with(&self, batch: &Batch, layer: usize) -> (Tensor<2>, Tensor<2>) {
         let (rows, device) = (batch.rows(), &self.device);
         let positions = (0..rows).flat_map(|_| (0..batch.length).map(|i| u32::try_from(i).unwrap_or(u32::MAX)));
-        let x = self.word.forward(Batch::ints(batch.ids.iter().copied(), device))
-            + self.position.forward(Batch::ints(positions, device))
-            + self.kind.forward(Batch::ints(batch.types.iter().copied(), device));
+        let x = self.word.forward(ids(batch.ids.iter().copied(), device))
+            + self.position.forward(ids(positions, device))
+            + self.kind.forward(ids(batch.types.iter().copied(), device));
         let mask = batch.scores(device);
         let (before, after) = self.blocks.split_at(layer.min(self.blocks.len()));
         let run =

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::layers::softmax;
+use super::layers::{ids, softmax};
 use super::memory::{Bias, Memory, Project};
 
 /// Added to scores that must not be seen. Finite, so that a row without any visible key stays finite.
@@ -103,8 +103,7 @@ impl Sequences {
 
     /// Takes over rows of the past: row `i` continues `parents[i]` (beam search).
     pub fn reorder(&mut self, parents: &[usize]) {
-        let ids: Vec<i32> = parents.iter().map(|&p| i32::try_from(p).unwrap_or(i32::MAX)).collect();
-        let index = Tensor::<1, Int>::from_data(TensorData::new(ids, [parents.len()]), &self.device);
+        let index = ids(parents.iter().copied(), &self.device);
         for layer in self.layers.iter_mut().flatten() {
             layer.k = layer.k.clone().select(0, index.clone());
             layer.v = layer.v.clone().select(0, index.clone());
@@ -242,12 +241,6 @@ pub struct Siblings {
     device: Device,
 }
 
-fn index(ids: &[usize], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&i| i32::try_from(i).unwrap_or(i32::MAX)).collect();
-    let n = ids.len();
-    Tensor::from_data(TensorData::new(ids, [n]), device)
-}
-
 impl Siblings {
     /// A batch of `rows` rows of at most `longest` own positions.
     #[must_use]
@@ -278,16 +271,16 @@ impl Siblings {
             back[row] = place;
         }
         let same = order.iter().enumerate().all(|(i, &row)| i == row);
-        self.restore = (!same).then(|| index(&back, &self.device));
+        self.restore = (!same).then(|| ids(back, &self.device));
         self.groups = members
             .into_iter()
-            .map(|(prefix, rows)| Group { prefix, index: index(&rows, &self.device), rows })
+            .map(|(prefix, rows)| Group { prefix, index: ids(rows.iter().copied(), &self.device), rows })
             .collect();
     }
 
     /// Keeps only these rows of the batch, in this order. Call [`Siblings::regroup`] next.
     pub fn keep(&mut self, rows: &[usize]) {
-        let ids = index(rows, &self.device);
+        let ids = ids(rows.iter().copied(), &self.device);
         for layer in self.own.iter_mut().flatten() {
             layer.k = layer.k.clone().select(0, ids.clone());
             layer.v = layer.v.clone().select(0, ids.clone());

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::{Batch, Drop};
-use super::layers::{Activation, Embedding, LayerNorm, Linear, softmax};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, ids, softmax};
 use super::loader::{Loader, Source};
 use crate::Result;
 
@@ -106,7 +106,7 @@ impl Deberta {
     /// `-> [rows, labels]`
     pub(super) fn logits(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
         let (rows, length, device) = (batch.rows(), batch.length, &self.device);
-        let mut x = self.norm.forward(self.word.forward(Batch::ints(batch.ids.iter().copied(), device)));
+        let mut x = self.norm.forward(self.word.forward(ids(batch.ids.iter().copied(), device)));
         if batch.padded() {
             x = x * batch.mask(device).reshape([rows * length, 1]);
         }
@@ -117,12 +117,12 @@ impl Deberta {
             let half = i64::try_from(length).unwrap_or(0) - 1;
             let buckets = i64::try_from(self.buckets).unwrap_or(0);
             let positions = i64::try_from(self.positions).unwrap_or(0);
-            let ids = (0..2 * length).map(|m| {
+            let columns = (0..2 * length).map(|m| {
                 let distance = sign * (i64::try_from(m).unwrap_or(0) - half);
                 let place = bucket(distance, buckets, positions) + buckets;
                 u32::try_from(place.clamp(0, 2 * buckets - 1)).unwrap_or(0)
             });
-            Batch::ints(ids.collect::<Vec<_>>().into_iter(), device)
+            ids(columns, device)
         };
         let (key_columns, query_columns) = (column(-1), column(1));
         for (layer, block) in self.blocks.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The post-norm transformer block that BERT and RoBERTa share, and right-padded batches for all encoders.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::cache::HIDDEN_SCORE;
 use super::layers::{Activation, LayerNorm, Linear, softmax};
@@ -54,12 +54,6 @@ impl Batch {
     #[must_use]
     pub fn padded(&self) -> bool {
         self.lengths.iter().any(|&n| n < self.length)
-    }
-
-    pub(super) fn ints(values: impl Iterator<Item = u32>, device: &Device) -> Tensor<1, Int> {
-        let values: Vec<i32> = values.map(|v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-        let n = values.len();
-        Tensor::from_data(TensorData::new(values, [n]), device)
     }
 
     /// 1 for real tokens, 0 for padding, `[rows, length]`.

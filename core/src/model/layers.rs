@@ -11,6 +11,13 @@ pub(crate) fn to<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(FloatDType::from(dtype)) }
 }
 
+/// Ids, places or rows as a tensor.
+pub(crate) fn ids<T: TryInto<i32>>(values: impl IntoIterator<Item = T>, device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = values.into_iter().map(|v| v.try_into().unwrap_or(i32::MAX)).collect();
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
 /// Runs `f` in f32 where `x` is half precision: products are worked in half, what needs range or accuracy is not.
 pub(crate) fn in_f32<const D: usize>(x: Tensor<D>, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
     let dtype = x.dtype();

@@ -1,13 +1,13 @@
 //! Language models behind one door: causal ones, and T5, whose prompts an encoder reads.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
 use super::biogpt::BioGpt;
 use super::cache::{Cache, Prefix, Sequences};
 use super::config::Config;
 use super::encoder::Batch;
 use super::gpt2::Gpt2;
-use super::layers::Linear;
+use super::layers::{self, Linear};
 use super::llama::Llama;
 use super::loader::{Loader, Source};
 use super::memory::Memory;
@@ -232,11 +232,7 @@ impl LanguageModel {
     /// # Shapes
     /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`
     pub fn start(&self, rows: usize, ids: &[u32], positions: &[u32], device: &Device) -> (Tensor<2>, Pass) {
-        let tensor = |values: &[u32]| {
-            let values: Vec<i32> = values.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-            let n = values.len();
-            Tensor::<1, Int>::from_data(TensorData::new(values, [n]), device)
-        };
+        let tensor = |values: &[u32]| layers::ids(values.iter().copied(), device);
         let (x, rotation) = match self {
             Self::Gpt2(m) => (m.start(tensor(ids), tensor(positions)), None),
             Self::BioGpt(m) => (m.start(tensor(ids), tensor(positions)), None),

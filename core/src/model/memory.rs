@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
 use super::encoder::Batch;
-use super::layers::{softmax, to};
+use super::layers::{ids, softmax, to};
 
 /// Makes keys and values, `[rows, heads, length, head_dim]` each, of an encoder's states `[rows * length, hidden]` and
 /// the number of rows.
@@ -38,7 +38,7 @@ impl Memory {
     #[must_use]
     pub(super) fn select(self, parents: &[usize]) -> Self {
         let [n, hidden] = self.states.dims();
-        let index = ints(parents.iter().copied(), &self.states.device());
+        let index = ids(parents.iter().copied(), &self.states.device());
         let states = self.states.reshape([self.rows, n / self.rows, hidden]).select(0, index.clone());
         Self {
             states: states.reshape([parents.len() * (n / self.rows), hidden]),
@@ -77,7 +77,7 @@ impl Bias {
     /// `[n] -> [n, heads]`
     pub(super) fn at(&self, distances: Vec<usize>) -> Tensor<2> {
         let last = self.by_distance.dims()[0] - 1;
-        let index = ints(distances.into_iter().map(|d| d.min(last)), &self.by_distance.device());
+        let index = ids(distances.into_iter().map(|d| d.min(last)), &self.by_distance.device());
         self.by_distance.clone().select(0, index)
     }
 
@@ -89,10 +89,4 @@ impl Bias {
         let distances = queries.flat_map(|q| (0..keys).map(move |k| q.saturating_sub(k)));
         self.at(distances.collect()).reshape([n, keys, heads]).permute([2, 0, 1])
     }
-}
-
-fn ints(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
-    let values: Vec<i32> = values.map(|v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-    let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n]), device)
 }

@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::{Batch, Block, Drop};
-use super::layers::{Embedding, LayerNorm, Linear};
+use super::layers::{Embedding, LayerNorm, Linear, ids};
 use super::loader::{Loader, Source};
 use crate::Result;
 
@@ -66,9 +66,9 @@ impl Roberta {
         let positions = batch.lengths.iter().flat_map(|&n| {
             (0..batch.length).map(move |i| if i < n { self.pad + 1 + u32::try_from(i).unwrap_or(0) } else { self.pad })
         });
-        let x = self.word.forward(Batch::ints(batch.ids.iter().copied(), device))
-            + self.position.forward(Batch::ints(positions, device))
-            + self.kind.forward(Batch::ints(batch.ids.iter().map(|_| 0), device));
+        let x = self.word.forward(ids(batch.ids.iter().copied(), device))
+            + self.position.forward(ids(positions, device))
+            + self.kind.forward(ids(batch.ids.iter().map(|_| 0), device));
         let mask = batch.scores(device);
         let x = self.blocks.iter().enumerate().fold(self.norm.forward(x), |x, (layer, block)| {
             block.forward(x, rows, mask.as_ref(), |part, y| drop(layer, part, y))

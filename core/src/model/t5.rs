@@ -1,12 +1,12 @@
 //! T5 (Raffel et al. 2020), v1.0, v1.1 and Flan: an encoder and a decoder with relative positions. Reference:
 //! `T5ForConditionalGeneration` of transformers.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::Batch;
-use super::layers::{Activation, Embedding, Linear, RmsNorm, softmax, to};
+use super::layers::{Activation, Embedding, Linear, RmsNorm, ids, softmax, to};
 use super::lm::{Shape, merge_heads, split_heads};
 use super::loader::Loader;
 use super::memory::{Bias, Memory};
@@ -106,12 +106,6 @@ pub struct Reading {
     rows: usize,
     pairs: Tensor<1, Int>,   // [length * length] buckets
     mask: Option<Tensor<4>>, // [rows, 1, 1, length]
-}
-
-fn index(values: Vec<usize>, device: &Device) -> Tensor<1, Int> {
-    let n = values.len();
-    let values: Vec<i32> = values.into_iter().map(|v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-    Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
 impl T5 {
@@ -229,8 +223,8 @@ impl T5 {
 
     /// Embeddings of a batch of sources, `[rows * length, hidden]`.
     pub(super) fn read(&self, batch: &Batch, device: &Device) -> (Tensor<2>, Reading) {
-        let x = self.tokens.forward(Batch::ints(batch.ids.iter().copied(), device));
-        let pairs = index(self.buckets.pairs(batch.length), device);
+        let x = self.tokens.forward(ids(batch.ids.iter().copied(), device));
+        let pairs = ids(self.buckets.pairs(batch.length), device);
         (x, Reading { rows: batch.rows(), pairs, mask: batch.scores(device) })
     }
 
@@ -269,7 +263,7 @@ impl T5 {
     pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
         let Block { attention, cross, feed_forward } = &self.decoder[i];
         let [q, k, v] = split_heads(&attention.qkv, attention.norm.forward(x.clone()), rows, &self.shape, 1.0);
-        let back = index(self.buckets.back(), &x.device());
+        let back = ids(self.buckets.back(), &x.device());
         let bias = Bias::new(self.decoder_bias.clone().select(0, back));
         let attended = attention.out.forward(merge_heads(cache.attend(i, q, k, v, Some(&bias))));
         let mut x = x + cache.residual(i, 0, attended);

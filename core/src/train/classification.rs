@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::attention::Dropout;
-use super::gradient::{Compute, Options, backward};
+use super::gradient::{Options, Precision, backward};
 use super::objective::Objective;
 use super::parameters::{Gradients, Parameters, host};
 use super::trainer::Settings;
@@ -59,7 +59,7 @@ impl Classification {
     ///
     /// # Errors
     /// The model's.
-    pub async fn logits(&self, parameters: &Parameters, batch: &PairBatch, compute: Compute) -> Result<Vec<f32>> {
+    pub async fn logits(&self, parameters: &Parameters, batch: &PairBatch, compute: Precision) -> Result<Vec<f32>> {
         let live = parameters.live(false, compute.dtype());
         let model = PairClassifier::build(&self.config, Source::Live(&live), &parameters.device)?;
         flat(model.logits(&batch.inputs)).await
@@ -150,7 +150,7 @@ impl Objective for Classification {
         Ok(loss)
     }
 
-    async fn loss(&self, parameters: &Parameters, batch: &PairBatch, compute: Compute) -> Result<f64> {
+    async fn loss(&self, parameters: &Parameters, batch: &PairBatch, compute: Precision) -> Result<f64> {
         let logits = self.logits(parameters, batch, compute).await?;
         Ok(cross_entropy(&logits, &batch.target, self.labels, 0.0, 1.0).0)
     }

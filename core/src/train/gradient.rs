@@ -3,7 +3,7 @@
 //! The output projection is worked on a few hundred tokens at a time, so that their logits are never held all at once.
 //! With checkpointing only the inputs of the layers are kept, and each layer is computed again when its turn comes.
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use super::parameters::{Gradients, Parameters, collect};
 use crate::Result;
 use crate::model::LanguageModel;
 use crate::model::config::Config;
-use crate::model::layers::to;
+use crate::model::layers::{ids, to};
 use crate::model::loader::{Live, Source};
 use crate::model::memory::Memory;
 
@@ -33,13 +33,13 @@ pub struct Options {
     /// Keep the inputs of layers only, and compute each layer twice.
     pub checkpointing: bool,
     /// Number type of the products.
-    pub compute: Compute,
+    pub compute: Precision,
 }
 
 /// Number type of a training's products. Weights, gradients and the optimiser stay in f32 (Micikevicius et al. 2018).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Compute {
+pub enum Precision {
     /// 32 bit.
     #[default]
     F32,
@@ -49,7 +49,7 @@ pub enum Compute {
     Bf16,
 }
 
-impl Compute {
+impl Precision {
     /// As burn names it.
     #[must_use]
     pub fn dtype(self) -> DType {
@@ -64,12 +64,6 @@ impl Compute {
     pub(super) fn is_f32(&self) -> bool {
         *self == Self::F32
     }
-}
-
-fn index(ids: &[usize], device: &Device) -> Tensor<1, Int> {
-    let ids: Vec<i32> = ids.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-    let n = ids.len();
-    Tensor::from_data(TensorData::new(ids, [n]), device)
 }
 
 /// Adds the gradients of a batch to `sink`. Answers the sum of the losses of its target tokens, in nats.
@@ -94,7 +88,7 @@ pub async fn gradients(
     let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
     let layers = lm.shape().layers;
     let mut cache = Whole::new(batch.length, options.dropout, &device);
-    let at = index(&batch.at, &device);
+    let at = ids(batch.at.iter().copied(), &device);
 
     if let Some(source) = &batch.source
         && let Some(memory) = lm.encode(source, &mut cache, &device)
@@ -123,7 +117,7 @@ async fn checkpointed(
     let live = parameters.live(true, options.compute.dtype());
     let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
     let mut cache = Whole::new(batch.length, options.dropout, &device);
-    let at = index(&batch.at, &device);
+    let at = ids(batch.at.iter().copied(), &device);
     let inputs = Inputs::compute(config, parameters, batch, options)?;
     let memory = batch.source.as_ref().zip(inputs.memory);
     let (start, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
@@ -208,7 +202,7 @@ fn leaf(x: Tensor<2>) -> Tensor<2> {
 ///
 /// # Errors
 /// The model's.
-pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compute: Compute) -> Result<f64> {
+pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compute: Precision) -> Result<f64> {
     let device = &parameters.device;
     let live = parameters.live(false, compute.dtype());
     let lm = LanguageModel::build(config, Source::Live(&live), device)?;
@@ -219,7 +213,7 @@ pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compu
         cache.remember(memory);
     }
     let x = lm.forward(batch.rows, &batch.ids, &batch.positions, &mut cache, device);
-    let picked = x.select(0, index(&batch.at, device));
+    let picked = x.select(0, ids(batch.at.iter().copied(), device));
     let hidden = lm.shape().hidden;
     let mut total = 0.0;
     for (i, labels) in batch.labels.chunks(TOKENS).enumerate() {

@@ -1,11 +1,11 @@
 //! Maximum likelihood: the loss of target tokens and its gradient at the logits, without a graph, so that a vocabulary's
 //! worth of logits is held for a few tokens at a time.
 
-use burn::tensor::{DType, Int, Tensor, TensorData, activation};
+use burn::tensor::{DType, Tensor, activation};
 
 use crate::Result;
 use crate::model::kernels;
-use crate::model::layers::to;
+use crate::model::layers::{ids, to};
 
 use super::parameters::host;
 
@@ -23,8 +23,7 @@ pub async fn cross_entropy(logits: Tensor<2>, labels: &[u32], smoothing: f32, sc
         return Ok(kernels::cross_entropy(logits, labels, smoothing, scale));
     }
     let [n, vocabulary] = logits.dims();
-    let ids: Vec<i32> = labels.iter().map(|&v| i32::try_from(v).unwrap_or(i32::MAX)).collect();
-    let index = Tensor::<2, Int>::from_data(TensorData::new(ids, [n, 1]), &logits.device());
+    let index = ids(labels.iter().copied(), &logits.device()).reshape([n, 1]);
     let log_p = activation::log_softmax(logits, 1);
     #[allow(clippy::cast_precision_loss)]
     let each = smoothing / vocabulary as f32;

@@ -1,7 +1,7 @@
 //! What a training teaches: how examples become batches, and a batch a loss and its gradients.
 
 use super::example::{Batch, Example};
-use super::gradient::{self, Compute, Options};
+use super::gradient::{self, Options, Precision};
 use super::parameters::{Gradients, Parameters};
 use super::trainer::Settings;
 use crate::Result;
@@ -48,8 +48,12 @@ pub trait Objective {
     ) -> impl Future<Output = Result<f64>>;
 
     /// The sum of the losses of a batch; nothing is dropped or smoothed.
-    fn loss(&self, parameters: &Parameters, batch: &Self::Batch, compute: Compute)
-    -> impl Future<Output = Result<f64>>;
+    fn loss(
+        &self,
+        parameters: &Parameters,
+        batch: &Self::Batch,
+        compute: Precision,
+    ) -> impl Future<Output = Result<f64>>;
 }
 
 /// Maximum likelihood of what follows a prompt.
@@ -105,7 +109,7 @@ impl Objective for Likelihood {
         gradient::gradients(&self.config, parameters, batch, options, sink).await
     }
 
-    async fn loss(&self, parameters: &Parameters, batch: &Batch, compute: Compute) -> Result<f64> {
+    async fn loss(&self, parameters: &Parameters, batch: &Batch, compute: Precision) -> Result<f64> {
         gradient::loss(&self.config, parameters, batch, compute).await
     }
 }

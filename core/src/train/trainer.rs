@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attention::Dropout;
 use super::example::{held_out, order};
-use super::gradient::{self, Compute};
+use super::gradient::{self, Precision};
 use super::lora::Lora;
 use super::objective::Objective;
 use super::optimizer::{self, Kind, Optimizer};
@@ -42,8 +42,8 @@ pub struct Settings {
     /// Keep less in memory, compute each layer twice.
     pub checkpointing: bool,
     /// Number type of the products.
-    #[serde(default, skip_serializing_if = "Compute::is_f32")]
-    pub compute: Compute,
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub compute: Precision,
     /// Share of the contexts that is held out.
     pub validation: f64,
     /// Steps between two looks at the held-out examples, each with a checkpoint.
@@ -68,7 +68,7 @@ impl Default for Settings {
             dropout: 0.0,
             label_smoothing: 0.0,
             checkpointing: false,
-            compute: Compute::F32,
+            compute: Precision::F32,
             validation: 0.1,
             evaluate_every: 50,
             lora: Some(Lora {
@@ -229,7 +229,7 @@ impl<O: Objective + Sync> Trainer<O> {
             weight_decay: settings.weight_decay,
             clip: settings.clip,
         });
-        let scale = (if settings.compute == Compute::F16 { FIRST_SCALE } else { 0 }, 0);
+        let scale = (if settings.compute == Precision::F16 { FIRST_SCALE } else { 0 }, 0);
         if !parameters.device.supports_dtype(settings.compute.dtype()) {
             let found = format!("{:?}", settings.compute).to_lowercase();
             return Err(Error::input("train.compute", "a number type that the device computes with (f32)", found));
@@ -316,7 +316,7 @@ impl<O: Objective + Sync> Trainer<O> {
                 Err(error) => return Err(error),
             }
         };
-        if self.settings.compute == Compute::F16 {
+        if self.settings.compute == Precision::F16 {
             since += 1;
             if since >= DOUBLE_AFTER {
                 (power, since) = ((power + 1).min(LARGEST_SCALE), 0);

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use impossible_core::train::gradient::Compute;
+use impossible_core::train::gradient::Precision;
 use impossible_core::train::optimizer::Kind;
 use impossible_core::train::schedule::Shape;
 use serde::de::DeserializeOwned;
@@ -53,8 +53,8 @@ pub struct FitFlags {
     #[arg(long, value_name = "E")]
     pub label_smoothing: Option<f32>,
     /// Number type of the products: f32, f16 or bf16, where the device computes with it. Weights stay in f32.
-    #[arg(long, value_name = "TYPE", value_parser = word::<Compute>)]
-    pub compute: Option<Compute>,
+    #[arg(long, value_name = "TYPE", value_parser = word::<Precision>)]
+    pub compute: Option<Precision>,
     /// Share of the groups (contexts, documents, premises) that is held out.
     #[arg(long, value_name = "SHARE")]
     pub validation: Option<f64>,

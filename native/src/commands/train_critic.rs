@@ -290,7 +290,7 @@ fn read(trainer: &Trainer<Classification>, rows: &[PairExample]) -> impossible_c
     for part in order.chunks(TOGETHER) {
         let examples: Vec<&PairExample> = part.iter().map(|&i| &rows[i]).collect();
         let batch = trainer.objective.batch(&examples);
-        let logits = wait(trainer.objective.logits(&trainer.parameters, &batch, gradient::Compute::F32))?;
+        let logits = wait(trainer.objective.logits(&trainer.parameters, &batch, gradient::Precision::F32))?;
         for (&i, row) in part.iter().zip(logits.chunks(labels)) {
             out[i * labels..(i + 1) * labels].copy_from_slice(row);
         }

@@ -3,10 +3,8 @@
 use std::fmt::Write;
 
 use super::table::{cut, number};
-use crate::run::histogram::{BINS, count, escape};
+use crate::run::histogram::{BINS, LEFT, WIDTH, bars, count, escape};
 
-const LEFT: f64 = 8.0;
-const WIDTH: f64 = 320.0;
 const BARS: f64 = 32.0;
 const STEP: f64 = 54.0;
 
@@ -61,7 +59,7 @@ impl Chart<'_> {
             let label = format!("{}: {}", cut(name, 36), count(n as u64));
             let y = base - BARS - 5.0;
             let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{y}\" class=\"label\">{}</text>", escape(&label));
-            bars(&mut out, bins, base);
+            bars(&mut out, "kept", bins, BARS, base);
         }
         for tick in 0..=4 {
             let x = LEFT + WIDTH * f64::from(tick) / 4.0;
@@ -111,19 +109,4 @@ impl Chart<'_> {
         }
         out.push_str("</tbody></table></div></details>\n");
     }
-}
-
-fn bars(out: &mut String, bins: &[u64; BINS], base: f64) {
-    let most = bins.iter().copied().max().unwrap_or(0).max(1);
-    let step = WIDTH / BINS as f64;
-    for (bin, n) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
-        // One item beside a thousand must still be seen.
-        let height = (BARS * *n as f64 / most as f64).max(1.0);
-        let (x, y, width) = (LEFT + step * bin as f64 + 1.0, base - height, step - 2.0);
-        let _ = writeln!(
-            out,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" class=\"kept\"/>"
-        );
-    }
-    let _ = writeln!(out, "<line x1=\"{LEFT}\" y1=\"{base}\" x2=\"{}\" y2=\"{base}\" class=\"axis\"/>", LEFT + WIDTH);
 }

@@ -44,8 +44,9 @@ pub struct Picture<'a> {
     pub threshold: Option<f32>,
 }
 
-const LEFT: f64 = 8.0;
-const WIDTH: f64 = 320.0;
+/// Where bars begin, and how far they go.
+pub(crate) const LEFT: f64 = 8.0;
+pub(crate) const WIDTH: f64 = 320.0;
 const PANEL: f64 = 64.0;
 
 impl Picture<'_> {
@@ -68,7 +69,7 @@ impl Picture<'_> {
                 base - PANEL - 6.0,
                 count(histogram.total())
             );
-            bars(&mut out, class, histogram, base);
+            bars(&mut out, class, &histogram.bins, PANEL, base);
         }
         if let Some(t) = self.threshold {
             let x = LEFT + WIDTH * f64::from(t.clamp(0.0, 1.0));
@@ -118,12 +119,13 @@ impl Picture<'_> {
     }
 }
 
-fn bars(out: &mut String, class: &str, histogram: &Histogram, base: f64) {
-    let most = histogram.bins.iter().copied().max().unwrap_or(0).max(1);
+/// Bars on a line, the highest of this height.
+pub(crate) fn bars(out: &mut String, class: &str, bins: &[u64; BINS], height: f64, base: f64) {
+    let most = bins.iter().copied().max().unwrap_or(0).max(1);
     let step = WIDTH / BINS as f64;
-    for (i, n) in histogram.bins.iter().enumerate().filter(|(_, n)| **n > 0) {
+    for (i, n) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
         // A bin of one pair beside one of a million must still be seen.
-        let height = (PANEL * *n as f64 / most as f64).max(1.0);
+        let height = (height * *n as f64 / most as f64).max(1.0);
         let (x, y, width) = (LEFT + step * i as f64 + 1.0, base - height, step - 2.0);
         let _ = writeln!(
             out,
