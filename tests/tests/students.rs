@@ -252,7 +252,7 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
         done(&["export", "--student", text(&out)?, "--out", text(&exported)?])?;
         ensure!(exported.join("golden.json").is_file(), "no golden logits");
         if let Some(keep) = std::env::var_os("IMPOSSIBLE_KEEP_EXPORTS") {
-            // For tests/interop/student.py.
+            // For tests/interop/exported.py.
             let keep = PathBuf::from(keep).join(name);
             std::fs::create_dir_all(&keep)?;
             for file in std::fs::read_dir(&exported)? {

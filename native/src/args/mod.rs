@@ -59,7 +59,7 @@ pub enum Command {
     Paraphrase(Box<Rewrite>),
     /// Shorten sentences with a student.
     Summarize(Box<Rewrite>),
-    /// Write a student as a model folder for other libraries, or in half precision.
+    /// Write a student, a teacher or a critic as a model folder for other libraries, or in half precision.
     Export(Export),
     /// Apply other thresholds to a finished run, without sampling again.
     Filter(Filter),

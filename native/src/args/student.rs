@@ -240,9 +240,9 @@ pub struct Rewrite {
 /// `export`.
 #[derive(Debug, ClapArgs)]
 pub struct Export {
-    /// The student's model folder, or its training folder.
-    #[arg(long, value_name = "DIR")]
-    pub student: PathBuf,
+    /// A model folder (of a student, a teacher or a critic), or a training folder.
+    #[arg(long, value_name = "DIR", visible_alias = "student")]
+    pub model: PathBuf,
     /// Folder to write.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,

@@ -1,10 +1,11 @@
-"""Loads exported students with transformers and compares what they compute with `golden.json` of the export.
+"""Loads exported students, teachers and critics with transformers and compares what they compute with `golden.json` of
+the export.
 
     pip install torch transformers
-    impossible export --student RUN/student/stage0 --out exported
-    python3 tests/interop/student.py exported [MORE ...]
+    impossible export --model RUN/student/stage0 --out exported
+    python3 tests/interop/exported.py exported [MORE ...]
 
-Exit code 1 when a logit differs by more than `--tolerance`, or the tokenizer gives other ids.
+Exit code 1 when a logit or a probability differs by more than `--tolerance`, or the tokenizer gives other ids.
 """
 
 import argparse
@@ -12,7 +13,28 @@ import json
 import os
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+
+
+def pair(folder, golden, tolerance):
+    """A classifier of pairs: whether it agrees."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    ids = tokenizer(*golden["pair"])["input_ids"]
+    with torch.no_grad():
+        found = model(torch.tensor([golden["ids"]])).logits[0].softmax(0).tolist()
+    worst = max(abs(a - b) for a, b in zip(found, golden["probabilities"]))
+    same = ids == golden["ids"]
+    ok = same and worst <= tolerance
+    print(f"{'ok' if ok else 'DIFFERS'}  {type(model).__name__}  largest difference of a probability {worst:.1e}, "
+          f"same ids: {same}\n    {dict(zip(model.config.id2label.values(), found))}")
+    return ok
 
 
 def main():
@@ -24,6 +46,9 @@ def main():
     for folder in options.folders:
         with open(os.path.join(folder, "golden.json"), encoding="utf-8") as file:
             golden = json.load(file)
+        if "pair" in golden:
+            failed |= not pair(folder, golden, options.tolerance)
+            continue
         tokenizer = AutoTokenizer.from_pretrained(folder)
         config = AutoConfig.from_pretrained(folder)
         encoder = bool(getattr(config, "is_encoder_decoder", False))
