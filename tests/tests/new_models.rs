@@ -82,7 +82,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     let write = |name: &str, text: &str| std::fs::write(at(name), text);
     let reports_text = reports(300);
     write("reports.txt", &reports_text)?;
-    write("pairs.jsonl", &labelled(400))?;
+    write("pairs.jsonl", &labelled(800))?;
     write(
         "llama.json",
         r#"{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
@@ -158,12 +158,23 @@ fn a_domain_of_ones_own() -> Result<()> {
     let held_out = &told["held_out"];
     let agreement = held_out["agreement"].as_f64().context("no agreement")?;
     ensure!(agreement > 0.95 && held_out["commonest"].as_f64().is_some_and(|c| c < 0.6), "{told}");
-    ensure!(told["temperature"].as_f64().is_some_and(|t| t > 0.0), "{told}");
+    ensure!(told["temperature"].as_f64().is_some_and(|t| (0.2..5.0).contains(&t)), "{told}");
     let mut loaded = Entailment::load(&folder(critic.join("model"))?, &DeviceSpec::Flex.open()?)?;
     ensure!(loaded.labels()[loaded.label()] == "entailment");
     let ask = [("Elm Group said, report 7, that its debt rose.", "The debt of Elm Group rose.")];
     let said = wait(loaded.probabilities(&ask))?;
     ensure!(said[0].as_ref().is_some_and(|p| p[1] > 0.8), "{said:?}");
+    let half = at("half");
+    let args = [
+        &["train-critic", "--pairs", text(&pairs)?, "--out", text(&half)?][..],
+        &new[..],
+        &["--validation", "0.2", "--epochs", "1", "--compute", "bf16"],
+    ];
+    ensure!(done(&args.concat())?["held_out"]["cross_entropy"].as_f64().is_some_and(f64::is_finite));
+    let nowhere = at("x");
+    let none = [&["train-critic", "--pairs", text(&pairs)?, "--out", text(&nowhere)?], &new[..]].concat();
+    refused(&[&none[..], &["--validation", "0"]].concat(), &["--validation"])?;
+    ensure!(!nowhere.exists(), "a refused training left its folder");
     let bare = at("bare.jsonl");
     std::fs::write(&bare, "{\"premise\": \"A b.\", \"hypothesis\": \"C d.\"}\n")?;
     refused(
@@ -206,7 +217,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     ]
     .concat();
     let told = done(&args)?;
-    ensure!(told["held_out"]["both_ways"].as_array().is_some_and(|rows| rows.len() == 6), "{told}");
+    ensure!(told["held_out"]["pairs_both_ways"].as_u64().is_some_and(|n| n > 0), "{told}");
     ensure!(second.join("labels/000000.json").is_file());
     ensure!(done(&args)? == told);
     Ok(())

@@ -3,11 +3,11 @@
 //!
 //! Only the 2 length - 1 relative positions that occur are projected and read; the library gathers all 512.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::encoder::{Batch, Drop};
-use super::layers::{Activation, Embedding, LayerNorm, Linear, ids, softmax};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, ids, softmax, to};
 use super::loader::{Loader, Source};
 use crate::Result;
 
@@ -108,7 +108,8 @@ impl Deberta {
         let (rows, length, device) = (batch.rows(), batch.length, &self.device);
         let mut x = self.norm.forward(self.word.forward(ids(batch.ids.iter().copied(), device)));
         if batch.padded() {
-            x = x * batch.mask(device).reshape([rows * length, 1]);
+            let mask = batch.mask(device).reshape([rows * length, 1]);
+            x = x.clone() * to(mask, x.dtype());
         }
         let mask = batch.scores(device);
         // Column m of the position scores stands for the distance m - (length - 1), or its negative; one column more
@@ -161,11 +162,12 @@ impl Deberta {
         };
         let content_to_position = against(q.clone(), position_key);
         let position_to_content = against(k.clone() * scale, position_query).swap_dims(2, 3);
-        let mut scores = q.matmul(k.swap_dims(2, 3)) + content_to_position + position_to_content; // [rows, heads, query, key]
+        let scores = q.matmul(k.swap_dims(2, 3)) + content_to_position + position_to_content; // [rows, heads, query, key]
+        let mut scores = to(scores, DType::F32);
         if let Some(mask) = mask {
             scores = scores + mask.clone();
         }
-        let out = softmax(scores).matmul(v).swap_dims(1, 2).reshape([n, d]);
+        let out = to(softmax(scores), v.dtype()).matmul(v).swap_dims(1, 2).reshape([n, d]);
         let x = block.attention_norm.forward(drop(0, block.out.forward(out)) + x);
         let h = block.down.forward(Activation::Gelu.forward(block.up.forward(x.clone())));
         block.norm.forward(drop(1, h) + x)

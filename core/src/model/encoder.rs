@@ -1,9 +1,9 @@
 //! The post-norm transformer block that BERT and RoBERTa share, and right-padded batches for all encoders.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::cache::HIDDEN_SCORE;
-use super::layers::{Activation, LayerNorm, Linear, softmax};
+use super::layers::{Activation, LayerNorm, Linear, softmax, to};
 use super::loader::Loader;
 use crate::Result;
 
@@ -109,11 +109,12 @@ impl Block {
         let qkv = self.qkv.split(x.clone(), [d; 3]);
         let [q, k, v] = qkv.map(|t| t.reshape([rows, length, self.heads, dim]).swap_dims(1, 2));
         #[allow(clippy::cast_precision_loss)]
-        let mut scores = (q / (dim as f32).sqrt()).matmul(k.swap_dims(2, 3)); // [rows, heads, query, key]
+        let scores = (q / (dim as f32).sqrt()).matmul(k.swap_dims(2, 3)); // [rows, heads, query, key]
+        let mut scores = to(scores, DType::F32);
         if let Some(mask) = mask {
             scores = scores + mask.clone();
         }
-        let out = softmax(scores).matmul(v).swap_dims(1, 2).reshape([n, d]);
+        let out = to(softmax(scores), v.dtype()).matmul(v).swap_dims(1, 2).reshape([n, d]);
         let x = self.attention_norm.forward(drop(0, self.out.forward(out)) + x);
         let h = self.down.forward(Activation::Gelu.forward(self.up.forward(x.clone())));
         self.norm.forward(drop(1, h) + x)

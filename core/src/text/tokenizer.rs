@@ -90,6 +90,12 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
+    /// The highest id and one: how long a table must be, where ids are left out.
+    #[must_use]
+    pub fn table(&self) -> usize {
+        self.inner.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
+    }
+
     /// No tokens at all?
     #[must_use]
     pub fn is_empty(&self) -> bool {

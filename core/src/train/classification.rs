@@ -108,7 +108,7 @@ impl Objective for Classification {
         example.group
     }
 
-    fn batch(&self, examples: &[&PairExample]) -> PairBatch {
+    fn batch(&self, examples: &[&PairExample], _epoch: u64) -> PairBatch {
         let rows: Vec<(&[u32], &[u32])> = examples.iter().map(|e| (&e.ids[..], &e.types[..])).collect();
         let target = examples.iter().flat_map(|e| e.target.iter().copied()).collect();
         PairBatch { inputs: encoder::Batch::new(&rows, self.pad), target }

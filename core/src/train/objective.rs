@@ -29,8 +29,8 @@ pub trait Objective {
     /// Examples of one group are all trained on, or all held out.
     fn group(&self, example: &Self::Example) -> u64;
 
-    /// A batch of examples.
-    fn batch(&self, examples: &[&Self::Example]) -> Self::Batch;
+    /// A batch of examples, as they are in this epoch; held-out ones are looked at as in epoch 0.
+    fn batch(&self, examples: &[&Self::Example], epoch: u64) -> Self::Batch;
 
     /// What the loss is a mean over.
     fn targets(&self, batch: &Self::Batch) -> usize;
@@ -87,7 +87,7 @@ impl Objective for Likelihood {
         example.group
     }
 
-    fn batch(&self, examples: &[&Example]) -> Batch {
+    fn batch(&self, examples: &[&Example], _epoch: u64) -> Batch {
         Batch::new(examples, self.start)
     }
 

@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Example;
+use super::gradient::{Options, Precision};
+use super::objective::{Likelihood, Objective};
+use super::parameters::{Gradients, Parameters};
+use super::{Batch, Example};
+use crate::model::LanguageModel;
+use crate::model::config::Config;
 use crate::random::Stream;
 use crate::text::sentence;
 use crate::text::tokenizer::Tokenizer;
@@ -25,31 +30,48 @@ pub enum Task {
 const NOISE: f64 = 0.15;
 const SPAN: f64 = 3.0;
 
-/// Runs of whole sentences of each document, of at most `longest` tokens: the document's number and the tokens. The last
-/// run of a document ends with `end`. A sentence that is longer is cut.
+/// A run of whole sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// Its place in the corpus.
+    pub number: u64,
+    /// Its document: all windows of one are trained on, or all held out.
+    pub document: u64,
+    /// Does the document begin here?
+    pub begins: bool,
+    /// Tokens; the last window of a document ends with the end-of-text token.
+    pub ids: Vec<u32>,
+}
+
+/// Runs of whole sentences of each document, of at most `longest` tokens and the end. A sentence that is longer is cut.
 ///
 /// # Errors
 /// The tokenizer's; [`Error::Input`] when there is no text.
-pub fn windows(documents: &[String], tokenizer: &Tokenizer, longest: usize, end: u32) -> Result<Vec<(u64, Vec<u32>)>> {
+pub fn windows(documents: &[String], tokenizer: &Tokenizer, longest: usize, end: u32) -> Result<Vec<Window>> {
     let longest = longest.max(2);
-    let mut windows: Vec<(u64, Vec<u32>)> = Vec::new();
-    for (number, document) in (0..).zip(documents) {
+    let mut windows: Vec<Window> = Vec::new();
+    for (document, text) in (0..).zip(documents) {
+        let mut begins = true;
+        let mut add = |ids: Vec<u32>| {
+            let number = windows.len() as u64;
+            windows.push(Window { number, document, begins: std::mem::take(&mut begins), ids });
+        };
         let mut window: Vec<u32> = Vec::new();
-        for text in sentence::split(document) {
+        for text in sentence::split(text) {
             let mut ids = tokenizer.encode(&if window.is_empty() { text.to_owned() } else { format!(" {text}") })?;
             if !window.is_empty() && window.len() + ids.len() > longest {
-                windows.push((number, std::mem::take(&mut window)));
+                add(std::mem::take(&mut window));
                 ids = tokenizer.encode(text)?;
             }
             window.extend(ids);
             while window.len() > longest {
                 let rest = window.split_off(longest);
-                windows.push((number, std::mem::replace(&mut window, rest)));
+                add(std::mem::replace(&mut window, rest));
             }
         }
         if !window.is_empty() {
             window.push(end);
-            windows.push((number, window));
+            add(window);
         }
     }
     if windows.is_empty() {
@@ -58,62 +80,115 @@ pub fn windows(documents: &[String], tokenizer: &Tokenizer, longest: usize, end:
     Ok(windows)
 }
 
-/// Examples out of windows. `pass`: number of the pass over the corpus; each leaves out other spans.
+/// Learning from windows. Spans that are left out are others in each epoch.
 ///
 /// A causal model learns how a document begins from `end`, which stands for what was before it. What an encoder reads
 /// ends with `end`, as does what a decoder writes.
-///
-/// # Errors
-/// [`Error::Input`] when the tokenizer lacks the tokens that stand for spans.
-pub fn examples(
-    windows: &[(u64, Vec<u32>)],
+#[derive(Debug, Clone)]
+pub struct Pretraining {
+    /// Of the model.
+    pub likelihood: Likelihood,
     task: Task,
-    tokenizer: &Tokenizer,
     end: u32,
-    (seed, pass): (u64, u64),
-) -> Result<Vec<Example>> {
-    const STAGE: u32 = 16;
-    if task == Task::Causal {
-        let begins = |i: usize| i == 0 || windows[i - 1].0 != windows[i].0;
-        let example = |(i, (group, ids)): (usize, &(u64, Vec<u32>))| Example {
-            group: *group,
-            prompt: if begins(i) { vec![end] } else { Vec::new() },
-            target: ids.clone(),
-        };
-        return Ok(windows.iter().enumerate().map(example).filter(|e| !e.is_empty()).collect());
-    }
-    let sentinels: Option<Vec<u32>> = (0..SENTINELS).map(|i| tokenizer.id(&sentinel(i))).collect();
-    let Some(sentinels) = sentinels else {
-        let (first, last) = (sentinel(0), sentinel(SENTINELS - 1));
-        return Err(Error::input("the tokenizer", format!("the tokens {first} to {last}"), "not all of them"));
-    };
-    let mut out = Vec::new();
-    for (i, (group, ids)) in windows.iter().enumerate() {
-        let text = ids.strip_suffix(&[end]).unwrap_or(ids);
-        if text.len() < 4 {
-            continue;
+    seed: u64,
+    sentinels: Vec<u32>,
+}
+
+impl Pretraining {
+    /// # Errors
+    /// [`Error::Input`] when the tokenizer lacks the tokens that stand for spans, or the model is none for the task;
+    /// [`Error::Config`].
+    pub fn new(config: Config, task: Task, tokenizer: &Tokenizer, end: u32, seed: u64) -> Result<Self> {
+        let encoder = LanguageModel::sizes(&config)?.start.is_some();
+        if encoder == (task == Task::Causal) {
+            let expected = if encoder {
+                "spans or denoising, as the model has an encoder"
+            } else {
+                "causal, as the model has no encoder"
+            };
+            return Err(Error::input("--task", expected, format!("{task:?}").to_lowercase()));
         }
-        let mut stream = Stream::new(seed, STAGE, (pass << 40) + i as u64, 0);
+        let sentinels: Vec<u32> = (0..SENTINELS).filter_map(|i| tokenizer.id(&sentinel(i))).collect();
+        if task != Task::Causal && sentinels.len() < SENTINELS {
+            let (first, last) = (sentinel(0), sentinel(SENTINELS - 1));
+            let expected = format!("the tokens {first} to {last} (a tokenizer of `pretrain` has them)");
+            return Err(Error::input("the tokenizer", expected, format!("{} of them", sentinels.len())));
+        }
+        Ok(Self { likelihood: Likelihood::new(config)?, task, end, seed, sentinels })
+    }
+
+    /// What is learned from a window in an epoch.
+    #[must_use]
+    pub fn example(&self, window: &Window, epoch: u64) -> Example {
+        const STAGE: u32 = 16;
+        let (group, ids) = (window.document, &window.ids);
+        if self.task == Task::Causal {
+            let prompt = if window.begins { vec![self.end] } else { Vec::new() };
+            return Example { group, prompt, target: ids.clone() };
+        }
+        let text = ids.strip_suffix(&[self.end]).unwrap_or(ids);
+        let mut stream = Stream::new(self.seed, STAGE, window.number, u32::try_from(epoch).unwrap_or(u32::MAX));
         let (mut prompt, mut spans) = (Vec::new(), Vec::new());
-        for (kept, left_out, mark) in corrupted(text, &sentinels, &mut stream) {
+        for (kept, left_out, mark) in corrupted(text, &self.sentinels, &mut stream) {
             prompt.extend_from_slice(kept);
-            spans.push(mark);
             prompt.push(mark);
+            spans.push(mark);
             spans.extend_from_slice(left_out);
         }
-        prompt.push(end);
-        let mut target = if task == Task::Spans { spans } else { text.to_vec() };
-        target.push(end);
-        out.push(Example { group: *group, prompt, target });
+        prompt.push(self.end);
+        let mut target = if self.task == Task::Spans { spans } else { text.to_vec() };
+        target.push(self.end);
+        Example { group, prompt, target }
     }
-    if out.is_empty() {
-        return Err(Error::input("the corpus", "a text of at least four tokens", "none"));
+}
+
+impl Objective for Pretraining {
+    type Example = Window;
+    type Batch = Batch;
+
+    fn length(&self, window: &Window) -> usize {
+        // Both what is read and what is written.
+        if self.task == Task::Denoising { 2 * window.ids.len() } else { window.ids.len() + 1 }
     }
-    Ok(out)
+
+    fn group(&self, window: &Window) -> u64 {
+        window.document
+    }
+
+    fn batch(&self, windows: &[&Window], epoch: u64) -> Batch {
+        let examples: Vec<Example> = windows.iter().map(|w| self.example(w, epoch)).collect();
+        self.likelihood.batch(&examples.iter().collect::<Vec<_>>(), epoch)
+    }
+
+    fn targets(&self, batch: &Batch) -> usize {
+        self.likelihood.targets(batch)
+    }
+
+    fn positions(&self, batch: &Batch) -> usize {
+        self.likelihood.positions(batch)
+    }
+
+    async fn gradients(
+        &self,
+        parameters: &Parameters,
+        batch: &Batch,
+        options: Options,
+        sink: &mut Gradients,
+    ) -> Result<f64> {
+        self.likelihood.gradients(parameters, batch, options, sink).await
+    }
+
+    async fn loss(&self, parameters: &Parameters, batch: &Batch, precision: Precision) -> Result<f64> {
+        self.likelihood.loss(parameters, batch, precision).await
+    }
 }
 
 /// A text as alternating stretches that are kept and left out, each pair with its sentinel.
 fn corrupted<'a>(text: &'a [u32], sentinels: &[u32], stream: &mut Stream) -> Vec<(&'a [u32], &'a [u32], u32)> {
+    if text.len() < 2 {
+        // Too short to leave out a part of it.
+        return sentinels.first().map(|&mark| (&text[..0], text, mark)).into_iter().collect();
+    }
     let noise = ((text.len() as f64 * NOISE).round() as usize).clamp(1, text.len() - 1);
     let spans = ((noise as f64 / SPAN).round() as usize).clamp(1, noise.min(text.len() - noise)).min(sentinels.len());
     let (kept, left_out) = (parts(text.len() - noise, spans, stream), parts(noise, spans, stream));
@@ -150,12 +225,24 @@ fn parts(total: usize, n: usize, stream: &mut Stream) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::text::train_tokenizer::{END, Kind, train};
+
+    use super::*;
 
     fn corpus() -> Vec<String> {
         let sentence = |i: usize| format!("Company {i} said its profit rose to {} mln dlrs in the quarter.", 3 * i);
         (0..60).map(|i| [sentence(i), sentence(i + 1), sentence(i + 2)].join(" ")).collect()
+    }
+
+    fn objective(task: Task, tokenizer: &Tokenizer) -> Result<Pretraining> {
+        let config = if task == Task::Causal {
+            r#"{"model_type": "llama", "hidden_size": 24, "num_attention_heads": 4, "num_hidden_layers": 1,
+                "vocab_size": 600, "intermediate_size": 40}"#
+        } else {
+            r#"{"model_type": "t5", "d_model": 24, "d_kv": 6, "num_heads": 4, "num_layers": 1, "d_ff": 40,
+                "vocab_size": 600}"#
+        };
+        Pretraining::new(Config::parse("config.json", config.as_bytes())?, task, tokenizer, END.0, 1)
     }
 
     #[test]
@@ -163,21 +250,23 @@ mod tests {
         let (corpus, end) = (corpus(), END.0);
         let tokenizer = train(Kind::Bpe, &corpus, 600)?;
         let windows = windows(&corpus, &tokenizer, 40, end)?;
-        assert!(windows.iter().all(|(_, ids)| ids.len() <= 41));
+        assert!(windows.iter().all(|w| w.ids.len() <= 41));
         for (number, document) in corpus.iter().enumerate() {
-            let mine: Vec<&Vec<u32>> = windows.iter().filter(|w| w.0 == number as u64).map(|w| &w.1).collect();
-            let texts = mine.iter().map(|ids| tokenizer.decode(ids)).collect::<Result<Vec<_>>>()?;
+            let mine: Vec<&Window> = windows.iter().filter(|w| w.document == number as u64).collect();
+            let texts = mine.iter().map(|w| tokenizer.decode(&w.ids)).collect::<Result<Vec<_>>>()?;
             assert_eq!(&texts.join(" "), document);
             assert!(texts.iter().all(|t| t.starts_with("Company") && t.ends_with('.')), "{texts:?}");
-            assert_eq!(mine.iter().filter(|ids| ids.last() == Some(&end)).count(), 1);
+            assert_eq!(mine.iter().filter(|w| w.ids.last() == Some(&end)).count(), 1);
+            assert!(mine[0].begins && mine[1..].iter().all(|w| !w.begins));
         }
         // A sentence without end is cut.
         let long = vec!["word ".repeat(500)];
-        assert!(super::windows(&long, &tokenizer, 32, end)?.iter().all(|w| w.1.len() <= 33));
+        assert!(super::windows(&long, &tokenizer, 32, end)?.iter().all(|w| w.ids.len() <= 33));
         assert!(super::windows(&[" ".into()], &tokenizer, 32, end).is_err());
 
-        let causal = examples(&windows, Task::Causal, &tokenizer, end, (1, 0))?;
-        assert_eq!(causal.iter().filter(|e| e.prompt == [end]).count(), corpus.len());
+        let causal = objective(Task::Causal, &tokenizer)?;
+        let begun = windows.iter().filter(|w| causal.example(w, 0).prompt == [end]);
+        assert_eq!(begun.count(), corpus.len());
         Ok(())
     }
 
@@ -186,12 +275,13 @@ mod tests {
         let (corpus, end) = (corpus(), END.0);
         let tokenizer = train(Kind::Bpe, &corpus, 600)?;
         let windows = windows(&corpus, &tokenizer, 64, end)?;
-        let first = examples(&windows, Task::Spans, &tokenizer, end, (1, 0))?;
-        assert_eq!(first, examples(&windows, Task::Spans, &tokenizer, end, (1, 0))?);
-        assert_ne!(first, examples(&windows, Task::Spans, &tokenizer, end, (1, 1))?);
+        let spans = objective(Task::Spans, &tokenizer)?;
+        assert_eq!(spans.example(&windows[0], 3), spans.example(&windows[0], 3));
+        assert_ne!(spans.example(&windows[0], 0), spans.example(&windows[0], 1));
         let marks: Vec<u32> = (0..SENTINELS).filter_map(|i| tokenizer.id(&sentinel(i))).collect();
         let (mut all, mut gone) = (0, 0);
-        for (example, (_, ids)) in first.iter().zip(&windows) {
+        for window in &windows {
+            let (example, ids) = (spans.example(window, 0), &window.ids);
             let text = ids.strip_suffix(&[end]).unwrap_or(ids);
             let span = |mark: u32| {
                 let from = example.target.iter().position(|&t| t == mark).map_or(0, |i| i + 1);
@@ -206,10 +296,12 @@ mod tests {
             gone += text.len() - read.iter().filter(|t| !marks.contains(t)).count();
         }
         assert!((10..20).contains(&(100 * gone / all)), "{gone} of {all}");
-        let denoised = examples(&windows, Task::Denoising, &tokenizer, end, (1, 0))?;
-        assert_eq!(denoised[0].prompt, first[0].prompt);
-        let text = windows[0].1.strip_suffix(&[end]).unwrap_or(&windows[0].1);
-        assert_eq!(denoised[0].target, [text, &[end]].concat());
+        let denoising = objective(Task::Denoising, &tokenizer)?.example(&windows[0], 0);
+        assert_eq!(denoising.prompt, spans.example(&windows[0], 0).prompt);
+        let text = windows[0].ids.strip_suffix(&[end]).unwrap_or(&windows[0].ids);
+        assert_eq!(denoising.target, [text, &[end]].concat());
+        let one = Window { number: 0, document: 0, begins: true, ids: vec![50, end] };
+        assert_eq!(spans.example(&one, 0).target, [marks[0], 50, end]);
         Ok(())
     }
 

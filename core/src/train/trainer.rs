@@ -244,6 +244,12 @@ impl<O: Objective + Sync> Trainer<O> {
         (self.train.len(), self.validation.len())
     }
 
+    /// Examples that are held out.
+    #[must_use]
+    pub fn held_out(&self) -> &[O::Example] {
+        &self.validation
+    }
+
     /// Batches of an epoch, of which every epoch has the same number.
     fn epoch(&mut self, epoch: u64) -> &[Vec<usize>] {
         if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
@@ -288,7 +294,7 @@ impl<O: Objective + Sync> Trainer<O> {
         let examples: Vec<&O::Example> = indices.iter().map(|&i| &self.train[i]).collect();
         let length = |e: &O::Example| self.objective.length(e);
         let parts = halves(&examples, length, self.settings.batch_tokens / 2);
-        let batches_of: Vec<O::Batch> = parts.iter().map(|p| self.objective.batch(p)).collect();
+        let batches_of: Vec<O::Batch> = parts.iter().map(|p| self.objective.batch(p, epoch)).collect();
         let targets: usize = batches_of.iter().map(|b| self.objective.targets(b)).sum();
         let step = self.state.step + 1;
         let schedule = Schedule {
@@ -391,7 +397,7 @@ impl<O: Objective + Sync> Trainer<O> {
         sorted.sort_by_key(|e| self.objective.length(e));
         let (mut total, mut targets) = (0.0, 0);
         for part in parts(&sorted, |e| self.objective.length(e), self.settings.batch_tokens) {
-            let batch = self.objective.batch(&part);
+            let batch = self.objective.batch(&part, 0);
             targets += self.objective.targets(&batch);
             total += self.objective.loss(&self.parameters, &batch, self.settings.compute).await?;
         }

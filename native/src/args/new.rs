@@ -50,7 +50,7 @@ pub struct Pretrain {
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub length: usize,
     /// Texts written at each look at held-out documents (causal); 0 = none.
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=100))]
     pub samples: u32,
     /// Seed.
     #[arg(long, default_value_t = 7)]
@@ -70,8 +70,8 @@ pub struct TrainCritic {
     #[arg(long, value_name = "RUNS", num_args = 1.., requires = "teacher_critic")]
     pub siblings: Vec<PathBuf>,
     /// Pairs of siblings, of each run.
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    pub sample: usize,
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    pub sample: u64,
     /// A critic whose probabilities are learned, where a pair has no label.
     #[arg(long, value_name = "MODEL")]
     pub teacher_critic: Option<String>,

@@ -14,7 +14,7 @@ use super::{Session, train, wait};
 use crate::args::Export;
 use crate::models;
 use crate::run::atomic::{read_small, write_file};
-use crate::training::save::{Model, Text, Weights, save};
+use crate::training::save::{Model, Weights, save};
 
 /// A model's folder: the folder itself, or `model` of a training folder.
 pub(super) fn model_folder(given: &Path) -> PathBuf {
@@ -120,7 +120,8 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
         &Model {
             config: &folder.config,
             tokenizer: text.as_bytes(),
-            text: eos.map(|eos| Text { eos: (eos, &token), pad: pad.as_deref() }),
+            eos: eos.map(|eos| (eos, token.as_str())),
+            pad: pad.as_deref(),
             format: format.as_ref(),
             weights: &weights,
             precision: args.precision,

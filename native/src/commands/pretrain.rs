@@ -1,6 +1,6 @@
 //! `impossible pretrain`: a language model out of a user's texts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -16,21 +16,20 @@ use impossible_core::model::loader::Source;
 use impossible_core::model::tensors::Tensors;
 use impossible_core::text::tokenizer::Tokenizer;
 use impossible_core::text::train_tokenizer::{self, END, Kind};
-use impossible_core::train::objective::Likelihood;
-use impossible_core::train::pretraining::{self, Task};
+use impossible_core::train::pretraining::{self, Pretraining, Task};
 use impossible_core::train::trainer::{Settings, Trainer};
-use impossible_core::train::{Example, Parameters, initial};
+use impossible_core::train::{Parameters, initial};
 use serde::Serialize;
 
 use super::{Session, train, wait};
 use crate::args::{Pretrain, Size};
 use crate::progress::stop_flag;
-use crate::run::atomic::{hash_file, io_error, read_small, sha256, write_file};
+use crate::run::atomic::{hash_file, io_error, sha256, write_file};
 use crate::run::histogram::escape;
 use crate::run::jsonl::read_seeds;
 use crate::training::folder::{self, Folder, Line};
 use crate::training::new::{TINY_STUDENT, TINY_TEACHER, architecture, entries, read_tokenizer};
-use crate::training::save::{Model, Precision, Text, save};
+use crate::training::save::{Model, Precision, save};
 use crate::training::{curve, plan};
 
 /// Everything needed to repeat a pretraining.
@@ -42,9 +41,8 @@ struct PretrainPlan {
     length: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
-    /// sha256 of the tokenizer that was given; else kind and size of the new one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tokenizer_sha256: Option<String>,
+    tokenizer_sha256: String,
+    /// Where the tokenizer was not given.
     #[serde(skip_serializing_if = "Option::is_none")]
     new_tokenizer: Option<NewTokenizer>,
     /// sha256 of every file of texts.
@@ -75,14 +73,19 @@ struct Done {
     documents: usize,
     tokens: usize,
     held_out: usize,
-    /// Nats a token on held-out documents, and its exponential.
+    /// Nats a target token on held-out documents.
     validation: Option<f32>,
+    /// Of the next token; none for other tasks.
     perplexity: Option<f64>,
     /// Characters a token of the held-out documents has, so that models with other tokenizers can be compared.
     characters_per_token: f64,
 }
 
 const SAMPLES: &str = "samples.jsonl";
+const PLAN: &str = "pretrain.toml";
+
+/// New tokens of a text on the way.
+const WRITTEN: usize = 80;
 
 pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
     let spec = session.spec()?;
@@ -90,29 +93,25 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
     if !(16..=4096).contains(&args.length) {
         return Err(Error::input("--length", "16 to 4096", args.length).into());
     }
-    let (mut documents, mut data) = (Vec::new(), BTreeMap::new());
+    let (mut documents, mut data, mut seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for (i, file) in args.text.iter().enumerate() {
-        documents.extend(read_seeds(file, args.field.as_deref())?.into_iter().map(|row| row.text));
+        // A text that is there twice could be trained on and held out.
+        let texts = read_seeds(file, args.field.as_deref())?.into_iter().map(|row| row.text);
+        documents.extend(texts.filter(|text| seen.insert(sha256(text.as_bytes()))));
         let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         data.insert(format!("{i}/{name}"), hash_file(file)?.1);
     }
-    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
     let tokenizer_file = args.out.join("tokenizer.json");
-    let (tokenizer, new_tokenizer) = match &args.tokenizer {
-        Some(path) => (read_tokenizer(path)?.0, None),
-        None => (
-            new_tokenizer(&tokenizer_file, args, &documents)?,
-            Some(NewTokenizer { kind: args.tokenizer_kind, vocabulary: args.vocabulary }),
-        ),
+    let tokenizer = match &args.tokenizer {
+        Some(path) => read_tokenizer(path)?.0,
+        None => new_tokenizer(&tokenizer_file, args, &documents)?,
     };
     let Size::Tiny = args.preset;
     let preset = if args.task == Task::Causal { TINY_TEACHER } else { TINY_STUDENT };
     let config = architecture(args.config.as_deref(), preset, &tokenizer)?;
     let shape = LanguageModel::sizes(&config)?;
-    if shape.start.is_some() == (args.task == Task::Causal) {
-        let expected =
-            if args.task == Task::Causal { "a causal model (gpt2, llama)" } else { "a model with an encoder (t5)" };
-        return Err(Error::input("--task", expected, config.model_type()?).into());
+    if shape.positions < 32 {
+        return Err(Error::input("the architecture", "at least 32 positions", shape.positions).into());
     }
     let end = shape.eos.first().copied().unwrap_or(END.0);
     let defaults = Settings {
@@ -126,40 +125,36 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
         lora: None,
         ..Settings::default()
     };
-    let mut settings = train::fit(&args.train, defaults);
+    let text = tokenizer.to_json()?;
     let plan = PretrainPlan {
         seed: args.seed,
         device: spec.to_string(),
         task: args.task,
         length: args.length,
         field: args.field.clone(),
-        tokenizer_sha256: args
-            .tokenizer
-            .as_ref()
-            .map(|_| tokenizer.to_json().map(|t| sha256(t.as_bytes())))
-            .transpose()?,
-        new_tokenizer,
+        tokenizer_sha256: sha256(text.as_bytes()),
+        new_tokenizer: match args.tokenizer {
+            Some(_) => None,
+            None => Some(NewTokenizer { kind: args.tokenizer_kind, vocabulary: args.vocabulary }),
+        },
         data,
         config: entries(&config),
-        train: settings.clone(),
+        train: train::fit(&args.train, defaults),
     };
-    let hash = plan::begin(&args.out.join("pretrain.toml"), &plan, &plan.train)?;
-    write_file(&tokenizer_file, tokenizer.to_json()?.as_bytes())?;
+    let plan_file = args.out.join(PLAN);
+    plan::check(&plan_file, &plan, &plan.train)?;
 
-    let windows = pretraining::windows(&documents, &tokenizer, args.length.min(shape.positions - 1), end)?;
-    // Each pass over the texts leaves out other spans.
-    let passes = if args.task == Task::Causal { 1 } else { settings.epochs };
-    settings.epochs /= passes;
-    let mut examples: Vec<Example> = Vec::new();
-    for pass in 0..passes {
-        examples.extend(pretraining::examples(&windows, args.task, &tokenizer, end, (args.seed, pass))?);
-    }
-    let tokens: usize = windows.iter().map(|w| w.1.len()).sum();
-    let characters: usize = documents.iter().map(|d| d.chars().count()).sum();
     let compute = spec.open()?;
+    let windows = pretraining::windows(&documents, &tokenizer, args.length.min(shape.positions - 1), end)?;
+    let tokens: usize = windows.iter().map(|w| w.ids.len()).sum();
     let weights = Tensors::Memory(initial::initial(&config, args.seed)?);
     let parameters = Parameters::read(&weights, None, args.seed, &compute.device)?;
-    let mut trainer = Trainer::new(Likelihood::new(config.clone())?, parameters, settings, examples, args.seed)?;
+    let objective = Pretraining::new(config.clone(), args.task, &tokenizer, end, args.seed)?;
+    let mut trainer = Trainer::new(objective, parameters, plan.train.clone(), windows, args.seed)?;
+    // Nothing is written before the request is known to work.
+    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
+    write_file(&tokenizer_file, text.as_bytes())?;
+    let hash = plan::begin(&plan_file, &plan, &plan.train)?;
     let (learned, held_out) = trainer.sizes();
     let count = trainer.parameters.count().0;
     if !session.quiet {
@@ -169,10 +164,14 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
             documents.len()
         );
     }
+    let (held_tokens, held_characters) = trainer.held_out().iter().try_fold((0, 0), |(tokens, characters), w| {
+        Ok::<_, Error>((tokens + w.ids.len(), characters + tokenizer.decode(&w.ids)?.chars().count()))
+    })?;
     let stop = stop_flag()?;
     let place = Folder::new(&args.out, &hash);
-    let mut written = read_written(&args.out.join(SAMPLES))?;
-    let looked = |trainer: &Trainer<Likelihood>, line: &Line| {
+    let samples = args.out.join(SAMPLES);
+    let mut written: Vec<Written> = if samples.is_file() { folder::read_lines(&samples)? } else { Vec::new() };
+    let looked = |trainer: &Trainer<Pretraining>, line: &Line| {
         if args.task != Task::Causal || args.samples == 0 {
             return Ok(());
         }
@@ -183,10 +182,10 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
             serde_json::to_writer(&mut text, line).map_err(|e| Error::broken(SAMPLES, e.to_string()))?;
             text.push(b'\n');
         }
-        write_file(&args.out.join(SAMPLES), &text)
+        write_file(&samples, &text)
     };
     let metrics = folder::train(&place, &mut trainer, session.quiet, &stop, looked)?;
-    let validation = trainer.state.best.map(|(loss, _)| loss);
+    let (validation, best) = trainer.state.best.unzip();
     let done = Done {
         model: args.out.join("model"),
         parameters: count,
@@ -195,19 +194,23 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
         tokens,
         held_out,
         validation,
-        perplexity: validation.map(|v| f64::from(v).exp()),
-        characters_per_token: characters as f64 / tokens.max(1) as f64,
+        perplexity: validation.filter(|_| args.task == Task::Causal).map(|v| f64::from(v).exp()),
+        characters_per_token: held_characters as f64 / held_tokens.max(1) as f64,
     };
     write_file(&args.out.join("report.html"), page(&done, &metrics, &written).as_bytes())?;
+    // Those of the weights that are kept.
+    let written: Vec<&Written> = written.iter().filter(|w| best.is_none_or(|step| w.step == step)).collect();
     let weights = wait(trainer.parameters.merged())?;
-    let (text, token) = (tokenizer.to_json()?, tokenizer.token(end).unwrap_or_default());
-    let pad = tokenizer.token(train_tokenizer::PAD.0);
+    let token = tokenizer.token(end).unwrap_or_default();
+    let pad = config.get("pad_token_id").and_then(serde_json::Value::as_u64);
+    let pad = pad.and_then(|id| tokenizer.token(u32::try_from(id).ok()?));
     save(
         &done.model,
         &Model {
             config: &config,
             tokenizer: text.as_bytes(),
-            text: Some(Text { eos: (end, &token), pad: pad.as_deref() }),
+            eos: Some((end, &token)),
+            pad: pad.as_deref(),
             format: None,
             weights: &weights,
             precision: Precision::F32,
@@ -220,7 +223,7 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
 
 /// The tokenizer of an earlier start of the same training, or a new one.
 fn new_tokenizer(file: &Path, args: &Pretrain, documents: &[String]) -> impossible_core::Result<Tokenizer> {
-    if file.is_file() && args.out.join("pretrain.toml").is_file() {
+    if file.is_file() && args.out.join(PLAN).is_file() {
         return Ok(read_tokenizer(file)?.0);
     }
     train_tokenizer::train(args.tokenizer_kind, documents, args.vocabulary)
@@ -228,7 +231,7 @@ fn new_tokenizer(file: &Path, args: &Pretrain, documents: &[String]) -> impossib
 
 /// Texts of the model as it is now, from the start of a document.
 fn write(
-    trainer: &Trainer<Likelihood>,
+    trainer: &Trainer<Pretraining>,
     config: &Config,
     tokenizer: &Tokenizer,
     compute: &Compute,
@@ -240,8 +243,9 @@ fn write(
     let lm = LanguageModel::build(config, Source::Checkpoint(&weights), &compute.device)?;
     let teacher = Teacher::new(config, lm, tokenizer.clone(), compute)?;
     let options = SampleOptions { temperature: 0.7, top_p: 0.9, ..SampleOptions::default() };
-    let job = Job { context: step, prompt: teacher.prompt("", 80)?, rows: 0..args.samples, stop: Stop::Sentences(3) };
-    let limits = Limits { batch: args.samples as usize, max_tokens: 80 };
+    let new = WRITTEN.min(teacher.lm.shape().positions - 2);
+    let job = Job { context: step, prompt: teacher.prompt("", new)?, rows: 0..args.samples, stop: Stop::Sentences(3) };
+    let limits = Limits { batch: args.samples as usize, max_tokens: new };
     let mut event = Event { stage: Stage::Siblings, done: 0, total: 1, tokens: 0, pairs: 0, kept: 0 };
     let sampler = teacher.sampler(options)?;
     let rows = wait(sample(&teacher, &[job], &sampler, limits, (args.seed, STAGE), &mut event, &mut |_: &Event| {
@@ -250,33 +254,20 @@ fn write(
     Ok(rows.into_iter().map(|row| Written { step, text: row.text }).collect())
 }
 
-fn read_written(file: &Path) -> impossible_core::Result<Vec<Written>> {
-    if !file.is_file() {
-        return Ok(Vec::new());
-    }
-    let bytes = read_small(file, 64 << 20)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let parse = |(i, line): (usize, &str)| {
-        let file = file.display().to_string();
-        serde_json::from_str(line).map_err(|e| Error::Line { file, line: i + 1, reason: e.to_string() })
-    };
-    text.lines().enumerate().map(parse).collect()
-}
-
-fn told(done: &Done, written: &[Written], out: &Path) -> String {
+fn told(done: &Done, written: &[&Written], out: &Path) -> String {
     let mut text = format!(
         "{:.2} million parameters, {} steps over {} tokens.\n",
         done.parameters as f64 / 1e6,
         done.steps,
         done.tokens
     );
-    if let (Some(loss), Some(perplexity)) = (done.validation, done.perplexity) {
-        text += &format!(
-            "On {} held-out examples: {loss:.3} nats a token, perplexity {perplexity:.1} ({:.1} characters a token).\n",
-            done.held_out, done.characters_per_token
-        );
+    if let Some(loss) = done.validation {
+        let perplexity = done.perplexity.map_or_else(String::new, |p| {
+            format!(", perplexity {p:.1} a token of {:.1} characters", done.characters_per_token)
+        });
+        text += &format!("On {} held-out examples: {loss:.3} nats a target token{perplexity}.\n", done.held_out);
     }
-    for w in written.iter().filter(|w| Some(w.step) == written.last().map(|l| l.step)) {
+    for w in written {
         text += &format!("  | {}\n", w.text);
     }
     text + &format!("  {}\n  {}", done.model.display(), out.join("report.html").display())
@@ -301,21 +292,16 @@ fn page(done: &Done, metrics: &[Line], written: &[Written]) -> String {
         done.documents,
         done.tokens
     );
-    curve::page_with("A new model", &facts, metrics, &samples)
+    curve::page_with("A new model", "target token", metrics, [&facts, &samples])
 }
 
-fn card(done: &Done, plan: &PretrainPlan, written: &[Written]) -> String {
+fn card(done: &Done, plan: &PretrainPlan, written: &[&Written]) -> String {
     let pipeline = if plan.task == Task::Causal { "text-generation" } else { "text2text-generation" };
     let files: Vec<&str> = plan.data.keys().filter_map(|k| k.split_once('/')).map(|(_, name)| name).collect();
     let result = done.perplexity.map_or_else(String::new, |p| {
-        format!(
-            "Perplexity on held-out documents: {p:.1} a token, {:.1} characters a token.\n",
-            done.characters_per_token
-        )
+        format!("Perplexity on held-out documents: {p:.1} a token of {:.1} characters.\n", done.characters_per_token)
     });
-    let last = written.last().map(|w| w.step);
-    let samples: String =
-        written.iter().filter(|w| Some(w.step) == last).map(|w| format!("> {}\n\n", w.text)).collect();
+    let samples: String = written.iter().map(|w| format!("> {}\n\n", w.text)).collect();
     format!(
         "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\ntags:\n- impossible-distillation\n---\n\n# A small language model of one domain\n\n{:.2} million parameters, trained from nothing on {} documents ({} tokens) of {}: {:?}, {} epochs, seed {}.\n{result}\n{samples}## Limits\n\nIt knows the style of its texts and no facts. Whatever it says is invented.\n\n## Licence\n\nThat of its texts, which this tool does not know: name it here before you pass the model on.\n",
         done.parameters as f64 / 1e6,

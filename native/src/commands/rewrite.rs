@@ -1,7 +1,7 @@
 //! `impossible paraphrase` and `impossible summarize`: a student at work on a user's texts, judged by the critics.
 
 use std::cmp::Ordering;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -166,7 +166,10 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(t)).collect();
     let sources: Vec<(u64, &str)> = (0..).zip(parts.iter().flatten().copied()).collect();
     let total = sources.len() as u64;
-    let mut progress = Progress::of("sentences", total, 0, session.quiet || sources.len() < TOGETHER, stop);
+    // A bar would wipe out the line that a sentence has just been added to.
+    let quiet =
+        session.quiet || sources.len() < TOGETHER || (at_once(session, args) && std::io::stdout().is_terminal());
+    let mut progress = Progress::of("sentences", total, 0, quiet, stop);
     let mut event = Event { stage: Stage::Siblings, done: 0, total, tokens: 0, pairs: 0, kept: 0 };
     let mut printer = Printer { session, args, task, texts: &texts, parts: &parts, text: 0, ready: Vec::new() };
     let (mut rest, mut together) = (&sources[..], 2);
@@ -204,7 +207,7 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn take(&mut self, sentence: Sentence) -> Result<()> {
-        let at_once = !self.session.json && !self.args.explain && self.args.num == 1;
+        let at_once = at_once(self.session, self.args);
         if at_once {
             let best = sentence.candidates.first().map_or(&sentence.text, |c| &c.text);
             let mut out = std::io::stdout().lock();
@@ -226,6 +229,11 @@ impl Printer<'_> {
         }
         Ok(())
     }
+}
+
+/// Is a line nothing but the best version?
+fn at_once(session: &Session, args: &Rewrite) -> bool {
+    !session.json && !args.explain && args.num == 1
 }
 
 /// Why a text stays as it is.

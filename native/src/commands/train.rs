@@ -22,7 +22,7 @@ use crate::run::atomic::{io_error, write_file};
 use crate::run::{RunFolder, students};
 use crate::training::folder::{self, Folder};
 use crate::training::pairs::read_pairs;
-use crate::training::save::{Model, Precision, Text, save};
+use crate::training::save::{Model, Precision, save};
 use crate::training::{StudentPlan, curve, plan};
 use crate::{models, plans};
 
@@ -172,7 +172,8 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         &Model {
             config: &folder.config,
             tokenizer: text.as_bytes(),
-            text: Some(Text { eos: (eos, &token), pad: pad(&folder).as_deref() }),
+            eos: Some((eos, &token)),
+            pad: pad(&folder).as_deref(),
             format: Some(&plan.format),
             weights: &weights,
             precision: Precision::F32,

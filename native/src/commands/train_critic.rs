@@ -1,6 +1,6 @@
 //! `impossible train-critic`: an entailment critic out of labelled pairs, or of what a larger critic says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ use crate::run::atomic::{hash_file, io_error, sha256, write_file};
 use crate::run::histogram::escape;
 use crate::training::folder::{self, Folder, Line};
 use crate::training::labelled::{self, LabelledPair};
-use crate::training::new::{TINY_CRITIC, architecture, entries, read_tokenizer};
+use crate::training::new::{TINY_CRITIC, architecture, check_pairs, entries, read_tokenizer};
 use crate::training::save::{Model, Precision, save};
 use crate::training::{curve, plan};
 
@@ -44,8 +44,7 @@ struct CriticPlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_critic_sha256: Option<String>,
     tokenizer_sha256: String,
-    sample: usize,
-    /// sha256 of every file of pairs, and of the plan of every run of siblings.
+    /// sha256 of every file of pairs, and of the siblings.
     data: BTreeMap<String, String>,
     config: serde_json::Map<String, serde_json::Value>,
     train: Settings,
@@ -63,7 +62,9 @@ struct Measured {
     commonest: f64,
     /// "Entailed", where the target says so with at least a half.
     entailment: Vec<AtThreshold>,
-    /// "Entailed both ways", of pairs that are there both ways.
+    /// Pairs that are there both ways.
+    pairs_both_ways: usize,
+    /// "Entailed both ways", of those.
     both_ways: Vec<AtThreshold>,
     /// Probability of entailment beside the target's.
     reliability: Reliability,
@@ -76,10 +77,11 @@ struct Done {
     parameters: usize,
     steps: u64,
     pairs: usize,
-    /// What logits were divided by; it is in the weights.
+    /// What logits were divided by, from half of the held-out pairs; it is in the weights.
     temperature: f64,
     /// Calibration error before that.
     error_before: f64,
+    /// On the other half.
     held_out: Measured,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Measured>,
@@ -101,18 +103,53 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
         }
         (None, None) => return Err(Error::input("--tokenizer", "the tokenizer of a new critic", "none").into()),
     };
+    check_pairs(&tokenizer)?;
     let labels = config.labels()?;
+    let weights = match folder {
+        Some(folder) => folder.tensors,
+        None => Tensors::Memory(initial::initial(&config, args.seed)?),
+    };
+    let (longest, label) = {
+        let classifier = PairClassifier::load(&config, &weights, &compute.device)?;
+        (classifier.positions(), classifier.entailment(&config)?)
+    };
     let mut pairs = labelled::read(&args.pairs, &labels)?;
-    pairs.extend(labelled::siblings(&args.siblings, args.sample, args.seed)?);
+    let sample = usize::try_from(args.sample).unwrap_or(usize::MAX);
+    let siblings = labelled::siblings(&args.siblings, sample, args.seed)?;
     let mut test = labelled::read(&args.test, &labels)?;
+    let defaults = Settings {
+        epochs: 4,
+        batch: 32,
+        batch_tokens: 4096,
+        learning_rate: if args.base.is_some() { 3e-5 } else { 1e-3 },
+        evaluate_every: 200,
+        validation: 0.05,
+        lora: None,
+        ..Settings::default()
+    };
+    let hash_of = |name: &Option<String>| -> impossible_core::Result<Option<String>> {
+        Ok(name.as_ref().map(|n| models::weights_hash(&session.store.resolve(n)?)).transpose()?.flatten())
+    };
+    let text = tokenizer.to_json()?;
+    let plan = CriticPlan {
+        seed: args.seed,
+        device: spec.to_string(),
+        base_sha256: hash_of(&args.base)?,
+        teacher_critic: args.teacher_critic.clone(),
+        teacher_critic_sha256: hash_of(&args.teacher_critic)?,
+        tokenizer_sha256: sha256(text.as_bytes()),
+        data: hashes(args, &siblings)?,
+        config: entries(&config),
+        train: train::fit(&args.train, defaults),
+    };
+    let plan_file = args.out.join("critic.toml");
+    plan::check(&plan_file, &plan, &plan.train)?;
+    pairs.extend(siblings);
     if pairs.is_empty() {
         return Err(Error::input("the pairs", "--pairs FILES or --siblings RUNS", "none").into());
     }
     let stop = stop_flag()?;
-    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
-    let mut teacher_sha256 = None;
     if let Some(name) = &args.teacher_critic {
-        teacher_sha256 = models::weights_hash(&session.store.resolve(name)?)?;
         let mut critic = models::entailment(&session.store, name, &compute)?;
         distill::watch(&mut critic, stop.clone());
         for (pairs, dir) in [(&mut pairs, "labels"), (&mut test, "labels-test")] {
@@ -124,55 +161,27 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
                     }
                 }
             };
-            labelled::ask(&mut critic, pairs, &labels, &args.out.join(dir), tell)?;
+            let who = plan.teacher_critic_sha256.as_deref().unwrap_or(name);
+            labelled::ask((&mut critic, who), pairs, &labels, &args.out.join(dir), tell)?;
         }
     } else if let Some(bad) = pairs.iter().chain(&test).find(|p| p.target.is_none()) {
         let found = format!("none for \"{}\"", bad.premise);
         return Err(Error::input("the pairs", "a label, or a --teacher-critic to ask", found).into());
     }
-    let defaults = Settings {
-        epochs: 4,
-        batch: 32,
-        batch_tokens: 4096,
-        learning_rate: if folder.is_some() { 3e-5 } else { 1e-3 },
-        evaluate_every: 200,
-        validation: 0.05,
-        lora: None,
-        ..Settings::default()
-    };
-    let plan = CriticPlan {
-        seed: args.seed,
-        device: spec.to_string(),
-        base_sha256: args
-            .base
-            .as_ref()
-            .map(|b| models::weights_hash(&session.store.resolve(b)?))
-            .transpose()?
-            .flatten(),
-        teacher_critic: args.teacher_critic.clone(),
-        teacher_critic_sha256: teacher_sha256,
-        tokenizer_sha256: sha256(tokenizer.to_json()?.as_bytes()),
-        sample: args.sample,
-        data: hashes(args)?,
-        config: entries(&config),
-        train: train::fit(&args.train, defaults),
-    };
-    let hash = plan::begin(&args.out.join("critic.toml"), &plan, &plan.train)?;
-
-    let weights = match folder {
-        Some(folder) => folder.tensors,
-        None => Tensors::Memory(initial::initial(&config, args.seed)?),
-    };
+    let (pairs, test) = (read_pairs(pairs, &tokenizer, longest)?, read_pairs(test, &tokenizer, longest)?);
     let parameters = Parameters::read(&weights, None, args.seed, &compute.device)?;
-    let classifier = PairClassifier::load(&config, &weights, &compute.device)?;
-    classifier.entailment(&config)?;
-    let longest = classifier.positions();
-    let (examples, turned) = examples(&pairs, &tokenizer, longest)?;
-    let (test_examples, test_turned) = self::examples(&test, &tokenizer, longest)?;
     let objective = Classification::new(config.clone())?;
-    let both: BTreeMap<usize, usize> = turned.into_iter().collect();
-    let mut trainer = Trainer::new(objective, parameters, plan.train.clone(), examples.clone(), args.seed)?;
+    let examples: Vec<PairExample> = pairs.iter().map(|(_, e)| e.clone()).collect();
+    let mut trainer = Trainer::new(objective, parameters, plan.train.clone(), examples, args.seed)?;
     let (learned, held_out) = trainer.sizes();
+    if held_out == 0 {
+        let expected =
+            "pairs that are held out, to measure on: --validation above 0, and pairs of two premises or contexts";
+        return Err(Error::input("--validation", expected, "none").into());
+    }
+    // Nothing but labels is written before the request is known to work.
+    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
+    let hash = plan::begin(&plan_file, &plan, &plan.train)?;
     let count = trainer.parameters.count().0;
     if !session.quiet {
         eprintln!("{:.2} million parameters; {learned} pairs, {held_out} held out.", count as f64 / 1e6);
@@ -180,35 +189,14 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     let place = Folder::new(&args.out, &hash);
     let metrics = folder::train(&place, &mut trainer, session.quiet, &stop, |_, _| Ok(()))?;
 
-    let groups: Vec<u64> = examples.iter().map(|e| e.group).collect();
-    let out = impossible_core::train::example::held_out(&groups, plan.train.validation, args.seed);
-    let (mut rows, mut held_both) = (Vec::new(), Vec::new());
-    let mut places = BTreeMap::new();
-    for (i, example) in examples.into_iter().enumerate().filter(|(_, e)| out.contains(&e.group)) {
-        places.insert(i, rows.len());
-        rows.push(example);
-    }
-    for (x, y) in &both {
-        if let (Some(x), Some(y)) = (places.get(x), places.get(y)) {
-            held_both.push((*x, *y));
-        }
-    }
-    if rows.is_empty() {
-        return Err(Error::input("train.validation", "pairs that are held out, to measure on", "none").into());
-    }
-    let label = classifier.entailment(&config)?;
-    let logits = read(&trainer, &rows)?;
-    let target: Vec<f32> = rows.iter().flat_map(|e| e.target.clone()).collect();
-    let t = temperature(&logits, &target, labels.len());
-    let measured = |logits: &[f32], target: &[f32], both: &[(usize, usize)], t: f64| {
-        measure(&probabilities(logits, labels.len(), t), logits, target, both, (labels.len(), label), t)
-    };
-    let before = measured(&logits, &target, &held_both, 1.0);
-    let test = if test_examples.is_empty() {
-        None
-    } else {
-        let target: Vec<f32> = test_examples.iter().flat_map(|e| e.target.clone()).collect();
-        Some(measured(&read(&trainer, &test_examples)?, &target, &test_turned, t))
+    // Half of the held-out groups give the temperature, the others are measured on.
+    let groups: BTreeSet<u64> = trainer.held_out().iter().map(|e| e.group).collect();
+    let fitted: BTreeSet<u64> = groups.iter().copied().skip(1).step_by(2).collect();
+    let held = pairs.into_iter().filter(|(_, e)| groups.contains(&e.group));
+    let (fit, measured): (Vec<_>, Vec<_>) = held.partition(|(_, e)| fitted.contains(&e.group));
+    let t = temperature(&read(&trainer, &fit)?, &targets(&fit), labels.len());
+    let measure = |rows: &[Read], t: f64| -> Result<Measured> {
+        Ok(measure(&read(&trainer, rows)?, rows, (labels.len(), label), t))
     };
     let done = Done {
         model: args.out.join("model"),
@@ -216,9 +204,9 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
         steps: metrics.last().map_or(0, |l| l.step),
         pairs: learned,
         temperature: t,
-        error_before: before.reliability.error,
-        held_out: measured(&logits, &target, &held_both, t),
-        test,
+        error_before: measure(&measured, 1.0)?.reliability.error,
+        held_out: measure(&measured, t)?,
+        test: if test.is_empty() { None } else { Some(measure(&test, t)?) },
     };
     let mut weights = wait(trainer.parameters.merged())?;
     for name in PairClassifier::head(&config)? {
@@ -228,13 +216,14 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     }
     write_file(&args.out.join("measured.json"), &serde_json::to_vec_pretty(&done)?)?;
     write_file(&args.out.join("report.html"), page(&done, &metrics).as_bytes())?;
-    let text = tokenizer.to_json()?;
+    let pad = tokenizer.token(PairClassifier::pad_of(&config)?);
     save(
         &done.model,
         &Model {
             config: &config,
             tokenizer: text.as_bytes(),
-            text: None,
+            eos: None,
+            pad: pad.as_deref(),
             format: None,
             weights: &weights,
             precision: Precision::F32,
@@ -245,51 +234,69 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     session.say(&done, || told(&done, &args.out))
 }
 
-fn hashes(args: &TrainCritic) -> impossible_core::Result<BTreeMap<String, String>> {
+fn hashes(args: &TrainCritic, siblings: &[LabelledPair]) -> Result<BTreeMap<String, String>> {
     let mut data = BTreeMap::new();
     let name = |p: &Path| p.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     for (i, file) in args.pairs.iter().enumerate() {
         data.insert(format!("{i}/{}", name(file)), hash_file(file)?.1);
     }
-    for (i, run) in args.siblings.iter().enumerate() {
-        data.insert(format!("run {i}/{}", name(run)), hash_file(&run.join("plan.toml"))?.1);
+    if !siblings.is_empty() {
+        // A run may have grown since.
+        let texts: Vec<[&str; 2]> = siblings.iter().map(|p| [p.premise.as_str(), p.hypothesis.as_str()]).collect();
+        let names: Vec<String> = args.siblings.iter().map(|run| name(run)).collect();
+        data.insert(format!("siblings/{}", names.join(" ")), sha256(&serde_json::to_vec(&texts)?));
     }
     Ok(data)
 }
 
-/// Pairs as examples, and the places of pairs that are there both ways. Pairs that are too long, or without a target,
-/// are left out.
-type Made = (Vec<PairExample>, Vec<(usize, usize)>);
+/// A pair and what is learned from it.
+type Read = (LabelledPair, PairExample);
 
-fn examples(pairs: &[LabelledPair], tokenizer: &Tokenizer, longest: usize) -> impossible_core::Result<Made> {
-    let (mut out, mut both, mut before) = (Vec::new(), Vec::new(), None);
+/// Pairs that the model can read and whose labels are known; says how many are left out.
+fn read_pairs(pairs: Vec<LabelledPair>, tokenizer: &Tokenizer, longest: usize) -> impossible_core::Result<Vec<Read>> {
+    let (mut out, mut unknown, mut long) = (Vec::new(), 0, 0);
+    let all = pairs.len();
     for pair in pairs {
         let (ids, types) = tokenizer.encode_pair(&pair.premise, &pair.hypothesis)?;
-        let place = match &pair.target {
-            Some(target) if ids.len() <= longest => {
-                out.push(PairExample { group: pair.group, ids, types, target: target.clone() });
-                Some(out.len() - 1)
-            }
-            _ => None,
+        let Some(target) = pair.target.clone() else {
+            unknown += 1;
+            continue;
         };
-        if let (Some(Some(x)), Some(y)) = (before, place) {
-            both.push((x, y));
+        if ids.len() > longest {
+            long += 1;
+            continue;
         }
-        before = pair.turned.then_some(place);
+        out.push((pair, PairExample { group: 0, ids, types, target }));
     }
-    Ok((out, both))
+    for (pair, example) in &mut out {
+        example.group = pair.group;
+    }
+    if unknown + long > 0 {
+        eprintln!(
+            "{long} pairs were left out: longer than the critic's {longest} tokens; {unknown}: the teacher critic cannot read them."
+        );
+    }
+    if out.is_empty() && all > 0 {
+        let found = format!("{long} that are longer, {unknown} without an answer");
+        return Err(Error::input("the pairs", format!("pairs of at most {longest} tokens"), found));
+    }
+    Ok(out)
 }
 
-/// Logits of examples, in their order.
-fn read(trainer: &Trainer<Classification>, rows: &[PairExample]) -> impossible_core::Result<Vec<f32>> {
+fn targets(rows: &[Read]) -> Vec<f32> {
+    rows.iter().flat_map(|(_, e)| e.target.iter().copied()).collect()
+}
+
+/// Logits of pairs, in their order.
+fn read(trainer: &Trainer<Classification>, rows: &[Read]) -> impossible_core::Result<Vec<f32>> {
     const TOGETHER: usize = 64;
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    order.sort_by_key(|&i| rows[i].ids.len());
-    let labels = rows.first().map_or(0, |r| r.target.len());
+    order.sort_by_key(|&i| rows[i].1.ids.len());
+    let labels = rows.first().map_or(0, |r| r.1.target.len());
     let mut out = vec![0.0; rows.len() * labels];
     for part in order.chunks(TOGETHER) {
-        let examples: Vec<&PairExample> = part.iter().map(|&i| &rows[i]).collect();
-        let batch = trainer.objective.batch(&examples);
+        let examples: Vec<&PairExample> = part.iter().map(|&i| &rows[i].1).collect();
+        let batch = trainer.objective.batch(&examples, 0);
         let logits = wait(trainer.objective.logits(&trainer.parameters, &batch, gradient::Precision::F32))?;
         for (&i, row) in part.iter().zip(logits.chunks(labels)) {
             out[i * labels..(i + 1) * labels].copy_from_slice(row);
@@ -298,29 +305,25 @@ fn read(trainer: &Trainer<Classification>, rows: &[PairExample]) -> impossible_c
     Ok(out)
 }
 
-fn measure(
-    p: &[f32],
-    logits: &[f32],
-    target: &[f32],
-    both: &[(usize, usize)],
-    (labels, label): (usize, usize),
-    temperature: f64,
-) -> Measured {
+fn measure(logits: &[f32], pairs: &[Read], (labels, label): (usize, usize), temperature: f64) -> Measured {
+    let (p, target) = (probabilities(logits, labels, temperature), targets(pairs));
     let likeliest = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
-    let rows = p.len() / labels.max(1);
+    let rows = pairs.len();
     let theirs: Vec<Option<usize>> = target.chunks(labels).map(likeliest).collect();
     let same = p.chunks(labels).map(likeliest).zip(&theirs).filter(|(a, b)| a == *b).count();
     let commonest = (0..labels).map(|l| theirs.iter().filter(|t| **t == Some(l)).count()).max().unwrap_or(0);
     let of = |values: &[f32]| -> Vec<f32> { values.chunks(labels).map(|row| row[label]).collect() };
-    let (said, so) = (of(p), of(target));
+    let (said, so) = (of(&p), of(&target));
+    let both = labelled::both_ways(pairs.iter().map(|(p, _)| (p.premise.as_str(), p.hypothesis.as_str())));
     let least = |values: &[f32]| -> Vec<f32> { both.iter().map(|&(x, y)| values[x].min(values[y])).collect() };
     let truth = |values: &[f32]| -> Vec<bool> { values.iter().map(|v| *v >= 0.5).collect() };
     Measured {
         pairs: rows,
-        cross_entropy: cross_entropy(logits, target, labels, temperature),
+        cross_entropy: cross_entropy(logits, &target, labels, temperature),
         agreement: same as f64 / rows.max(1) as f64,
         commonest: commonest as f64 / rows.max(1) as f64,
         entailment: at_thresholds(&said, &truth(&so), &THRESHOLDS),
+        pairs_both_ways: both.len(),
         both_ways: at_thresholds(&least(&said), &truth(&least(&so)), &THRESHOLDS),
         reliability: reliability(&said, &so),
     }
@@ -413,7 +416,7 @@ fn reliability_figure(m: &Measured) -> String {
 
 fn page(done: &Done, metrics: &[Line]) -> String {
     let facts = format!("<pre>{}</pre>\n", escape(&told(done, Path::new("."))));
-    curve::page_with("A critic", &facts, metrics, &reliability_figure(&done.held_out))
+    curve::page_with("A critic", "pair", metrics, [&facts, &reliability_figure(&done.held_out)])
 }
 
 fn card(done: &Done, plan: &CriticPlan) -> String {

@@ -30,7 +30,7 @@ fn trainings(run: &Path) -> Vec<(String, Vec<Line>)> {
     let mut out = Vec::new();
     for name in names {
         let file = run.join("student").join(&name).join(folder::METRICS);
-        if let Ok(lines) = folder::read_metrics(&file) {
+        if let Ok(lines) = folder::read_lines(&file) {
             out.push((name, lines));
         }
     }
@@ -45,8 +45,12 @@ pub(super) fn section(run: &Path) -> String {
         out.push_str("<section aria-labelledby=\"students\">\n<h2 id=\"students\">Students</h2>\n");
     }
     for (name, lines) in &trainings {
-        let _ =
-            writeln!(out, "<h3>{}</h3>\n{}", escape(name), curve::figure(&format!("Loss of {}", escape(name)), lines));
+        let _ = writeln!(
+            out,
+            "<h3>{}</h3>\n{}",
+            escape(name),
+            curve::figure(&format!("Loss of {}", escape(name)), "target token", lines)
+        );
     }
     if !trainings.is_empty() {
         hits(&mut out, run);

@@ -11,7 +11,7 @@ const BOTTOM: f64 = 28.0;
 
 /// Training and held-out loss by step, as a picture and as a table.
 #[must_use]
-pub fn figure(title: &str, lines: &[Line]) -> String {
+pub fn figure(title: &str, target: &str, lines: &[Line]) -> String {
     let losses =
         lines.iter().flat_map(|l| [Some(l.loss), l.validation]).flatten().map(f64::from).filter(|l| l.is_finite());
     let most = losses.fold(0.0_f64, f64::max).max(1e-9);
@@ -50,8 +50,8 @@ pub fn figure(title: &str, lines: &[Line]) -> String {
         all
     });
     format!(
-        "<p>Nats a target token: <span class=\"train-key\">training</span>, each step; <span class=\"held-key\">held \
-         out</span>, contexts that are not trained on.</p>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\
+        "<p>Nats a {target}: <span class=\"train-key\">training</span>, each step; <span class=\"held-key\">held \
+         out</span>, what is not trained on.</p>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\
          <title>{title}</title><desc>Training loss from {:.2} to {:.2} over {} steps; held-out values are in the \
          table.</desc>{grid}<polyline points=\"{training}\" class=\"train\"/><polyline points=\"{held_out}\" \
          class=\"line\"/>{dots}<text x=\"{LEFT}\" y=\"{:.0}\">0</text><text x=\"{WIDTH}\" y=\"{:.0}\" \
@@ -69,18 +69,18 @@ pub fn figure(title: &str, lines: &[Line]) -> String {
 /// The figure as a page of its own.
 #[must_use]
 pub fn page(title: &str, lines: &[Line]) -> String {
-    page_with(title, "", lines, "")
+    page_with(title, "target token", lines, ["", ""])
 }
 
 /// The figure as a page of its own, with more HTML before and after.
 #[must_use]
-pub fn page_with(title: &str, before: &str, lines: &[Line], after: &str) -> String {
+pub fn page_with(title: &str, target: &str, lines: &[Line], [before, after]: [&str; 2]) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{}</style>\n</head>\n\
          <body>\n<main>\n<h1>{title}</h1>\n{before}{}{after}</main>\n</body>\n</html>\n",
         include_str!("../run/report.css"),
-        figure("Loss by step", lines)
+        figure("Loss by step", target, lines)
     )
 }
 

@@ -11,6 +11,7 @@ use impossible_core::train::objective::Objective;
 use impossible_core::train::trainer::{Report, Trainer};
 use impossible_core::{Error, Result};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::run::atomic::{io_error, read_small, sweep, write_file};
@@ -31,15 +32,15 @@ pub struct Line {
     pub step: u64,
     /// Epoch, from 0.
     pub epoch: u64,
-    /// Mean loss of the step, in nats a token.
+    /// Mean loss of the step, in nats a target (a token, or a pair).
     pub loss: f32,
     /// Learning rate.
     pub rate: f32,
     /// Global norm of the gradients before clipping.
     pub norm: f32,
-    /// Target tokens.
+    /// Targets of the step.
     pub targets: usize,
-    /// Mean loss of the held-out target tokens, where it was looked at.
+    /// Mean loss of the held-out targets, where it was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<f32>,
 }
@@ -55,11 +56,11 @@ impl Line {
 /// Name of the file of a training's metrics.
 pub const METRICS: &str = "metrics.jsonl";
 
-/// Reads such a file.
+/// Reads a file of JSON lines that this program wrote.
 ///
 /// # Errors
 /// [`Error::Line`] for a line that is none; [`Error::Io`].
-pub fn read_metrics(path: &Path) -> Result<Vec<Line>> {
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = fs::read_to_string(path).map_err(io_error("reading", path))?;
     let parse = |(i, line): (usize, &str)| {
         let file = path.display().to_string();
@@ -111,7 +112,7 @@ impl Folder {
         if !path.is_file() {
             return Ok(Vec::new());
         }
-        let mut lines = read_metrics(&path)?;
+        let mut lines: Vec<Line> = read_lines(&path)?;
         lines.retain(|l| l.step <= until);
         Ok(lines)
     }
@@ -173,13 +174,15 @@ pub fn train<O: Objective + Sync>(
         let stopping = stop.load(Ordering::Relaxed);
         if trainer.due() {
             line.validation = wait(trainer.validate())?;
-            looked(trainer, &line)?;
         }
-        metrics.push(line);
+        metrics.push(line.clone());
         if trainer.due() || stopping {
             let better = trainer.state.best != best;
             best = trainer.state.best;
             folder.save(trainer, &metrics, better)?;
+        }
+        if line.validation.is_some() {
+            looked(trainer, &line)?;
         }
         if stopping && !trainer.finished() {
             bar.finish_and_clear();

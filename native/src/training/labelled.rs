@@ -1,6 +1,6 @@
 //! Pairs for a critic: files of labelled pairs, siblings of runs, and what a larger critic says of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use impossible_core::critic::Siblings;
@@ -26,8 +26,6 @@ pub struct LabelledPair {
     pub hypothesis: String,
     /// In the order of the labels.
     pub target: Option<Vec<f32>>,
-    /// The next pair is this one turned round.
-    pub turned: bool,
 }
 
 #[derive(Deserialize)]
@@ -80,12 +78,48 @@ pub fn read(files: &[PathBuf], labels: &[String]) -> Result<Vec<LabelledPair>> {
             };
             let next = groups.len() as u64;
             let group = *groups.entry(premise.clone()).or_insert(next);
-            pairs.push(LabelledPair { group, premise, hypothesis, target, turned: false });
+            pairs.push(LabelledPair { group, premise, hypothesis, target });
             Ok(Vec::new())
         })?;
         rows.strict(file)?;
     }
+    join_turned(&mut pairs);
     Ok(pairs)
+}
+
+/// Places of pairs that are there both ways, each once.
+#[must_use]
+pub fn both_ways<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(usize, usize)> {
+    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut both = Vec::new();
+    for (i, (x, y)) in pairs.enumerate() {
+        if let Some(&j) = seen.get(&(y, x)) {
+            both.push((j, i));
+        }
+        seen.entry((x, y)).or_insert(i);
+    }
+    both
+}
+
+/// A pair and its reverse are in one group, so that neither is trained on while the other is held out.
+fn join_turned(pairs: &mut [LabelledPair]) {
+    let both = both_ways(pairs.iter().map(|p| (p.premise.as_str(), p.hypothesis.as_str())));
+    let mut parent: BTreeMap<u64, u64> = BTreeMap::new();
+    fn root(parent: &BTreeMap<u64, u64>, mut group: u64) -> u64 {
+        while let Some(&up) = parent.get(&group) {
+            group = up;
+        }
+        group
+    }
+    for (x, y) in both {
+        let (a, b) = (root(&parent, pairs[x].group), root(&parent, pairs[y].group));
+        if a != b {
+            parent.insert(a.max(b), a.min(b));
+        }
+    }
+    for pair in pairs {
+        pair.group = root(&parent, pair.group);
+    }
 }
 
 /// Groups of runs begin here, above those of files.
@@ -100,7 +134,9 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
     const STAGE: u32 = 18;
     /// Candidates drawn for each pair that is to share many words.
     const CHOICE: usize = 8;
-    let mut pairs = Vec::new();
+    /// Draws in a row that give nothing new, after which a run has no more pairs.
+    const PATIENCE: usize = 1000;
+    let (mut pairs, mut groups) = (Vec::new(), BTreeMap::new());
     for (n, run) in (0..).zip(runs) {
         let mut contexts = Vec::new();
         for shard in RunFolder::open(run)?.shards()? {
@@ -109,7 +145,10 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
                 let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
                 let siblings = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
                 if siblings.len() > 1 {
-                    contexts.push((context.id, siblings));
+                    // The same context in two runs is one group.
+                    let next = groups.len() as u64;
+                    let group = *groups.entry(context.text.clone()).or_insert(next);
+                    contexts.push((RUNS + group, siblings));
                 }
             }
         }
@@ -118,8 +157,10 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
         }
         let mut stream = Stream::new(seed, STAGE, n, 0);
         let mut seen = std::collections::BTreeSet::new();
-        for i in 0..sample {
-            let draws = if i % 2 == 0 { CHOICE } else { 1 };
+        let mut missed = 0;
+        while seen.len() < sample && missed < PATIENCE {
+            let draws = if seen.len().is_multiple_of(2) { CHOICE } else { 1 };
+            missed += 1;
             let mut best: Option<(f64, usize, usize, usize)> = None;
             let at = stream.below(contexts.len());
             for _ in 0..draws {
@@ -133,16 +174,11 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
             }
             let Some((_, at, x, y)) = best else { continue };
             if seen.insert((at, x.min(y), x.max(y))) {
-                let (context, siblings) = &contexts[at];
+                missed = 0;
+                let (group, siblings) = &contexts[at];
                 let text = |i: usize| siblings.get(u32::try_from(i).unwrap_or(0)).text.clone();
-                let pair = |x: usize, y: usize, turned| LabelledPair {
-                    group: RUNS + (n << 40) + context,
-                    premise: text(x),
-                    hypothesis: text(y),
-                    target: None,
-                    turned,
-                };
-                pairs.extend([pair(x, y, true), pair(y, x, false)]);
+                let pair = |x, y| LabelledPair { group: *group, premise: text(x), hypothesis: text(y), target: None };
+                pairs.extend([pair(x, y), pair(y, x)]);
             }
         }
     }
@@ -152,7 +188,7 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
 /// What a critic said, in a file.
 #[derive(Serialize, Deserialize)]
 struct Chunk {
-    /// sha256 of what it was asked.
+    /// sha256 of who was asked what.
     asked: String,
     probabilities: Vec<Option<Vec<f32>>>,
 }
@@ -166,7 +202,7 @@ const CHUNK: usize = 2048;
 /// # Errors
 /// The critic's; [`Error::Input`] when its labels are others; [`Error::Io`].
 pub fn ask(
-    critic: &mut Entailment,
+    (critic, critic_sha256): (&mut Entailment, &str),
     pairs: &mut [LabelledPair],
     labels: &[String],
     dir: &Path,
@@ -181,7 +217,8 @@ pub fn ask(
     let (mut done, total) = (0, open.len());
     for (i, chunk) in open.chunks_mut(CHUNK).enumerate() {
         let texts: Vec<(&str, &str)> = chunk.iter().map(|p| (p.premise.as_str(), p.hypothesis.as_str())).collect();
-        let question = sha256(&serde_json::to_vec(&texts).map_err(|e| Error::broken("pairs", e.to_string()))?);
+        let question = serde_json::to_vec(&(critic_sha256, &theirs, &texts));
+        let question = sha256(&question.map_err(|e| Error::broken("pairs", e.to_string()))?);
         let file = dir.join(format!("{i:06}.json"));
         let kept = file.is_file().then(|| read_small(&file, 64 << 20)).transpose()?;
         let kept: Option<Chunk> = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -225,13 +262,14 @@ mod tests {
         let pairs = read(
             "{\"premise\": \"It rained.\", \"hypothesis\": \"It was  wet.\", \"label\": \"Entailment\"}\n\
              {\"premise\": \"It rained.\", \"hypothesis\": \"Ann slept.\", \"probabilities\": {\"neutral\": 0.75, \"contradiction\": 0.25}}\n\
-             {\"premise\": \"Ann slept.\", \"hypothesis\": \"It rained.\", \"more\": 1}\n",
+             {\"premise\": \"Ann slept.\", \"hypothesis\": \"It was late.\", \"more\": 1}\n\
+             {\"premise\": \"It was wet.\", \"hypothesis\": \"It rained.\", \"label\": \"neutral\"}\n",
         )
         .unwrap();
-        assert_eq!(pairs.iter().map(|p| p.group).collect::<Vec<_>>(), [0, 0, 1]);
+        assert_eq!(pairs.iter().map(|p| p.group).collect::<Vec<_>>(), [0, 0, 1, 0]);
         assert_eq!(pairs[0].hypothesis, "It was wet.");
         let targets: Vec<Option<Vec<f32>>> = pairs.into_iter().map(|p| p.target).collect();
-        assert_eq!(targets, [Some(vec![1.0, 0.0, 0.0]), Some(vec![0.0, 0.75, 0.25]), None]);
+        assert_eq!(targets[..3], [Some(vec![1.0, 0.0, 0.0]), Some(vec![0.0, 0.75, 0.25]), None]);
         for (bad, why) in [
             ("{\"premise\": \"A.\", \"hypothesis\": \"B.\", \"label\": \"not_entailment\"}", "not_entailment"),
             ("{\"premise\": \"A.\", \"hypothesis\": \"B.\", \"probabilities\": {\"neutral\": 0.5}}", "add up to 1"),

@@ -17,31 +17,60 @@ pub const TINY_STUDENT: &str = include_str!("../../../assets/presets/tiny/studen
 /// A RoBERTa classifier.
 pub const TINY_CRITIC: &str = include_str!("../../../assets/presets/tiny/critic.json");
 
-/// The architecture of a file, or else of a preset, for a tokenizer: what it says of the vocabulary, of padding and of
-/// the end of a text is the tokenizer's.
+/// The architecture of a file, or else of a preset, for a tokenizer: the vocabulary is the tokenizer's, and so are the
+/// tokens that pad and end a text, where the file does not name them.
 ///
 /// # Errors
-/// [`Error::Config`], [`Error::Io`].
+/// [`Error::Config`], [`Error::Io`]; [`Error::Input`] for a tokenizer without a token that could end a text.
 pub fn architecture(file: Option<&Path>, preset: &str, tokenizer: &Tokenizer) -> Result<Config> {
     let (name, bytes) = match file {
         Some(path) => (path.display().to_string(), read_small(path, 1 << 20)?),
         None => ("the preset".to_owned(), preset.as_bytes().to_vec()),
     };
-    let mut entries = Config::parse(&name, &bytes)?.entries().clone();
-    entries.insert("vocab_size".into(), json!(tokenizer.len()));
-    for (field, (_, token)) in [("pad_token_id", PAD), ("eos_token_id", END)] {
-        match tokenizer.id(token) {
-            Some(id) => entries.insert(field.into(), json!(id)),
-            None => None,
-        };
-    }
+    let mut entries = without_nulls(Config::parse(&name, &bytes)?.entries());
+    entries.insert("vocab_size".into(), json!(tokenizer.table()));
+    let end = tokenizer.id(END.1).or_else(|| tokenizer.special().first().copied());
+    let end = end.ok_or_else(|| {
+        Error::input(
+            "the tokenizer",
+            format!("a special token that ends a text, such as {}", END.1),
+            "no special token",
+        )
+    })?;
+    let end = entries.entry("eos_token_id").or_insert(json!(end)).clone();
+    entries.entry("pad_token_id").or_insert_with(|| tokenizer.id(PAD.1).map_or(end, |id| json!(id)));
     Config::parse(&name, Value::Object(entries).to_string().as_bytes())
 }
 
-/// The entries of a config, for a plan.
+fn without_nulls(entries: &Map<String, Value>) -> Map<String, Value> {
+    fn clean(value: &Value) -> Option<Value> {
+        match value {
+            Value::Null => None,
+            Value::Object(map) => Some(Value::Object(without_nulls(map))),
+            Value::Array(list) => Some(Value::Array(list.iter().filter_map(clean).collect())),
+            other => Some(other.clone()),
+        }
+    }
+    entries.iter().filter_map(|(name, value)| Some((name.clone(), clean(value)?))).collect()
+}
+
+/// The entries of a config, for a plan: nulls, which TOML lacks and which say nothing, are left out.
 #[must_use]
 pub fn entries(config: &Config) -> Map<String, Value> {
-    config.entries().clone()
+    without_nulls(config.entries())
+}
+
+/// Refuses a tokenizer that does not part the texts of a pair.
+///
+/// # Errors
+/// [`Error::Input`]; the tokenizer's.
+pub fn check_pairs(tokenizer: &Tokenizer) -> Result<()> {
+    let joined = [tokenizer.encode("a b")?, tokenizer.encode("c d")?].concat();
+    if tokenizer.encode_pair("a b", "c d")?.0 == joined {
+        let expected = "one that marks the texts of a pair (a tokenizer of `pretrain`, BERT or RoBERTa does)";
+        return Err(Error::input("--tokenizer", expected, "one that only joins them"));
+    }
+    Ok(())
 }
 
 /// A tokenizer's file, or that of a model folder: the tokenizer and the file's content.

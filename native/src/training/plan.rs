@@ -33,26 +33,43 @@ pub struct StudentPlan {
     pub train: Settings,
 }
 
+/// The text of a plan.
+fn text(plan: &impl Serialize) -> Result<String> {
+    toml::to_string(plan).map_err(|e| Error::input("the plan", "values that TOML can hold", e))
+}
+
+/// Refuses settings out of range, and a plan that differs from the one that is there, if one is.
+///
+/// # Errors
+/// [`Error::Input`] names the entry, or the first line in which the plans differ; [`Error::Io`].
+pub fn check(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<()> {
+    train.validate()?;
+    let text = text(plan)?;
+    if !file.exists() {
+        return Ok(());
+    }
+    let bytes = read_small(file, 1 << 20)?;
+    let theirs = String::from_utf8_lossy(&bytes);
+    if theirs == text {
+        return Ok(());
+    }
+    let pair = theirs.lines().zip(text.lines()).find(|(a, b)| a != b);
+    let (found, wanted) = pair.unwrap_or(("another number of entries", "this plan"));
+    Err(Error::input(
+        file.display(),
+        format!("the plan of this training ({wanted}); give another --out for another training"),
+        found,
+    ))
+}
+
 /// Writes the plan of a training, or checks that the one there is the same. Answers its hash.
 ///
 /// # Errors
-/// [`Error::Input`] for settings out of range, or names the first line in which the plans differ; [`Error::Io`].
+/// As [`check`].
 pub fn begin(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<String> {
-    train.validate()?;
-    let text = toml::to_string(plan).map_err(|e| Error::input("the plan", "values that TOML can hold", e))?;
-    if file.exists() {
-        let bytes = read_small(file, 1 << 20)?;
-        let theirs = String::from_utf8_lossy(&bytes);
-        if theirs != text {
-            let pair = theirs.lines().zip(text.lines()).find(|(a, b)| a != b);
-            let (found, wanted) = pair.unwrap_or(("another number of entries", "this plan"));
-            return Err(Error::input(
-                file.display(),
-                format!("the plan of this training ({wanted}); give another --out for another training"),
-                found,
-            ));
-        }
-    } else {
+    check(file, plan, train)?;
+    let text = text(plan)?;
+    if !file.exists() {
         write_file(file, text.as_bytes())?;
     }
     Ok(sha256(text.as_bytes()))

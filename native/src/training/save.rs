@@ -1,6 +1,5 @@
 //! What was trained as a model folder that this program, and the reference library, load.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use half::f16;
@@ -25,19 +24,10 @@ pub enum Precision {
     F16,
 }
 
-/// Weights by name: shape and values.
-pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub use impossible_core::train::initial::Weights;
 
 /// A weight with its name.
 type Named<'a> = (&'a String, &'a (Vec<usize>, Vec<f32>));
-
-/// Tokens of a model that writes.
-pub struct Text<'a> {
-    /// End-of-text token: its id and text.
-    pub eos: (u32, &'a str),
-    /// Padding token, where the config names one.
-    pub pad: Option<&'a str>,
-}
 
 /// What goes into the folder.
 pub struct Model<'a> {
@@ -45,8 +35,10 @@ pub struct Model<'a> {
     pub config: &'a Config,
     /// `tokenizer.json`.
     pub tokenizer: &'a [u8],
-    /// How it ends a text; none for a classifier.
-    pub text: Option<Text<'a>>,
+    /// End-of-text token: its id and text; none for a classifier.
+    pub eos: Option<(u32, &'a str)>,
+    /// Padding token, where there is one.
+    pub pad: Option<&'a str>,
     /// How tasks are put to it, where it is a student.
     pub format: Option<&'a Format>,
     /// Weights.
@@ -93,7 +85,7 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
             return Err(Error::NonFinite { what, place: dir.display().to_string() });
         }
     }
-    let start = if model.text.is_some() { LanguageModel::sizes(model.config)?.start } else { None };
+    let start = if model.eos.is_some() { LanguageModel::sizes(model.config)?.start } else { None };
     let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool);
     let tied = tied.unwrap_or(model.config.model_type()? != "llama");
     let dtype = if model.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
@@ -122,10 +114,12 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
     config.insert("torch_dtype".into(), json!(if dtype == Dtype::F16 { "float16" } else { "float32" }));
     let mut tokens = json!({"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false});
     let mut generation = None;
-    if let Some(Text { eos: (eos, token), pad }) = model.text {
+    if let Some(token) = model.pad.or(model.eos.map(|e| e.1)) {
+        tokens["pad_token"] = json!(token);
+    }
+    if let Some((eos, token)) = model.eos {
         config.insert("eos_token_id".into(), json!(eos));
         tokens["eos_token"] = json!(token);
-        tokens["pad_token"] = json!(pad.unwrap_or(token));
         let pad = config.get("pad_token_id").filter(|v| !v.is_null()).cloned().unwrap_or(json!(eos));
         let mut settings = json!({
             "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
