@@ -135,7 +135,10 @@ fn a_domain_of_ones_own() -> Result<()> {
             .concat(),
         )?;
         ensure!(told["validation"].as_f64().is_some_and(|loss| loss < 4.5), "{told}");
-        Teacher::load(&folder(out.join("model"))?, &DeviceSpec::Flex.open()?)?;
+        let t5 = folder(out.join("model"))?;
+        ensure!(t5.tokenizer()?.encode_special("The firm")?.0.last() == Some(&1), "an encoder's text has no end");
+        ensure!(t5.tokenizer()?.encode("The firm")?.last() != Some(&1));
+        Teacher::load(&t5, &DeviceSpec::Flex.open()?)?;
     }
 
     // A critic, from labels.

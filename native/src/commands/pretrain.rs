@@ -28,7 +28,7 @@ use crate::run::atomic::{hash_file, io_error, sha256, write_file};
 use crate::run::histogram::escape;
 use crate::run::jsonl::read_seeds;
 use crate::training::folder::{self, Folder, Line};
-use crate::training::new::{TINY_STUDENT, TINY_TEACHER, architecture, entries, read_tokenizer};
+use crate::training::new::{TINY_STUDENT, TINY_TEACHER, architecture, ending, entries, read_tokenizer};
 use crate::training::save::{Model, Precision, save};
 use crate::training::{curve, plan};
 
@@ -208,7 +208,7 @@ pub(super) fn run(session: &Session, args: &Pretrain) -> Result<()> {
         &done.model,
         &Model {
             config: &config,
-            tokenizer: text.as_bytes(),
+            tokenizer: if args.task == Task::Causal { text } else { ending(&tokenizer)? }.as_bytes(),
             eos: Some((end, &token)),
             pad: pad.as_deref(),
             format: None,

@@ -60,6 +60,26 @@ pub fn entries(config: &Config) -> Map<String, Value> {
     without_nulls(config.entries())
 }
 
+/// A tokenizer of `pretrain` as a file for a model with an encoder, whose texts end with [`END`]: other libraries add
+/// what the file says. One of another origin stays as it is.
+///
+/// # Errors
+/// The tokenizer's; [`Error::Broken`] for a file that cannot be written.
+pub fn ending(tokenizer: &Tokenizer) -> Result<String> {
+    let text = tokenizer.to_json()?;
+    let broken = |e: serde_json::Error| Error::broken("tokenizer.json", e.to_string());
+    let mut file: Value = serde_json::from_str(&text).map_err(broken)?;
+    let post = &mut file["post_processor"];
+    if post["special_tokens"][END.1].is_null() {
+        return Ok(text);
+    }
+    match post["single"].as_array_mut() {
+        Some(single) if single.len() == 1 => single.push(json!({"SpecialToken": {"id": END.1, "type_id": 0}})),
+        _ => return Ok(text),
+    }
+    serde_json::to_string_pretty(&file).map_err(broken)
+}
+
 /// Refuses a tokenizer that does not part the texts of a pair.
 ///
 /// # Errors
