@@ -187,7 +187,10 @@ class Reference:
         self.load_teacher()
         self.load_critic()
         out = dict.fromkeys(("sampling_s", "critics_s", "diversity_s", "sentences", "nli_calls", "kept"), 0)
-        for context in CONTEXTS:
+        contexts = CONTEXTS
+        if args.contexts:
+            contexts = [json.loads(line)["text"] for line in args.contexts.read_text(encoding="utf-8").splitlines()]
+        for context in contexts:
             start = time.perf_counter()
             found = [s for s in self.sentences(self.siblings(context, args.k)) if s]
             sampled = time.perf_counter()
@@ -200,6 +203,11 @@ class Reference:
             judged = time.perf_counter()
             kept, calls = self.diverse(other)
             end = time.perf_counter()
+            if args.save:
+                with args.save.open("a", encoding="utf-8") as file:
+                    for pair in kept:
+                        file.write(json.dumps({"kept": pair, "seconds": end - start}) + "\n")
+                print(f"{len(kept)} pairs, {end - start:.0f} s", file=sys.stderr, flush=True)
             for name, value in (("sampling_s", sampled - start), ("critics_s", end - sampled),
                                 ("diversity_s", end - judged), ("sentences", len(found)), ("kept", len(kept)),
                                 ("nli_calls", len(pairs) + len(forward) + calls)):
@@ -338,6 +346,8 @@ def main():
     parser.add_argument("--k", type=int, required=True)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--contexts", type=Path, help="contexts of a run (RUN/shards/*/contexts.jsonl), for the part context")
+    parser.add_argument("--save", type=Path, help="file to which the part context adds what it keeps, to be read")
     args = parser.parse_args()
     try:
         reference = Reference(args)
