@@ -24,7 +24,7 @@ pub struct Plan {
     pub summary: Summary,
 }
 
-/// The three models, by name in the model folder or by path.
+/// The models, by name in the model folder or by path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Models {
@@ -34,6 +34,9 @@ pub struct Models {
     pub critic: String,
     /// Sentence encoder for the cosine floor; empty where no critic of the plan needs it.
     pub encoder: String,
+    /// What a student starts from; empty = the teacher.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub student: String,
 }
 
 /// Left contexts.

@@ -1,6 +1,7 @@
 //! Library of the `impossible` binary: arguments, files, run folders, downloads, progress.
 
 pub mod args;
+mod builtin;
 pub mod commands;
 pub mod evaluate;
 pub mod files;

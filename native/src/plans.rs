@@ -39,6 +39,9 @@ fn folder(name: PresetName, role: preset::Role) -> String {
 /// The plan of a preset.
 #[must_use]
 pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
+    if name == PresetName::Tiny {
+        return tiny_plan(device);
+    }
     let paper = name == PresetName::Paper;
     let critics = if paper { Critics::Paper } else { Critics::Strict };
     let encoder = if paper { String::new() } else { folder(name, preset::Role::Encoder) };
@@ -49,11 +52,12 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
             teacher: folder(name, preset::Role::Teacher),
             critic: folder(name, preset::Role::Critic),
             encoder,
+            student: String::new(),
         },
         contexts: Contexts {
             count: if paper { 1000 } else { 30 },
             source: match name {
-                PresetName::Small => Source::Newswire,
+                PresetName::Tiny | PresetName::Small => Source::Newswire,
                 PresetName::Paper => Source::News,
                 PresetName::Biomedical => Source::Biomedical,
             },
@@ -82,6 +86,41 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
         },
         paraphrase: Paraphrase::preset(critics),
         summary: Summary::preset(critics),
+    }
+}
+
+/// The models that this program carries, and what two cores do with them in two minutes.
+fn tiny_plan(device: DeviceSpec) -> Plan {
+    let small = preset_plan(PresetName::Small, device);
+    Plan {
+        models: Models {
+            teacher: "tiny-teacher".into(),
+            critic: "tiny-critic".into(),
+            // No encoder: the cosine floors are off.
+            encoder: String::new(),
+            student: "tiny-student".into(),
+        },
+        contexts: Contexts {
+            count: 40,
+            source: Source::None,
+            // Its reports are short: after two sentences most siblings are the end of the text.
+            min_sentences: 1,
+            max_sentences: 1,
+            max_tokens: 120,
+            temperature: 0.6,
+            ..small.contexts
+        },
+        siblings: Siblings { k: 300, ..small.siblings },
+        // Its critic is calibrated and seldom as sure as a large one.
+        paraphrase: Paraphrase {
+            rouge_min: 0.5,
+            rouge_max: 0.85,
+            cosine_min: -1.0,
+            entailment_min: 0.6,
+            ..small.paraphrase
+        },
+        summary: Summary { cosine_min: -1.0, entailment_min: 0.9, ..small.summary },
+        ..small
     }
 }
 
@@ -118,7 +157,7 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
 pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     let mut plan = match &flags.plan {
         Some(file) => read_plan(file)?,
-        None => preset_plan(flags.preset, device),
+        None => preset_plan(flags.preset(), device),
     };
     if let Some(critics) = flags.critics {
         plan.paraphrase = Paraphrase::preset(critics.into());

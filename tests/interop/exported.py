@@ -26,9 +26,11 @@ def pair(folder, golden, tolerance):
     """A classifier of pairs: whether it agrees."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
-    ids = tokenizer(*golden["pair"])["input_ids"]
+    given = tokenizer(*golden["pair"], return_token_type_ids=True)
+    ids = given["input_ids"]
+    kinds = given["token_type_ids"] if model.config.type_vocab_size > 1 else [0] * len(ids)
     with torch.no_grad():
-        found = model(torch.tensor([golden["ids"]])).logits[0].softmax(0).tolist()
+        found = model(torch.tensor([golden["ids"]]), token_type_ids=torch.tensor([kinds])).logits[0].softmax(0).tolist()
     worst = max(abs(a - b) for a, b in zip(found, golden["probabilities"]))
     same = ids == golden["ids"]
     ok = same and worst <= tolerance

@@ -70,7 +70,21 @@ fn text(path: &Path) -> Result<&str> {
 /// A run to train in, and a folder with all pairs.
 fn run_and_pairs(dir: &Path) -> Result<(PathBuf, PathBuf, Plan)> {
     let (run, data) = (dir.join("run"), dir.join("pairs"));
-    done(&["distill", "--device", "flex", "--contexts", "1", "--k", "2", "--seed", "3", "--out", text(&run)?])?;
+    done(&[
+        "distill",
+        "--preset",
+        "small",
+        "--device",
+        "flex",
+        "--contexts",
+        "1",
+        "--k",
+        "2",
+        "--seed",
+        "3",
+        "--out",
+        text(&run)?,
+    ])?;
     let plan = impossible::run::read_plan(&run.join("plan.toml"))?;
     pairs(&data, &plan, 3)?;
     Ok((run, data, plan))

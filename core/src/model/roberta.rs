@@ -19,6 +19,8 @@ pub struct Roberta {
     word: Embedding,
     position: Embedding,
     kind: Embedding,
+    /// 0 in the published models, whose texts are all of one kind.
+    last_kind: u32,
     norm: LayerNorm,
     blocks: Vec<Block>,
     dense: Linear,
@@ -47,6 +49,7 @@ impl Roberta {
             word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
             position: w.embedding("embeddings.position_embeddings.weight", table, d)?,
             kind: w.embedding("embeddings.token_type_embeddings.weight", types, d)?,
+            last_kind: u32::try_from(types - 1).unwrap_or(0),
             norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
             blocks: (0..layers)
                 .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), d, inner, heads, eps))
@@ -68,7 +71,7 @@ impl Roberta {
         });
         let x = self.word.forward(ids(batch.ids.iter().copied(), device))
             + self.position.forward(ids(positions, device))
-            + self.kind.forward(ids(batch.ids.iter().map(|_| 0), device));
+            + self.kind.forward(ids(batch.types.iter().map(|&kind| kind.min(self.last_kind)), device));
         let mask = batch.scores(device);
         let x = self.blocks.iter().enumerate().fold(self.norm.forward(x), |x, (layer, block)| {
             block.forward(x, rows, mask.as_ref(), |part, y| drop(layer, part, y))

@@ -110,6 +110,14 @@ impl Tokenizer {
         self.inner.to_string(true).map_err(|e| Error::broken(&self.file, e))
     }
 
+    /// [`Self::to_json`] without line breaks, half as long.
+    ///
+    /// # Errors
+    /// As [`Self::to_json`].
+    pub fn to_compact_json(&self) -> Result<String> {
+        self.inner.to_string(false).map_err(|e| Error::broken(&self.file, e))
+    }
+
     /// The token of an id.
     #[must_use]
     pub fn token(&self, id: u32) -> Option<String> {

@@ -96,7 +96,7 @@ pub fn train(kind: Kind, texts: &[String], vocabulary: usize) -> Result<Tokenize
     };
     let template = TemplateProcessing::builder()
         .try_single("$A")
-        .and_then(|b| b.try_pair("<s> $A </s> $B </s>"))
+        .and_then(|b| b.try_pair("<s>:0 $A:0 </s>:0 $B:1 </s>:1"))
         .map_err(|e| Error::broken("the new tokenizer", e.clone()))?
         .special_tokens(vec![(START.1, START.0), (END.1, END.0)])
         .build()
@@ -139,7 +139,8 @@ mod tests {
             let (pair, types) = tokenizer.encode_pair("The price", "of oil")?;
             assert_eq!((pair.first(), pair.last()), (Some(&START.0), Some(&END.0)));
             assert_eq!(pair.iter().filter(|&&id| id == END.0).count(), 2);
-            assert!(types.iter().all(|&t| t == 0));
+            let second = pair.iter().position(|&id| id == END.0).map_or(0, |at| types.len() - at - 1);
+            assert_eq!(types.iter().sum::<u32>() as usize, second, "the second text is of kind 1");
             assert_eq!(tokenizer.id(&sentinel(SENTINELS - 1)), Some(3 + SENTINELS as u32));
             if kind == Kind::Bpe {
                 assert_eq!(tokenizer.to_json()?, train(kind, &corpus(), 600)?.to_json()?, "not the same twice");

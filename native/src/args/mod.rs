@@ -105,18 +105,18 @@ pub struct Distill {
     /// The plan.
     #[command(flatten)]
     pub plan: PlanFlags,
-    /// Run folder.
-    #[arg(long, value_name = "DIR", default_value = "runs/small")]
-    pub out: PathBuf,
-    /// Last stage.
-    #[arg(long, value_enum, default_value = "dataset")]
-    pub until: Until,
+    /// Run folder; else runs/PRESET.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Last stage; else `refined` for preset tiny, `dataset` for all others.
+    #[arg(long, value_enum)]
+    pub until: Option<Until>,
     /// With `--until refined`: your own sentences for the student to rewrite; else the teacher writes fresh ones.
     #[arg(long, value_name = "FILE")]
     pub sentences: Option<PathBuf>,
     /// With `--until refined`: sentences to rewrite.
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub sources: usize,
+    #[arg(long, value_name = "N")]
+    pub sources: Option<usize>,
     /// With `--until student` or `refined`.
     #[command(flatten)]
     pub train: TrainFlags,

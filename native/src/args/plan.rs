@@ -7,6 +7,8 @@ use clap::{Args as ClapArgs, ValueEnum};
 /// A set of models and defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PresetName {
+    /// Three models of one to three million parameters that this program carries: newswire, in two minutes.
+    Tiny,
     /// SmolLM2-135M-Instruct, a small DeBERTa critic, MiniLM.
     Small,
     /// The paper's: GPT2-XL and RoBERTa-large WANLI.
@@ -20,6 +22,7 @@ impl PresetName {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Tiny => "tiny",
             Self::Small => "small",
             Self::Paper => "paper",
             Self::Biomedical => "biomedical",
@@ -41,9 +44,9 @@ pub enum CriticsName {
 /// Everything that changes a plan.
 #[derive(Debug, ClapArgs)]
 pub struct PlanFlags {
-    /// Models and defaults to start from.
-    #[arg(long, value_enum, default_value = "small")]
-    pub preset: PresetName,
+    /// Models and defaults to start from; else `tiny`, or `small` where a model is named.
+    #[arg(long, value_enum)]
+    pub preset: Option<PresetName>,
     /// A plan file; flags change its entries.
     #[arg(long, value_name = "FILE")]
     pub plan: Option<PathBuf>,
@@ -86,6 +89,15 @@ pub struct PlanFlags {
     /// Thresholds.
     #[command(flatten)]
     pub thresholds: Thresholds,
+}
+
+impl PlanFlags {
+    /// The preset to start from.
+    #[must_use]
+    pub fn preset(&self) -> PresetName {
+        let named = self.teacher.is_some() || self.critic.is_some() || self.encoder.is_some();
+        self.preset.unwrap_or(if named { PresetName::Small } else { PresetName::Tiny })
+    }
 }
 
 /// `--diversity`.

@@ -157,7 +157,7 @@ pub enum Style {
 pub struct Rewrite {
     /// Text; else --file, else stdin.
     pub text: Vec<String>,
-    /// The student's model folder, or its training folder.
+    /// The student's model folder, or its training folder; `tiny-student` is carried by this program.
     #[arg(long, value_name = "DIR")]
     pub student: PathBuf,
     /// Texts: .txt (one a line) or .jsonl.
@@ -226,12 +226,12 @@ pub struct Rewrite {
     /// How tasks are put to a model that is no student of ours: a file like a student's impossible.json.
     #[arg(long, value_name = "FILE")]
     pub format: Option<PathBuf>,
-    /// Entailment critic.
-    #[arg(long, value_name = "MODEL", default_value = "nli-deberta-v3-xsmall")]
-    pub critic: String,
-    /// Sentence encoder.
-    #[arg(long, value_name = "MODEL", default_value = "all-MiniLM-L6-v2")]
-    pub encoder: String,
+    /// Entailment critic; else that of the student's run.
+    #[arg(long, value_name = "MODEL")]
+    pub critic: Option<String>,
+    /// Sentence encoder; else that of the student's run.
+    #[arg(long, value_name = "MODEL")]
+    pub encoder: Option<String>,
     /// Thresholds.
     #[command(flatten)]
     pub thresholds: Thresholds,

@@ -15,7 +15,7 @@ use impossible_core::plan::{Plan, Source};
 use impossible_core::record::{Finish, Kept, Task};
 use serde::Serialize;
 
-use super::{Session, refine, train, wait};
+use super::{Session, refine, showcase, train, wait};
 use crate::args::{Distill, Refine, TrainFlags, Until};
 use crate::progress::{Progress, stop_flag};
 use crate::run::view::{Style, render};
@@ -71,10 +71,17 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
         plan.contexts.count = plan.contexts.count.min(usize::try_from(RANGE).unwrap_or(1));
     }
     let (i, n) = part(args.shard.as_deref())?;
+    let out_dir = &args.out.clone().unwrap_or_else(|| Path::new("runs").join(args.plan.preset().as_str()));
+    // A preset with a student of its own shows the whole method; with the user's texts it needs sentences to go on with.
+    let until = args.until.unwrap_or(match plan.contexts.source {
+        _ if plan.models.student.is_empty() || args.shard.is_some() => Until::Dataset,
+        Source::Seeds if args.sentences.is_none() => Until::Student,
+        _ => Until::Refined,
+    });
     let stop = stop_flag()?;
     let compute = plans::device(&plan)?.open()?;
 
-    let folder = if args.preview.is_some() { None } else { Some(RunFolder::create_or_resume(&args.out, &plan)?) };
+    let folder = if args.preview.is_some() { None } else { Some(RunFolder::create_or_resume(out_dir, &plan)?) };
     let mine = ranges(plan.contexts.count as u64, RANGE, i, n);
     let todo: Vec<_> = mine.iter().filter(|r| folder.as_ref().is_none_or(|f| !f.shard_done(r))).cloned().collect();
     let (total, left) = (count(&mine), count(&todo));
@@ -100,7 +107,7 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
                 Ok(out) => out,
                 Err(error) => {
                     close(&folder, &mut progress)?;
-                    return Err(advise(error, &args.out).into());
+                    return Err(advise(error, out_dir).into());
                 }
             };
             let Some(folder) = &folder else {
@@ -118,7 +125,7 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
             folder.write_shard(&range, data)?;
             if stop.load(Ordering::Relaxed) {
                 close(&Some(folder), &mut progress)?;
-                return Err(advise(Error::Interrupted, &args.out).into());
+                return Err(advise(Error::Interrupted, out_dir).into());
             }
         }
     }
@@ -144,13 +151,13 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
         )
         .into());
     }
-    if args.until != Until::Dataset {
+    if until != Until::Dataset {
         drop(folder);
-        return close_the_loop(session, args, &stop);
+        return close_the_loop(session, args, out_dir, until, &stop);
     }
-    let done = Done { run: &args.out, contexts: made, paraphrase: written.kept[0], summary: written.kept[1] };
+    let done = Done { run: out_dir, contexts: made, paraphrase: written.kept[0], summary: written.kept[1] };
     session.say(&done, || {
-        let out = args.out.display();
+        let out = out_dir.display();
         format!(
             "{} paraphrase pairs and {} summary pairs from {made} contexts.\n  {out}/dataset/paraphrase.jsonl\n  {out}/dataset/summary.jsonl\n  {out}/report.html\nRead them: impossible inspect {out}\nOther thresholds: impossible filter --run {out} --rouge-max 0.6",
             done.paraphrase, done.summary
@@ -159,25 +166,32 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
 }
 
 /// Student, self-distillation, better student; what is there already is skipped.
-fn close_the_loop(session: &Session, args: &Distill, stop: &std::sync::Arc<AtomicBool>) -> Result<()> {
-    let run = RunFolder::open(&args.out)?;
+fn close_the_loop(
+    session: &Session,
+    args: &Distill,
+    out: &Path,
+    until: Until,
+    stop: &std::sync::Arc<AtomicBool>,
+) -> Result<()> {
+    let run = RunFolder::open(out)?;
+    let whole = !run.plan().models.student.is_empty();
     let stage0 = train::Request {
-        data: vec![args.out.join("dataset")],
-        out: args.out.join("student/stage0"),
-        base: run.plan().models.teacher.clone(),
+        data: vec![out.join("dataset")],
+        out: out.join("student/stage0"),
+        base: train::base(&run),
         tasks: Task::ALL.to_vec(),
         seed: run.plan().seed,
-        settings: train::settings(&args.train),
+        flags: &args.train,
         run: &run,
     };
     let mut done = train::train(session, &stage0, stop)?;
-    if args.until == Until::Refined {
+    if until == Until::Refined {
         let refine = Refine {
-            run: args.out.clone(),
+            run: out.to_owned(),
             student: None,
             sentences: args.sentences.clone(),
             field: args.plan.field.clone(),
-            sources: args.sources,
+            sources: args.sources.unwrap_or(if whole { 512 } else { 1000 }),
             samples: 10,
             pairs_only: false,
             train: TrainFlags::default(),
@@ -188,9 +202,12 @@ fn close_the_loop(session: &Session, args: &Distill, stop: &std::sync::Arc<Atomi
                 "The critics kept none of the student's versions of {} sentences: the student stays as it is. More contexts, or more sentences (--sources), help.",
                 pairs.sources
             );
-            return session.say(&done, || train::told(&done));
+        } else {
+            done = refine::next_student(session, &run, None, &pairs, &args.train, stop)?;
         }
-        done = refine::next_student(session, &run, None, &pairs, &args.train, stop)?;
+    }
+    if whole && args.sentences.is_none() && run.plan().contexts.source != Source::Seeds {
+        return showcase::run(session, &run, &stage0.base, &done, stop);
     }
     session.say(&done, || train::told(&done))
 }

@@ -15,6 +15,7 @@ mod pretrain;
 mod pull;
 mod refine;
 mod rewrite;
+mod showcase;
 mod train;
 mod train_critic;
 mod verify;

@@ -28,7 +28,7 @@ use impossible_core::text::sentence;
 use serde::{Deserialize, Serialize};
 
 use super::rewrite::open_student;
-use super::train::{Request, settings, told, train};
+use super::train::{Request, told, train};
 use super::{Session, distill, wait};
 use crate::args::{Refine, TrainFlags};
 use crate::progress::{Progress, stop_flag};
@@ -118,40 +118,66 @@ pub(super) fn next_student(
         base: base.display().to_string(),
         tasks: format.tasks,
         seed: run.plan().seed + 1,
-        settings: settings(flags),
+        flags,
     };
     train(session, &request, stop)
 }
 
 /// Fresh sentences: the user's, or the teacher's own under streams that no context of the run has.
 fn sources(session: &Session, run: &RunFolder, args: &Refine, stop: &Arc<AtomicBool>) -> Result<Vec<String>> {
-    let mut seen = BTreeSet::new();
-    let mut out = Vec::new();
-    let mut take = |text: &str| {
-        for s in sentence::split(text) {
-            let usable = sentence::usable(s) && s.split_whitespace().count() >= FEWEST_WORDS;
-            if usable && out.len() < args.sources && seen.insert(s.to_owned()) {
-                out.push(s.to_owned());
-            }
-        }
-        out.len() < args.sources
-    };
     if let Some(file) = &args.sentences {
+        let mut found = Found::new(args.sources);
         for seed in read_seeds(file, args.field.as_deref())? {
-            if !take(&seed.text) {
+            if !found.take(&seed.text) {
                 break;
             }
         }
-        return Ok(out);
+        return Ok(found.sentences);
     }
-    let mut plan = run.plan().clone();
-    if plan.contexts.source == Source::Seeds {
+    if run.plan().contexts.source == Source::Seeds {
         let expected = "a file of sentences, as this run's contexts are the user's own";
         return Err(Error::input("--sentences", expected, "nothing").into());
     }
-    plan.seed += 1; // the plan is validated
+    // The plan is validated: there is a next seed.
+    fresh(session, run.plan(), run.plan().seed + 1, args.sources, stop)
+}
+
+/// Different usable sentences, up to a number.
+struct Found {
+    most: usize,
+    seen: BTreeSet<String>,
+    sentences: Vec<String>,
+}
+
+impl Found {
+    fn new(most: usize) -> Self {
+        Self { most, seen: BTreeSet::new(), sentences: Vec::new() }
+    }
+
+    /// Takes what is new in a text; whether there is room for more.
+    fn take(&mut self, text: &str) -> bool {
+        for s in sentence::split(text) {
+            let usable = sentence::usable(s) && s.split_whitespace().count() >= FEWEST_WORDS;
+            if usable && self.sentences.len() < self.most && self.seen.insert(s.to_owned()) {
+                self.sentences.push(s.to_owned());
+            }
+        }
+        self.sentences.len() < self.most
+    }
+}
+
+/// Sentences that the plan's teacher writes under another seed.
+pub(super) fn fresh(
+    session: &Session,
+    plan: &impossible_core::plan::Plan,
+    seed: u64,
+    sentences: usize,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<String>> {
+    let plan = impossible_core::plan::Plan { seed, ..plan.clone() };
+    let mut found = Found::new(sentences);
     let teacher = models::teacher(&session.store, &plan.models.teacher, &plans::device(&plan)?.open()?)?;
-    let total = args.sources.div_ceil(plan.contexts.min_sentences) as u64;
+    let total = sentences.div_ceil(plan.contexts.min_sentences) as u64;
     let mut progress = Progress::new(total, 0, session.quiet, stop.clone());
     let mut event = Event { stage: Stage::Contexts, done: 0, total, tokens: 0, pairs: 0, kept: 0 };
     let (mut from, step) = (0, 16);
@@ -160,18 +186,24 @@ fn sources(session: &Session, run: &RunFolder, args: &Refine, stop: &Arc<AtomicB
         let made = wait(make(&teacher, &plan, from..from + step, &[], &mut event, &mut progress))?;
         from += step;
         event.done = (event.done + step).min(total);
-        let more = made.contexts.iter().all(|c| take(c.text.get(prefix(&c.text)..).unwrap_or(&c.text)));
+        let more = made.contexts.iter().all(|c| found.take(c.text.get(prefix(&c.text)..).unwrap_or(&c.text)));
         if !more {
             break;
         }
     }
     progress.finish();
-    Ok(out)
+    Ok(found.sentences)
 }
 
-/// End of a dateline: the sentence behind it stands without it.
+/// End of a dateline ("OSLO (Reuters) --", "OSLO -"): the sentence behind it stands without it.
 fn prefix(text: &str) -> usize {
-    text.find(") --").map_or(0, |at| at + 4)
+    if let Some(at) = text.find(") --") {
+        return at + 4;
+    }
+    match text.find(" - ") {
+        Some(at) if at <= 30 && !text[..at].chars().any(char::is_lowercase) => at + 3,
+        _ => 0,
+    }
 }
 
 pub(super) fn make_pairs(session: &Session, run: &RunFolder, args: &Refine, stop: &Arc<AtomicBool>) -> Result<Pairs> {

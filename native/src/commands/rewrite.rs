@@ -10,8 +10,9 @@ use impossible_core::critic::{Panel, SentenceEncoder};
 use impossible_core::decode::Teacher;
 use impossible_core::decode::sample::SampleOptions;
 use impossible_core::decode::siblings::Limits;
+use impossible_core::device::DeviceSpec;
 use impossible_core::event::{Event, Stage};
-use impossible_core::plan::{Critics, Paraphrase, Summary};
+use impossible_core::plan::Plan;
 use impossible_core::record::Task;
 use impossible_core::student::rewrite::{Beams, Options, Version, judge, versions};
 use impossible_core::student::{Format, format};
@@ -20,9 +21,10 @@ use serde::Serialize;
 
 use super::export::{model_folder, read_format};
 use super::{Session, distill, wait};
-use crate::args::{Rewrite, Style};
+use crate::args::{PresetName, Rewrite, Style};
 use crate::progress::{Progress, stop_flag};
 use crate::run::jsonl::read_seeds;
+use crate::run::read_plan;
 use crate::{models, plans};
 
 /// Most sentences rewritten together; the first are few, so that the first answer comes soon.
@@ -128,7 +130,8 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let (sampling, samples) = sampling(args);
     range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
     range((1..=1024).contains(&args.max_tokens), "--max-tokens", "1 to 1024", args.max_tokens.to_string())?;
-    let (mut paraphrase, mut summary) = (Paraphrase::preset(Critics::Strict), Summary::preset(Critics::Strict));
+    let plan = plan_of(&args.student)?;
+    let (mut paraphrase, mut summary) = (plan.paraphrase.clone(), plan.summary.clone());
     // A sentence of the user's own may be as short as she likes, and a question.
     (paraphrase.min_words, summary.min_words) = (1, 3);
     (paraphrase.statements, summary.statements) = (false, false);
@@ -146,11 +149,15 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let compute = session.compute()?;
     let (student, format) = open_student(session, &args.student, args.format.as_deref(), &compute)?;
     format.check(task)?;
-    let mut entailment = models::entailment(&session.store, &args.critic, &compute)?;
+    let critic = args.critic.as_deref().unwrap_or(&plan.models.critic);
+    let mut entailment = models::entailment(&session.store, critic, &compute)?;
     let stop = stop_flag()?;
     distill::watch(&mut entailment, stop.clone());
+    let small = || plans::preset_plan(PresetName::Small, compute.spec).models.encoder;
+    let encoder = args.encoder.clone().unwrap_or_else(|| plan.models.encoder.clone());
+    let encoder = if encoder.is_empty() { small() } else { encoder };
     let mut encoder =
-        if panel.needs_encoder() { Some(models::encoder(&session.store, &args.encoder, &compute)?) } else { None };
+        if panel.needs_encoder() { Some(models::encoder(&session.store, &encoder, &compute)?) } else { None };
     let batch = if compute.is_host() { 96 } else { 256 };
     let options = Options {
         task,
@@ -307,7 +314,19 @@ fn told(output: &Output, explain: bool) -> String {
     lines.join("\n")
 }
 
-/// The student of a folder, with its own format or that of a file; `refine` uses it too.
+/// The plan whose critics judge what a student writes: that of its run, else that of a preset.
+fn plan_of(student: &Path) -> impossible_core::Result<Plan> {
+    let within = |name: &str| student.ancestors().find(|p| p.file_name().is_some_and(|n| n == name));
+    if let Some(file) = within("student").and_then(Path::parent).map(|run| run.join("plan.toml"))
+        && file.is_file()
+    {
+        return read_plan(&file);
+    }
+    let tiny = within("tiny-student").is_some();
+    Ok(plans::preset_plan(if tiny { PresetName::Tiny } else { PresetName::Small }, DeviceSpec::Flex))
+}
+
+/// The student of a folder or a name, with its own format or that of a file; `refine` uses it too.
 pub(super) fn open_student(
     session: &Session,
     folder: &Path,
@@ -315,6 +334,9 @@ pub(super) fn open_student(
     compute: &impossible_core::device::Compute,
 ) -> Result<(Teacher, Format)> {
     let folder = model_folder(folder);
+    // A name in the models' folder.
+    let known = if folder.exists() { None } else { folder.to_str().and_then(|name| session.store.resolve(name).ok()) };
+    let folder = known.unwrap_or(folder);
     let format = read_format(format.unwrap_or(&folder.join(format::FILE)))?;
     let student = Teacher::load(&models::open(&session.store, &folder.display().to_string())?, compute)?;
     Ok((student, format))

@@ -56,12 +56,16 @@ pub(super) fn fit(flags: &FitFlags, mut s: Settings) -> Settings {
     s
 }
 
-/// Settings of a student's training, changed by flags.
-pub(super) fn settings(flags: &TrainFlags) -> Settings {
+/// A model of fewer parameters is trained whole: adapters would save nothing.
+const SMALL: usize = 10_000_000;
+
+/// Settings of the training of a student with so many parameters, changed by flags.
+fn settings(flags: &TrainFlags, parameters: usize) -> Settings {
     let mut s = Settings { checkpointing: flags.checkpointing, ..Settings::default() };
-    if flags.full {
+    let adapters = flags.lora_rank.is_some() || flags.lora_alpha.is_some() || !flags.lora_targets.is_empty();
+    if flags.full || (parameters < SMALL && !adapters) {
         s.lora = None;
-        s.learning_rate = 3e-5;
+        s.learning_rate = if parameters < SMALL { 5e-4 } else { 3e-5 };
     }
     if let Some(lora) = &mut s.lora {
         lora.rank = flags.lora_rank.unwrap_or(lora.rank);
@@ -81,7 +85,7 @@ pub(super) struct Request<'a> {
     pub base: String,
     pub tasks: Vec<Task>,
     pub seed: u64,
-    pub settings: Settings,
+    pub flags: &'a TrainFlags,
 }
 
 pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
@@ -89,10 +93,10 @@ pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
     let request = Request {
         data: if args.data.is_empty() { vec![args.run.join("dataset")] } else { args.data.clone() },
         out: args.out.clone().unwrap_or_else(|| args.run.join("student/stage0")),
-        base: args.base.clone().unwrap_or_else(|| run.plan().models.teacher.clone()),
+        base: args.base.clone().unwrap_or_else(|| base(&run)),
         tasks: args.task.map_or(Task::ALL.to_vec(), |t| vec![task(t)]),
         seed: args.seed.unwrap_or(run.plan().seed),
-        settings: settings(&args.train),
+        flags: &args.train,
         run: &run,
     };
     let done = train(session, &request, &stop_flag()?)?;
@@ -110,6 +114,17 @@ pub(super) fn told(done: &Done) -> String {
         done.held_out,
         loss(done.validation)
     )
+}
+
+/// What a run's student starts from.
+pub(super) fn base(run: &RunFolder) -> String {
+    let models = &run.plan().models;
+    if models.student.is_empty() { models.teacher.clone() } else { models.student.clone() }
+}
+
+fn size(folder: &ModelFolder) -> usize {
+    let of = |name: &str| folder.tensors.info(name).map_or(0, |i| i.shape.iter().product());
+    folder.tensors.names().iter().map(|name| of(name)).sum()
 }
 
 /// Trains to the end and writes the student.
@@ -130,7 +145,7 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
         base_sha256: models::weights_hash(&session.store.resolve(&request.base)?)?.unwrap_or_default(),
         data,
         format,
-        train: request.settings.clone(),
+        train: settings(request.flags, size(&folder)),
     };
     let compute = spec.open()?;
     let tokenizer = folder.tokenizer()?.clone();

@@ -8,6 +8,7 @@ use impossible_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::preset;
+use crate::builtin;
 
 /// Written last into a model folder that a pull has finished.
 pub const RECORD: &str = "pulled.json";
@@ -116,7 +117,8 @@ impl Store {
     }
 
     /// The model folder or `.gguf` file that `name` means: an existing path as given, else an entry of the store
-    /// whatever its case; `owner/repo` finds the folder that a pull of it makes.
+    /// whatever its case; `owner/repo` finds the folder that a pull of it makes, and a model that this program carries is
+    /// put there.
     ///
     /// # Errors
     /// [`Error::Missing`] with the command that fetches it when it is neither, or is there but not complete;
@@ -139,6 +141,9 @@ impl Store {
                 found: "a single file".into(),
                 expected: "a model folder with config.json, or a .gguf file".into(),
             });
+        }
+        if let Some(path) = builtin::unpack(name, &self.root)? {
+            return Ok(path);
         }
         let folder = preset::folder_of(name);
         let Some(path) = self.find(name).or_else(|| self.find(&folder)) else {

@@ -23,7 +23,8 @@ pub fn public_plan(plan: &Plan) -> Plan {
         }
     };
     let mut out = plan.clone();
-    for name in [&mut out.models.teacher, &mut out.models.critic, &mut out.models.encoder] {
+    let m = &mut out.models;
+    for name in [&mut m.teacher, &mut m.critic, &mut m.encoder, &mut m.student] {
         *name = last(name);
     }
     // A model may be called `owner/name`; a seeds file is always a path.

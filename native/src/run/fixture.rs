@@ -14,7 +14,12 @@ pub fn plan() -> Plan {
     Plan {
         seed: 11,
         device: "flex".into(),
-        models: Models { teacher: "/home/someone/gpt2".into(), critic: "nli".into(), encoder: "minilm".into() },
+        models: Models {
+            teacher: "/home/someone/gpt2".into(),
+            critic: "nli".into(),
+            encoder: "minilm".into(),
+            student: String::new(),
+        },
         contexts: Contexts {
             count: 10,
             source: Source::None,

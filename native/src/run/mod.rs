@@ -27,6 +27,7 @@ pub mod planfile;
 pub mod read;
 pub mod report;
 pub mod shard;
+pub mod showcase;
 pub mod students;
 pub mod survey;
 pub mod tables;

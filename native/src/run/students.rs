@@ -9,6 +9,7 @@ use impossible_core::record::{Funnel, Task};
 
 use super::atomic::{io_error, read_small, write_file};
 use super::histogram::{count, escape};
+use super::showcase;
 use crate::training::curve;
 use crate::training::folder::{self, Line};
 
@@ -54,6 +55,9 @@ pub(super) fn section(run: &Path) -> String {
     }
     if !trainings.is_empty() {
         hits(&mut out, run);
+        if let Some(showcase) = showcase::read(run) {
+            showcase::section(&mut out, &showcase);
+        }
         out.push_str("</section>\n");
     }
     out.push_str(END);

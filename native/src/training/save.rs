@@ -8,6 +8,7 @@ use impossible_core::model::config::Config;
 use impossible_core::model::safetensors::INDEX;
 use impossible_core::student::Format;
 use impossible_core::student::format;
+use impossible_core::text::tokenizer::Tokenizer;
 use impossible_core::{Error, Result};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -158,7 +159,8 @@ pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
     if let Some(generation) = generation {
         put("generation_config.json", &text(&generation)?)?;
     }
-    put("tokenizer.json", model.tokenizer)?;
+    let tokenizer = Tokenizer::parse("tokenizer.json", model.tokenizer)?.to_compact_json()?;
+    put("tokenizer.json", tokenizer.as_bytes())?;
     put("tokenizer_config.json", &text(&tokens)?)?;
     if let Some(format) = model.format {
         let format = serde_json::to_value(format).map_err(|e| Error::broken(format::FILE, e.to_string()))?;
