@@ -160,9 +160,8 @@ pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
 
 /// A RoBERTa classifier: N(0, `initializer_range`^2) and no biases, as its reference starts one, but for attention in the
 /// lower half of the layers. There keys start as their queries, but for the direction in which the two kinds of text
-/// differ, which is turned: from the first step a token looks at the same word of the other text. Without that a small
-/// critic does not find out, in tens of thousands of pairs, that words of one text may be those of the other, and stays
-/// at the frequencies of the labels.
+/// differ, which is turned: from the first step a token looks at the same word of the other text. Started as the reference
+/// does, the tiny critic stayed near the frequencies of the labels (docs/results.md).
 fn roberta(config: &Config, seed: u64) -> Result<Weights> {
     let mut draw = Draw { seed, weights: Weights::new(), total: 0 };
     let d = config.size("hidden_size", HIDDEN)?;

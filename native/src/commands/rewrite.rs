@@ -88,7 +88,7 @@ fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
 }
 
 /// Better first.
-fn rank(style: Style, a: &Version, b: &Version) -> Ordering {
+pub(super) fn rank(style: Style, a: &Version, b: &Version) -> Ordering {
     let value = |v: &Version| {
         let (entailment, difference) = (v.entailment().unwrap_or(0.0), 1.0 - v.scored.rouge_l);
         match style {

@@ -17,8 +17,9 @@ use impossible_core::record::{Funnel, Task};
 use impossible_core::student::format;
 use impossible_core::student::rewrite::{Options, Version, judge, versions};
 
-use super::rewrite::open_student;
+use super::rewrite::{open_student, rank};
 use super::{Session, distill, refine, train, wait};
+use crate::args::Style;
 use crate::progress::Progress;
 use crate::run::atomic::{read_small, write_file};
 use crate::run::showcase::{self, Made, Showcase, Student};
@@ -36,8 +37,7 @@ const SHOWN: usize = 10;
 
 fn best(mine: &[&Version]) -> Option<String> {
     let kept = mine.iter().filter(|v| v.kept());
-    let value = |v: &Version| v.entailment().unwrap_or(0.0) + (1.0 - v.scored.rouge_l) / 2.0;
-    kept.max_by(|a, b| value(a).total_cmp(&value(b)).then(b.row.cmp(&a.row))).map(|v| v.text.clone())
+    kept.min_by(|a, b| rank(Style::Balanced, a, b)).map(|v| v.text.clone())
 }
 
 /// Rewrites fresh sentences with every student of the run, and tells the run's story.

@@ -44,7 +44,7 @@ pub struct Made {
     pub kept: f64,
     /// Share of all versions that are copies of their sentence.
     pub copies: f64,
-    /// Of each sentence the likeliest kept version by the critics.
+    /// Of each sentence the first kept version, as `paraphrase --style balanced` ranks them.
     pub best: Vec<Option<String>>,
 }
 
