@@ -10,6 +10,7 @@ pub mod distill;
 mod error;
 pub mod evaluate;
 pub mod event;
+pub mod golden;
 #[cfg(feature = "threads")]
 pub mod lanes;
 pub mod metric;

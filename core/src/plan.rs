@@ -101,6 +101,9 @@ pub struct Siblings {
     pub repetition_penalty: f32,
     /// No n-gram twice, context included; 0 = off (code: 3).
     pub no_repeat_ngram: usize,
+    /// The text may not end before this many new tokens; 0 = it may end at once.
+    #[serde(default, skip_serializing_if = "is_none_asked")]
+    pub min_tokens: usize,
     /// Most new tokens of a sibling (code: 100).
     pub max_tokens: usize,
     /// Rows decoded together. Part of the plan, as matrix products of another height round differently.
@@ -134,6 +137,11 @@ pub enum Diversity {
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
 fn is_off(value: &bool) -> bool {
     !*value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_none_asked(value: &usize) -> bool {
+    *value == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
@@ -331,6 +339,59 @@ impl Summary {
     }
 }
 
+impl Plan {
+    /// What the models that the program and the web app carry can do in two minutes on two cores.
+    #[must_use]
+    pub fn tiny(device: impl std::fmt::Display) -> Self {
+        Self {
+            seed: 7,
+            device: device.to_string(),
+            models: Models {
+                teacher: "tiny-teacher".into(),
+                critic: "tiny-critic".into(),
+                // No encoder: the cosine floors are off.
+                encoder: String::new(),
+                student: "tiny-student".into(),
+            },
+            contexts: Contexts {
+                count: 40,
+                source: Source::None,
+                seeds: String::new(),
+                seeds_sha256: String::new(),
+                // Its reports are short.
+                min_sentences: 1,
+                max_sentences: 1,
+                max_tokens: 120,
+                temperature: 0.6,
+                top_p: 0.9,
+            },
+            siblings: Siblings {
+                k: 300,
+                temperature: 0.5,
+                top_p: 0.9,
+                top_k: 0,
+                min_p: 0.0,
+                typical_p: 1.0,
+                repetition_penalty: 1.0,
+                no_repeat_ngram: 3,
+                // Two thirds of the siblings would be the end of the text.
+                min_tokens: 1,
+                max_tokens: 60,
+                batch: 96,
+            },
+            // Its critic is calibrated and seldom as sure as a large one.
+            paraphrase: Paraphrase {
+                rouge_min: 0.5,
+                rouge_max: 0.85,
+                cosine_min: -1.0,
+                entailment_min: 0.6,
+                ..Paraphrase::preset(Critics::Strict)
+            },
+            summary: Summary { cosine_min: -1.0, entailment_min: 0.9, ..Summary::preset(Critics::Strict) },
+        }
+    }
+}
+
 fn check(ok: bool, name: &str, expected: &str, found: impl std::fmt::Display) -> Result<()> {
     if ok { Ok(()) } else { Err(Error::input(name, expected, found)) }
 }
@@ -375,6 +436,7 @@ impl Plan {
             s.repetition_penalty,
         )?;
         check((1..=1024).contains(&s.max_tokens), "siblings.max_tokens", "1 to 1024", s.max_tokens)?;
+        check((0..=s.max_tokens).contains(&s.min_tokens), "siblings.min_tokens", "0 to max_tokens", s.min_tokens)?;
         check((1..=1024).contains(&s.batch), "siblings.batch", "1 to 1024", s.batch)?;
         let (p, m) = (&self.paraphrase, &self.summary);
         p.validate()?;

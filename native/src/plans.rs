@@ -40,7 +40,7 @@ fn folder(name: PresetName, role: preset::Role) -> String {
 #[must_use]
 pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
     if name == PresetName::Tiny {
-        return tiny_plan(device);
+        return Plan::tiny(device);
     }
     let paper = name == PresetName::Paper;
     let critics = if paper { Critics::Paper } else { Critics::Strict };
@@ -80,47 +80,13 @@ pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
             typical_p: 1.0,
             repetition_penalty: 1.0,
             no_repeat_ngram: 3,
+            min_tokens: 0,
             max_tokens: if paper { 100 } else { 60 },
             // Two half batches of 48 rows: whole tiles of the CPU's kernel. A GPU wants more rows at once.
             batch: if matches!(device, DeviceSpec::Flex | DeviceSpec::NdArray) { 96 } else { 256 },
         },
         paraphrase: Paraphrase::preset(critics),
         summary: Summary::preset(critics),
-    }
-}
-
-/// The models that this program carries, and what two cores do with them in two minutes.
-fn tiny_plan(device: DeviceSpec) -> Plan {
-    let small = preset_plan(PresetName::Small, device);
-    Plan {
-        models: Models {
-            teacher: "tiny-teacher".into(),
-            critic: "tiny-critic".into(),
-            // No encoder: the cosine floors are off.
-            encoder: String::new(),
-            student: "tiny-student".into(),
-        },
-        contexts: Contexts {
-            count: 40,
-            source: Source::None,
-            // Its reports are short: after two sentences most siblings are the end of the text.
-            min_sentences: 1,
-            max_sentences: 1,
-            max_tokens: 120,
-            temperature: 0.6,
-            ..small.contexts
-        },
-        siblings: Siblings { k: 300, ..small.siblings },
-        // Its critic is calibrated and seldom as sure as a large one.
-        paraphrase: Paraphrase {
-            rouge_min: 0.5,
-            rouge_max: 0.85,
-            cosine_min: -1.0,
-            entailment_min: 0.6,
-            ..small.paraphrase
-        },
-        summary: Summary { cosine_min: -1.0, entailment_min: 0.9, ..small.summary },
-        ..small
     }
 }
 

@@ -3,10 +3,10 @@
 //! Critics that need no model are [`FreeCritic`]s. Selection among pairs ([`cap`], [`diversity`]) looks at several pairs
 //! at once and is not a critic in this sense, but has a line in the funnel like one.
 
-use std::future::{self, Future};
-use std::pin::Pin;
+use std::future;
 
 use crate::Result;
+pub use crate::event::BoxFuture;
 
 pub mod cap;
 pub mod cosine;
@@ -31,9 +31,6 @@ pub use cosine::SentenceEncoder;
 pub use entailment::EntailmentModel;
 pub use pair::{Pair, Siblings};
 pub use panel::{Link, Panel, Verdicts};
-
-/// A future that need not be `Send`: browsers have one thread per model.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Names of critics, as in funnels and in `refused_by`.
 pub mod name {

@@ -5,7 +5,7 @@ use burn::tensor::{Tensor, activation};
 
 use super::{BoxFuture, EntailmentModel, SentenceEncoder};
 use crate::device::Compute;
-use crate::event::Signal;
+use crate::event::{Rest, Signal, no_rest};
 use crate::model::{Batch, Bert, ModelFolder, PairClassifier};
 use crate::text::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -19,8 +19,42 @@ const GPU_TOKENS: usize = 2048;
 #[cfg(feature = "threads")]
 const LANES: usize = 8;
 
-/// Told how many directed pairs were read since loading; may answer "stop".
-pub type PairObserver = Box<dyn FnMut(u64) -> Signal>;
+/// Hears how many directed pairs were read since loading; any `FnMut(u64) -> Signal` is one.
+pub trait PairObserver {
+    /// Called after each batch; may answer "stop".
+    fn read(&mut self, pairs: u64) -> Signal;
+
+    /// Awaited after each batch, where the work runs on one thread.
+    fn rest(&mut self) -> Rest<'_> {
+        no_rest()
+    }
+}
+
+impl<F: FnMut(u64) -> Signal> PairObserver for F {
+    fn read(&mut self, pairs: u64) -> Signal {
+        self(pairs)
+    }
+}
+
+/// Counts what is read, and passes it on.
+#[derive(Default)]
+struct Counter<'a> {
+    pairs: u64,
+    observer: Option<&'a mut (dyn PairObserver + 'static)>,
+}
+
+impl Counter<'_> {
+    fn read(&mut self, rows: usize) -> bool {
+        self.pairs += rows as u64;
+        self.observer.as_mut().is_none_or(|o| o.read(self.pairs) == Signal::Continue)
+    }
+
+    async fn rest(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.rest().await;
+        }
+    }
+}
 
 /// An entailment critic with its tokenizer.
 pub struct Entailment {
@@ -31,7 +65,7 @@ pub struct Entailment {
     /// Directed pairs read since loading.
     pub pairs: u64,
     /// Called after each batch.
-    pub observer: Option<PairObserver>,
+    pub observer: Option<Box<dyn PairObserver>>,
 }
 
 impl Entailment {
@@ -58,6 +92,14 @@ impl Entailment {
         self.label
     }
 
+    /// Ids of a pair as the classifier reads them.
+    ///
+    /// # Errors
+    /// The tokenizer's.
+    pub fn ids(&self, premise: &str, hypothesis: &str) -> Result<Vec<u32>> {
+        Ok(self.tokenizer.encode_pair(premise, hypothesis)?.0)
+    }
+
     /// Probabilities of all labels, in the order of the pairs. A pair longer than the model has no row (`None`).
     ///
     /// # Errors
@@ -68,16 +110,16 @@ impl Entailment {
         let mut out = vec![None; pairs.len()];
         let forward = |batch: &Batch| activation::softmax(classifier.logits(batch), 1);
         let batches = Batches::new(&rows, classifier.positions(), classifier.pad(), *is_host);
-        batches
-            .run(forward, "the entailment critic", |batch, values| {
+        let mut counter = Counter { pairs: *seen, observer: observer.as_deref_mut() };
+        let done = batches
+            .run(forward, "the entailment critic", &mut counter, |batch, values| {
                 for (&i, p) in batch.iter().zip(values.chunks(classifier.labels.len())) {
                     out[i] = Some(p.to_vec());
                 }
-                *seen += batch.len() as u64;
-                observer.as_mut().is_none_or(|o| o(*seen) == Signal::Continue)
             })
-            .await?;
-        Ok(out)
+            .await;
+        *seen = counter.pairs;
+        done.map(|()| out)
     }
 }
 
@@ -146,11 +188,10 @@ impl Encoder {
             Tensor::cat(vec![chosen, last], 1)
         };
         Batches::new(&rows, self.bert.positions(), 0, self.is_host)
-            .run(forward, "the sentence encoder", |batch, values| {
+            .run(forward, "the sentence encoder", &mut Counter::default(), |batch, values| {
                 for (&i, states) in batch.iter().zip(values.chunks(values.len() / batch.len())) {
                     out[i] = states[..rows[i].0.len() * width].to_vec();
                 }
-                true
             })
             .await?;
         Ok(out)
@@ -166,11 +207,10 @@ impl SentenceEncoder for Encoder {
             let mut out = vec![Vec::new(); texts.len()];
             let forward = |batch: &Batch| self.bert.embed(batch);
             Batches::new(&rows, longest, 0, self.is_host)
-                .run(forward, "the sentence encoder", |batch, values| {
+                .run(forward, "the sentence encoder", &mut Counter::default(), |batch, values| {
                     for (&i, v) in batch.iter().zip(values.chunks(values.len() / batch.len())) {
                         out[i] = v.to_vec();
                     }
-                    true
                 })
                 .await?;
             Ok(out)
@@ -214,12 +254,13 @@ impl<'a> Batches<'a> {
         Batch::new(&views, self.pad)
     }
 
-    /// Runs every batch; `each` gets the rows of a batch and its values, and says whether to go on.
+    /// Runs every batch; `each` gets the rows of a batch and its values, `counter` says whether to go on.
     async fn run(
         self,
         forward: impl Fn(&Batch) -> Tensor<2> + Sync,
         place: &str,
-        mut each: impl FnMut(&[usize], &[f32]) -> bool,
+        counter: &mut Counter<'_>,
+        mut each: impl FnMut(&[usize], &[f32]),
     ) -> Result<()> {
         #[cfg(feature = "threads")]
         if self.is_host && self.batches.len() > 1 {
@@ -234,8 +275,12 @@ impl<'a> Batches<'a> {
                 },
                 |(rows, values)| {
                     match values {
-                        Ok(values) if !each(rows, &values) => ended = Some(Error::Interrupted),
-                        Ok(_) => {}
+                        Ok(values) => {
+                            each(rows, &values);
+                            if !counter.read(rows.len()) {
+                                ended = Some(Error::Interrupted);
+                            }
+                        }
                         Err(error) => ended = Some(error),
                     }
                     ended.is_none()
@@ -244,9 +289,11 @@ impl<'a> Batches<'a> {
             return ended.map_or(Ok(()), Err);
         }
         for rows in &self.batches {
-            if !each(rows, &read(forward(&self.batch(rows)), place).await?) {
+            each(rows, &read(forward(&self.batch(rows)), place).await?);
+            if !counter.read(rows.len()) {
                 return Err(Error::Interrupted);
             }
+            counter.rest().await;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ pub mod contrastive;
 pub mod drive;
 pub mod group;
 pub mod process;
-mod readout;
+pub(crate) mod readout;
 pub mod sample;
 pub mod search;
 pub mod siblings;

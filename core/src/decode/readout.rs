@@ -81,7 +81,7 @@ impl Readout {
 }
 
 /// Values on the host, row after row.
-pub(super) async fn host(values: Tensor<2>) -> Result<Vec<f32>> {
+pub(crate) async fn host(values: Tensor<2>) -> Result<Vec<f32>> {
     let failed =
         |reason: String| Error::Device { device: "in use".into(), reason: format!("reading logits failed: {reason}") };
     let data = values.into_data_async().await.map_err(|e| failed(e.to_string()))?;

@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::readout::{Readout, RowRead, host};
 use super::sample::{Outcome, Sampler, Scratch};
 use super::teacher::Teacher;
-use crate::event::{Event, Observer, Signal};
+use crate::event::{Event, Observer, Rest, Signal, no_rest};
 use crate::model::cache::{Prefix, Siblings};
 use crate::random::Stream;
 use crate::record::{Finish, Sample};
@@ -75,8 +75,42 @@ struct Read {
 /// Prompts that were read before the loop, by job.
 type Prefilled = BTreeMap<usize, Read>;
 
-/// Called with the tokens of rows that ended since the last call, once a step; `false` = stop.
-type Tick<'a> = &'a mut dyn FnMut(u64) -> bool;
+/// Hears of the loop once a step.
+trait Ear {
+    /// Rows that ended since the last call, with their jobs; `false` = stop.
+    fn hear(&mut self, ended: &[(usize, Sample)]) -> bool;
+
+    fn rest(&mut self) -> Rest<'_> {
+        no_rest()
+    }
+}
+
+impl<F: FnMut(&[(usize, Sample)]) -> bool> Ear for F {
+    fn hear(&mut self, ended: &[(usize, Sample)]) -> bool {
+        self(ended)
+    }
+}
+
+/// Counts what it hears.
+struct Counter<'a> {
+    event: &'a mut Event,
+    observer: &'a mut dyn Observer,
+}
+
+impl Ear for Counter<'_> {
+    fn hear(&mut self, ended: &[(usize, Sample)]) -> bool {
+        self.event.tokens += ended.iter().map(|(_, row)| u64::from(row.tokens)).sum::<u64>();
+        if !ended.is_empty() {
+            let rows: Vec<Sample> = ended.iter().map(|(_, row)| row.clone()).collect();
+            self.observer.sampled(&rows);
+        }
+        self.observer.event(self.event) == Signal::Continue
+    }
+
+    fn rest(&mut self) -> Rest<'_> {
+        self.observer.rest()
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Loop<'a> {
@@ -104,18 +138,15 @@ pub async fn sample(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Sample>> {
     let this = Loop { teacher, jobs, sampler, limits, seed, stage };
-    let mut tick = |tokens: u64| {
-        event.tokens += tokens;
-        observer.event(event) == Signal::Continue
-    };
+    let mut ear = Counter { event, observer };
     #[cfg(feature = "threads")]
     let rows = if teacher.compute.is_host() {
-        this.in_lanes(&mut tick)?
+        this.in_lanes(&mut ear)?
     } else {
-        this.run(this.queue(), &Prefilled::new(), &mut tick).await?
+        this.run(this.queue(), &Prefilled::new(), &mut ear).await?
     };
     #[cfg(not(feature = "threads"))]
-    let rows = this.run(this.queue(), &Prefilled::new(), &mut tick).await?;
+    let rows = this.run(this.queue(), &Prefilled::new(), &mut ear).await?;
     let mut rows = rows;
     rows.sort_by_key(|r| (r.0, r.1.row));
     Ok(rows.into_iter().map(|r| r.1).collect())
@@ -132,7 +163,7 @@ impl Loop<'_> {
         &self,
         queue: Vec<(usize, u32)>,
         prefilled: &Prefilled,
-        tick: Tick<'_>,
+        ear: &mut dyn Ear,
     ) -> Result<Vec<(usize, Sample)>> {
         let device = &self.teacher.compute.device;
         let shape = self.teacher.lm.shape();
@@ -146,12 +177,11 @@ impl Loop<'_> {
         loop {
             let mut fresh = Vec::new();
             let mut left = false;
-            let mut tokens = 0;
+            let told = out.len();
             for (i, slot) in slots.iter_mut().enumerate() {
                 while slot.as_ref().is_none_or(|a| a.done.is_some()) {
                     if let Some(done) = slot.take() {
                         left = true;
-                        tokens += done.new_tokens() as u64;
                         out.push((done.job, done.into_row(self.jobs)));
                     }
                     let Some((job, row)) = queue.next() else {
@@ -169,9 +199,10 @@ impl Loop<'_> {
                     fresh.push(i);
                 }
             }
-            if !tick(tokens) {
+            if !ear.hear(&out[told..]) {
                 return Err(Error::Interrupted);
             }
+            ear.rest().await;
             let (prefill_only, live) = (fresh.is_empty(), slots.iter().flatten().count());
             if live == 0 {
                 return Ok(out);

@@ -53,9 +53,8 @@ pub struct Outcome {
     pub funnel: Funnel,
 }
 
-/// The sampling options of a plan.
-#[must_use]
-pub fn sample_options(plan: &Plan) -> SampleOptions {
+/// How a plan samples siblings; `ends` end a text.
+fn sample_options(plan: &Plan, ends: &[u32]) -> SampleOptions {
     let s = &plan.siblings;
     SampleOptions {
         temperature: s.temperature,
@@ -65,6 +64,8 @@ pub fn sample_options(plan: &Plan) -> SampleOptions {
         typical_p: s.typical_p,
         repetition_penalty: s.repetition_penalty,
         no_repeat_ngram: s.no_repeat_ngram,
+        min_new_tokens: s.min_tokens,
+        eos: ends.to_vec(),
         ..SampleOptions::default()
     }
 }
@@ -81,7 +82,7 @@ pub async fn siblings(
     observer: &mut dyn Observer,
 ) -> Result<Vec<Sample>> {
     let s = &plan.siblings;
-    let sampler = teacher.sampler(sample_options(plan))?;
+    let sampler = teacher.sampler(sample_options(plan, &teacher.ends))?;
     let rows = 0..u32::try_from(s.k).unwrap_or(u32::MAX);
     let jobs = contexts
         .iter()

@@ -17,6 +17,7 @@ pub mod lm;
 pub mod loader;
 pub mod memory;
 pub mod safetensors;
+pub mod save;
 pub mod tensors;
 
 mod bert;

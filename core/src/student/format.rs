@@ -79,6 +79,15 @@ impl Format {
         serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))
     }
 
+    /// The file.
+    ///
+    /// # Errors
+    /// None that is known: [`Error::Broken`] where it cannot be written as JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let value = serde_json::to_value(self).and_then(|value| serde_json::to_vec_pretty(&value));
+        value.map_err(|e| Error::broken(FILE, e.to_string()))
+    }
+
     /// Refuses a task that the student was not trained on.
     ///
     /// # Errors

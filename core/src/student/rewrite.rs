@@ -1,6 +1,9 @@
 //! A student at work: several versions of each sentence, judged by the critics.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
 
 use super::Format;
 use crate::critic::{EntailmentModel, Panel, SentenceEncoder};
@@ -12,8 +15,68 @@ use crate::decode::sample::SampleOptions;
 use crate::decode::search::{self, BeamOptions, BeamSearch, EarlyStopping, Hypothesis};
 use crate::decode::siblings::{Job, Limits, Stop, sample};
 use crate::event::{Event, Observer, Signal, Stage};
+use crate::plan::{Paraphrase, Summary};
 use crate::record::{Finish, Sample, Scored, Task};
 use crate::{Error, Result};
+
+/// How versions are drawn and ranked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    /// Low temperature, ranked by entailment.
+    Faithful,
+    /// The settings of self-distillation, ranked by entailment and difference.
+    #[default]
+    Balanced,
+    /// High temperature, ranked by difference.
+    Diverse,
+}
+
+impl Style {
+    /// Temperature and nucleus mass, and how many versions are drawn.
+    #[must_use]
+    pub fn sampling(self) -> (SampleOptions, u32) {
+        let (temperature, top_p, samples) = match self {
+            Self::Faithful => (0.4, 0.9, 8),
+            Self::Balanced => (0.7, 0.9, 10),
+            Self::Diverse => (1.0, 0.95, 16),
+        };
+        // What the student reads it may write again.
+        let options = SampleOptions {
+            temperature,
+            top_p,
+            no_repeat_ngram: 3,
+            no_repeat_from_prompt: false,
+            ..SampleOptions::default()
+        };
+        (options, samples)
+    }
+
+    /// Better first: what every critic kept before what one refused.
+    #[must_use]
+    pub fn rank(self, a: &Version, b: &Version) -> Ordering {
+        let value = |v: &Version| {
+            let (entailment, difference) = (v.entailment().unwrap_or(0.0), 1.0 - v.scored.rouge_l);
+            match self {
+                Self::Faithful => entailment,
+                Self::Balanced => entailment + difference / 2.0,
+                Self::Diverse => difference,
+            }
+        };
+        b.kept().cmp(&a.kept()).then(value(b).total_cmp(&value(a))).then(a.row.cmp(&b.row))
+    }
+
+    /// Thresholds of a run's critics for sentences of a user's own, which may be as short as she likes, and questions.
+    #[must_use]
+    pub fn thresholds(self, mut paraphrase: Paraphrase, mut summary: Summary) -> (Paraphrase, Summary) {
+        (paraphrase.min_words, summary.min_words) = (1, 3);
+        (paraphrase.statements, summary.statements) = (false, false);
+        if self == Self::Diverse {
+            paraphrase.rouge_min = 0.0;
+        }
+        (paraphrase, summary)
+    }
+}
 
 /// How versions are sampled.
 #[derive(Debug, Clone)]
@@ -44,7 +107,7 @@ pub struct Beams {
 }
 
 /// One version of a sentence.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     /// Which sentence, from 0.
     pub source: usize,

@@ -1,14 +1,11 @@
 //! Random weights for a config: where a model that is trained from nothing starts.
 
-use std::collections::BTreeMap;
-
 use crate::model::LanguageModel;
 use crate::model::config::{Config, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use crate::random::Stream;
 use crate::{Error, Result};
 
-/// Weights by their names in a checkpoint: shape and values.
-pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub use crate::model::save::Weights;
 
 /// Most values that are made: a model that is trained from nothing on one machine has fewer.
 const MOST: usize = 1 << 31;

@@ -12,7 +12,7 @@ use crate::evaluate::args::EvaluateArgs;
 
 pub use new::{Pretrain, Size, TrainCritic};
 pub use plan::{CriticsName, DiversityName, PlanFlags, PresetName, Thresholds};
-pub use student::{Export, FitFlags, Refine, Rewrite, Style, Train, TrainFlags};
+pub use student::{Export, FitFlags, Refine, Rewrite, Train, TrainFlags};
 
 /// Paraphrase and summary datasets out of one small language model, on your own machine.
 #[derive(Debug, Parser)]

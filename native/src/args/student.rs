@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
+use impossible_core::student::rewrite::Style;
 use impossible_core::train::gradient::Precision;
 use impossible_core::train::optimizer::Kind;
 use impossible_core::train::schedule::Shape;
@@ -141,17 +142,6 @@ pub struct Refine {
     pub train: TrainFlags,
 }
 
-/// How versions are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Style {
-    /// Low temperature, ranked by entailment.
-    Faithful,
-    /// The settings of self-distillation, ranked by entailment and difference.
-    Balanced,
-    /// High temperature, ranked by difference.
-    Diverse,
-}
-
 /// `paraphrase` and `summarize`.
 #[derive(Debug, ClapArgs)]
 pub struct Rewrite {
@@ -169,8 +159,8 @@ pub struct Rewrite {
     /// Distinct versions of each sentence.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub num: usize,
-    /// How versions are drawn and ranked.
-    #[arg(long, value_enum, default_value = "balanced")]
+    /// How versions are drawn and ranked: faithful, balanced or diverse.
+    #[arg(long, value_name = "STYLE", value_parser = word::<Style>, default_value = "balanced")]
     pub style: Style,
     /// Versions drawn for each sentence.
     #[arg(long, value_name = "N")]

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use impossible_core::Error;
 use impossible_core::device::DeviceSpec;
+use impossible_core::golden;
 use impossible_core::model::lm::LanguageModel;
-use impossible_core::record::Task;
 use impossible_core::student::{Format, format};
-use serde::Serialize;
 
 use super::{Session, train, wait};
 use crate::args::Export;
@@ -36,65 +35,6 @@ pub(super) fn read_format(file: &Path) -> impossible_core::Result<Format> {
     Format::parse(&file.display().to_string(), &read_small(file, 1 << 20)?)
 }
 
-/// What the exported weights compute for a fixed input, so that whoever loads them can check.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Golden {
-    Text {
-        prompt: String,
-        ids: Vec<u32>,
-        /// Logits of the token that follows, largest first.
-        top: Vec<(u32, f32)>,
-        /// ln of the sum of exp of all logits.
-        log_sum: f64,
-    },
-    Pair {
-        pair: [&'static str; 2],
-        ids: Vec<u32>,
-        /// Of all labels, in the order of `id2label`.
-        probabilities: Vec<f32>,
-    },
-}
-
-const GOLDEN_SENTENCE: &str = "The council voted on Tuesday to close the bridge for two years.";
-const GOLDEN_HYPOTHESIS: &str = "The bridge will be closed.";
-
-/// Of a classifier.
-fn golden_pair(session: &Session, args: &Export) -> Result<Golden> {
-    let compute = DeviceSpec::Flex.open()?;
-    let name = args.out.display().to_string();
-    let pair = [GOLDEN_SENTENCE, GOLDEN_HYPOTHESIS];
-    let (ids, _) = models::open(&session.store, &name)?.tokenizer()?.encode_pair(pair[0], pair[1])?;
-    let mut critic = models::entailment(&session.store, &name, &compute)?;
-    let probabilities = wait(critic.probabilities(&[(pair[0], pair[1])]))?.pop().flatten().unwrap_or_default();
-    Ok(Golden::Pair { pair, ids, probabilities })
-}
-
-/// Of a model that writes; of a student, with a prompt as it was trained.
-fn golden_text(session: &Session, args: &Export, format: Option<&Format>) -> Result<Golden> {
-    let compute = DeviceSpec::Flex.open()?;
-    let student = models::teacher(&session.store, &args.out.display().to_string(), &compute)?;
-    let prompt = format.map_or_else(
-        || GOLDEN_SENTENCE.to_owned(),
-        |format| {
-            let task = format.tasks.first().copied().unwrap_or(Task::Paraphrase);
-            format.prompt(task, GOLDEN_SENTENCE, 0.6)
-        },
-    );
-    let ids = student.prompt(&prompt, 1)?;
-    let (_, logits) = student.lm.prefill(&ids, &compute.device)?;
-    let logits = logits
-        .into_data()
-        .try_into_vec::<f32>()
-        .map_err(|e| Error::Device { device: "flex".into(), reason: format!("reading logits failed: {e:?}") })?;
-    let most = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    let log_sum = most + logits.iter().map(|&x| (f64::from(x) - most).exp()).sum::<f64>().ln();
-    let mut top: Vec<(u32, f32)> = (0_u32..).zip(logits).collect();
-    top.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    top.truncate(32);
-    Ok(Golden::Text { prompt, ids, top, log_sum })
-}
-
 pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
     let from = model_folder(&args.model);
     let format_file = from.join(format::FILE);
@@ -115,6 +55,7 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
     let card = from.join("README.md");
     let card = if card.is_file() { read_small(&card, 1 << 20)? } else { Vec::new() };
     let card = String::from_utf8_lossy(&card).into_owned();
+    let bytes = format.as_ref().map(Format::to_bytes).transpose()?;
     save(
         &args.out,
         &Model {
@@ -122,16 +63,23 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
             tokenizer: text.as_bytes(),
             eos: eos.map(|eos| (eos, token.as_str())),
             pad: pad.as_deref(),
-            format: format.as_ref(),
+            format: bytes.as_deref().map(|bytes| (format::FILE, bytes)),
             weights: &weights,
-            precision: args.precision,
+            precision: args.precision.into(),
             // Room for the header of the file.
             shard: args.shard_size.map(|mib| mib.saturating_mul(1 << 20).saturating_sub(1 << 16)),
             card: &card,
         },
     )?;
-    let golden = if classifier { golden_pair(session, args)? } else { golden_text(session, args, format.as_ref())? };
-    write_file(&args.out.join("golden.json"), &serde_json::to_vec_pretty(&golden)?)?;
+    // Of the weights as written, whose numbers are rounded.
+    let compute = DeviceSpec::Flex.open()?;
+    let name = args.out.display().to_string();
+    let golden = if classifier {
+        wait(golden::pair(&mut models::entailment(&session.store, &name, &compute)?))?
+    } else {
+        wait(golden::text(&models::teacher(&session.store, &name, &compute)?, format.as_ref()))?
+    };
+    write_file(&args.out.join(golden::FILE), &serde_json::to_vec_pretty(&golden)?)?;
     let out = args.out.display().to_string();
     session.say(&serde_json::json!({"model": out}), || format!("Written to {out}."))
 }

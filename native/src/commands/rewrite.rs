@@ -1,6 +1,5 @@
 //! `impossible paraphrase` and `impossible summarize`: a student at work on a user's texts, judged by the critics.
 
-use std::cmp::Ordering;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 
@@ -21,7 +20,7 @@ use serde::Serialize;
 
 use super::export::{model_folder, read_format};
 use super::{Session, distill, wait};
-use crate::args::{PresetName, Rewrite, Style};
+use crate::args::{PresetName, Rewrite};
 use crate::progress::{Progress, stop_flag};
 use crate::run::jsonl::read_seeds;
 use crate::run::read_plan;
@@ -68,36 +67,18 @@ struct Output {
 }
 
 fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
-    let (temperature, top_p, samples) = match args.style {
-        Style::Faithful => (0.4, 0.9, 8),
-        Style::Balanced => (0.7, 0.9, 10),
-        Style::Diverse => (1.0, 0.95, 16),
-    };
+    let (options, samples) = args.style.sampling();
     let options = SampleOptions {
-        temperature: args.temperature.unwrap_or(temperature),
-        top_p: args.top_p.unwrap_or(top_p),
-        top_k: args.top_k.unwrap_or(0),
-        min_p: args.min_p.unwrap_or(0.0),
-        typical_p: args.typical_p.unwrap_or(1.0),
-        repetition_penalty: args.repetition_penalty.unwrap_or(1.0),
+        temperature: args.temperature.unwrap_or(options.temperature),
+        top_p: args.top_p.unwrap_or(options.top_p),
+        top_k: args.top_k.unwrap_or(options.top_k),
+        min_p: args.min_p.unwrap_or(options.min_p),
+        typical_p: args.typical_p.unwrap_or(options.typical_p),
+        repetition_penalty: args.repetition_penalty.unwrap_or(options.repetition_penalty),
         no_repeat_ngram: args.no_repeat_ngram,
-        no_repeat_from_prompt: false,
-        ..SampleOptions::default()
+        ..options
     };
     (options, args.samples.unwrap_or(samples))
-}
-
-/// Better first.
-pub(super) fn rank(style: Style, a: &Version, b: &Version) -> Ordering {
-    let value = |v: &Version| {
-        let (entailment, difference) = (v.entailment().unwrap_or(0.0), 1.0 - v.scored.rouge_l);
-        match style {
-            Style::Faithful => entailment,
-            Style::Balanced => entailment + difference / 2.0,
-            Style::Diverse => difference,
-        }
-    };
-    b.kept().cmp(&a.kept()).then(value(b).total_cmp(&value(a))).then(a.row.cmp(&b.row))
 }
 
 /// The texts: arguments, a file, or stdin.
@@ -131,13 +112,7 @@ pub(super) fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
     range((1..=1024).contains(&args.max_tokens), "--max-tokens", "1 to 1024", args.max_tokens.to_string())?;
     let plan = plan_of(&args.student)?;
-    let (mut paraphrase, mut summary) = (plan.paraphrase.clone(), plan.summary.clone());
-    // A sentence of the user's own may be as short as she likes, and a question.
-    (paraphrase.min_words, summary.min_words) = (1, 3);
-    (paraphrase.statements, summary.statements) = (false, false);
-    if args.style == Style::Diverse {
-        paraphrase.rouge_min = 0.0;
-    }
+    let (mut paraphrase, mut summary) = args.style.thresholds(plan.paraphrase.clone(), plan.summary.clone());
     plans::apply_thresholds(&args.thresholds, &mut paraphrase, &mut summary);
     if let Some(min) = args.min_entailment {
         (paraphrase.entailment_min, summary.entailment_min) = (min, min);
@@ -254,7 +229,7 @@ fn why_none(sentences: &[Sentence]) -> &'static str {
 
 /// The versions of a sentence that are given, best first, each text once.
 fn chosen(text: &str, mut versions: Vec<Version>, args: &Rewrite) -> Sentence {
-    versions.sort_by(|a, b| rank(args.style, a, b));
+    versions.sort_by(|a, b| args.style.rank(a, b));
     let mut candidates: Vec<Candidate> = Vec::new();
     for v in versions.into_iter().filter(|v| v.kept() || args.all) {
         if candidates.len() < args.num && candidates.iter().all(|c| c.text != v.text) {

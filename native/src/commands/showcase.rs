@@ -10,16 +10,14 @@ use anyhow::Result;
 use impossible_core::Error;
 use impossible_core::critic::versions::COPY;
 use impossible_core::critic::{Panel, SentenceEncoder};
-use impossible_core::decode::sample::SampleOptions;
 use impossible_core::decode::siblings::Limits;
 use impossible_core::event::{Event, Stage};
 use impossible_core::record::{Funnel, Task};
 use impossible_core::student::format;
-use impossible_core::student::rewrite::{Options, Version, judge, versions};
+use impossible_core::student::rewrite::{Options, Style, Version, judge, versions};
 
-use super::rewrite::{open_student, rank};
+use super::rewrite::open_student;
 use super::{Session, distill, refine, train, wait};
-use crate::args::Style;
 use crate::progress::Progress;
 use crate::run::atomic::{read_small, write_file};
 use crate::run::showcase::{self, Made, Showcase, Student};
@@ -37,7 +35,7 @@ const SHOWN: usize = 10;
 
 fn best(mine: &[&Version]) -> Option<String> {
     let kept = mine.iter().filter(|v| v.kept());
-    kept.min_by(|a, b| rank(Style::Balanced, a, b)).map(|v| v.text.clone())
+    kept.min_by(|a, b| Style::Balanced.rank(a, b)).map(|v| v.text.clone())
 }
 
 /// Rewrites fresh sentences with every student of the run, and tells the run's story.
@@ -114,13 +112,7 @@ fn make(
                 task,
                 length: LENGTH,
                 samples: SAMPLES,
-                sampling: SampleOptions {
-                    temperature: 0.7,
-                    top_p: 0.9,
-                    no_repeat_ngram: 3,
-                    no_repeat_from_prompt: false,
-                    ..SampleOptions::default()
-                },
+                sampling: Style::Balanced.sampling().0,
                 beams: None,
                 limits: Limits { batch: plan.siblings.batch, max_tokens: plan.siblings.max_tokens },
                 seed: plan.seed,

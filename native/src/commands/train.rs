@@ -8,7 +8,7 @@ use anyhow::Result;
 use impossible_core::Error;
 use impossible_core::model::ModelFolder;
 use impossible_core::record::Task;
-use impossible_core::student::Format;
+use impossible_core::student::{Format, format};
 use impossible_core::student::examples::{balanced, examples};
 use impossible_core::train::Parameters;
 use impossible_core::train::objective::Likelihood;
@@ -189,9 +189,9 @@ pub(super) fn train(session: &Session, request: &Request<'_>, stop: &Arc<AtomicB
             tokenizer: text.as_bytes(),
             eos: Some((eos, &token)),
             pad: pad(&folder).as_deref(),
-            format: Some(&plan.format),
+            format: Some((format::FILE, &plan.format.to_bytes()?)),
             weights: &weights,
-            precision: Precision::F32,
+            precision: Precision::F32.into(),
             shard: None,
             card: &card,
         },

@@ -226,7 +226,7 @@ pub(super) fn run(session: &Session, args: &TrainCritic) -> Result<()> {
             pad: pad.as_deref(),
             format: None,
             weights: &weights,
-            precision: Precision::F32,
+            precision: Precision::F32.into(),
             shard: None,
             card: &card(&done, &plan),
         },

@@ -40,6 +40,7 @@ pub fn plan() -> Plan {
             typical_p: 1.0,
             repetition_penalty: 1.0,
             no_repeat_ngram: 3,
+            min_tokens: 0,
             max_tokens: 100,
             batch: 4,
         },

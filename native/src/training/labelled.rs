@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use impossible_core::critic::Siblings;
 use impossible_core::critic::models::Entailment;
 use impossible_core::lanes::wait;
+use impossible_core::metric::rouge::rouge_l;
 use impossible_core::random::Stream;
 use impossible_core::record::Finish;
 use impossible_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::run::RunFolder;
 use crate::run::atomic::{io_error, read_small, sha256, write_file};
 use crate::run::jsonl::each_line;
+use crate::run::{RunFolder, Shard};
 
 /// A premise, a hypothesis, and the probability of each label, where it is known.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,64 +126,90 @@ fn join_turned(pairs: &mut [LabelledPair]) {
 /// Groups of runs begin here, above those of files.
 const RUNS: u64 = 1 << 48;
 
-/// Pairs of siblings of each run, both ways. Half of them share many words (as the pairs that a critic is asked about in
-/// a run do), half are any.
+/// Pairs of siblings of each run, both ways. Half of them are pairs that the run's critic was asked about, as the rules let
+/// them through; a run may have none. Of the others half share many words, half are any.
 ///
 /// # Errors
 /// The run's; [`Error::Input`] for a run without siblings.
 pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<LabelledPair>> {
     const STAGE: u32 = 18;
-    /// Candidates drawn for each pair that is to share many words.
-    const CHOICE: usize = 8;
     /// Draws in a row that give nothing new, after which a run has no more pairs.
     const PATIENCE: usize = 1000;
     let (mut pairs, mut groups) = (Vec::new(), BTreeMap::new());
     for (n, run) in (0..).zip(runs) {
-        let mut contexts = Vec::new();
+        let mut drawn = Drawn { contexts: Vec::new(), asked: Vec::new(), stream: Stream::new(seed, STAGE, n, 0) };
         for shard in RunFolder::open(run)?.shards()? {
-            let shard = shard?;
-            for context in &shard.contexts {
-                let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
-                let siblings = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
-                if siblings.len() > 1 {
-                    // The same context in two runs is one group.
-                    let next = groups.len() as u64;
-                    let group = *groups.entry(context.text.clone()).or_insert(next);
-                    contexts.push((RUNS + group, siblings));
-                }
-            }
+            drawn.add(&shard?, &mut groups)?;
         }
-        if contexts.is_empty() {
+        if drawn.contexts.is_empty() {
             return Err(Error::input(run.display(), "a run with siblings", "none"));
         }
-        let mut stream = Stream::new(seed, STAGE, n, 0);
         let mut seen = std::collections::BTreeSet::new();
         let mut missed = 0;
         while seen.len() < sample && missed < PATIENCE {
-            let draws = if seen.len().is_multiple_of(2) { CHOICE } else { 1 };
             missed += 1;
-            let mut best: Option<(f64, usize, usize, usize)> = None;
-            let at = stream.below(contexts.len());
-            for _ in 0..draws {
-                let siblings = &contexts[at].1;
-                let (x, y) = (stream.below(siblings.len()), stream.below(siblings.len()));
-                let tokens = |i: usize| &siblings.get(u32::try_from(i).unwrap_or(0)).tokens;
-                let likeness = impossible_core::metric::rouge::rouge_l(tokens(x), tokens(y)).f;
-                if x != y && best.is_none_or(|(b, ..)| likeness > b) {
-                    best = Some((likeness, at, x, y));
-                }
-            }
-            let Some((_, at, x, y)) = best else { continue };
-            if seen.insert((at, x.min(y), x.max(y))) {
+            let Some((at, x, y)) = drawn.draw(seen.len()) else { continue };
+            if x != y && seen.insert((at, x.min(y), x.max(y))) {
                 missed = 0;
-                let (group, siblings) = &contexts[at];
-                let text = |i: usize| siblings.get(u32::try_from(i).unwrap_or(0)).text.clone();
+                let (group, siblings) = &drawn.contexts[at];
+                let text = |i: u32| siblings.get(i).text.clone();
                 let pair = |x, y| LabelledPair { group: *group, premise: text(x), hypothesis: text(y), target: None };
                 pairs.extend([pair(x, y), pair(y, x)]);
             }
         }
     }
     Ok(pairs)
+}
+
+/// The siblings of a run, and the stream that pairs are drawn with.
+struct Drawn {
+    contexts: Vec<(u64, Siblings)>,
+    /// Context, and the places of both sentences.
+    asked: Vec<(usize, u32, u32)>,
+    stream: Stream,
+}
+
+impl Drawn {
+    fn add(&mut self, shard: &Shard, groups: &mut BTreeMap<String, u64>) -> Result<()> {
+        for context in &shard.contexts {
+            let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
+            let siblings = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
+            if siblings.len() < 2 {
+                continue;
+            }
+            let at = self.contexts.len();
+            let asked = shard.scored.iter().filter(|s| s.context == context.id && s.forward.is_some());
+            let places = asked.filter_map(|s| Some((at, siblings.index_of(s.x)?, siblings.index_of(s.y)?)));
+            self.asked.extend(places);
+            // The same context in two runs is one group.
+            let next = groups.len() as u64;
+            let group = *groups.entry(context.text.clone()).or_insert(next);
+            self.contexts.push((RUNS + group, siblings));
+        }
+        Ok(())
+    }
+
+    /// The nth pair: context, and the places of both sentences.
+    fn draw(&mut self, n: usize) -> Option<(usize, u32, u32)> {
+        /// Candidates drawn for a pair that is to share many words.
+        const CHOICE: usize = 8;
+        if n % 4 < 2 && !self.asked.is_empty() {
+            return Some(self.asked[self.stream.below(self.asked.len())]);
+        }
+        let draws = if n.is_multiple_of(2) { CHOICE } else { 1 };
+        let mut best: Option<(f64, u32, u32)> = None;
+        let at = self.stream.below(self.contexts.len());
+        let siblings = &self.contexts[at].1;
+        for _ in 0..draws {
+            let mut place = || u32::try_from(self.stream.below(siblings.len())).unwrap_or(0);
+            let (x, y) = (place(), place());
+            let likeness = rouge_l(&siblings.get(x).tokens, &siblings.get(y).tokens).f;
+            if x != y && best.is_none_or(|(b, ..)| likeness > b) {
+                best = Some((likeness, x, y));
+            }
+        }
+        best.map(|(_, x, y)| (at, x, y))
+    }
 }
 
 /// What a critic said, in a file.

@@ -1,20 +1,14 @@
-//! What was trained as a model folder that this program, and the reference library, load.
+//! What was trained as a model folder on the disk.
 
 use std::path::Path;
 
-use half::f16;
-use impossible_core::model::LanguageModel;
-use impossible_core::model::config::Config;
-use impossible_core::model::safetensors::INDEX;
-use impossible_core::student::Format;
-use impossible_core::student::format;
-use impossible_core::text::tokenizer::Tokenizer;
+use impossible_core::model::save::{self, Precision as Width};
 use impossible_core::{Error, Result};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
-use serde_json::{Value, json};
 
-use crate::run::atomic::StagedDir;
+pub use impossible_core::model::save::Model;
+pub use impossible_core::train::initial::Weights;
+
+use crate::run::atomic::{StagedDir, io_error};
 
 /// Number type of the saved weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -25,53 +19,13 @@ pub enum Precision {
     F16,
 }
 
-pub use impossible_core::train::initial::Weights;
-
-/// A weight with its name.
-type Named<'a> = (&'a String, &'a (Vec<usize>, Vec<f32>));
-
-/// What goes into the folder.
-pub struct Model<'a> {
-    /// Config of the base.
-    pub config: &'a Config,
-    /// `tokenizer.json`.
-    pub tokenizer: &'a [u8],
-    /// End-of-text token: its id and text; none for a classifier.
-    pub eos: Option<(u32, &'a str)>,
-    /// Padding token, where there is one.
-    pub pad: Option<&'a str>,
-    /// How tasks are put to it, where it is a student.
-    pub format: Option<&'a Format>,
-    /// Weights.
-    pub weights: &'a Weights,
-    /// Of the files.
-    pub precision: Precision,
-    /// Most bytes of a file of weights; else one file.
-    pub shard: Option<u64>,
-    /// Text of README.md.
-    pub card: &'a str,
-}
-
-fn bytes(values: &[f32], precision: Precision) -> Vec<u8> {
-    match precision {
-        Precision::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        Precision::F16 => values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect(),
-    }
-}
-
-/// Runs of tensors that fit a file of at most `most` bytes; a larger tensor is alone.
-fn shards(sizes: &[u64], most: Option<u64>) -> Vec<std::ops::Range<usize>> {
-    let most = most.unwrap_or(u64::MAX);
-    let (mut out, mut from, mut size) = (Vec::new(), 0, 0_u64);
-    for (i, &n) in sizes.iter().enumerate() {
-        if i > from && size.saturating_add(n) > most {
-            out.push(from..i);
-            (from, size) = (i, 0);
+impl From<Precision> for Width {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
         }
-        size = size.saturating_add(n);
     }
-    out.push(from..sizes.len());
-    out
 }
 
 /// Writes the folder; it appears whole, in the place of a former one.
@@ -79,106 +33,14 @@ fn shards(sizes: &[u64], most: Option<u64>) -> Vec<std::ops::Range<usize>> {
 /// # Errors
 /// [`Error::Io`], a full disk among others; [`Error::NonFinite`] for weights that are not finite in this precision.
 pub fn save(dir: &Path, model: &Model<'_>) -> Result<()> {
-    let most = if model.precision == Precision::F16 { f32::from(f16::MAX) } else { f32::MAX };
-    for (name, (_, values)) in model.weights {
-        if !values.iter().all(|v| v.abs() <= most) {
-            let what = format!("a value of tensor `{name}`, in this precision,");
-            return Err(Error::NonFinite { what, place: dir.display().to_string() });
-        }
-    }
-    let start = if model.eos.is_some() { LanguageModel::sizes(model.config)?.start } else { None };
-    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool);
-    let tied = tied.unwrap_or(model.config.model_type()? != "llama");
-    let dtype = if model.precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
-    let failed = |e: safetensors::SafeTensorError| Error::broken(dir.display(), e.to_string());
-    // A tied head is not a tensor of its own, nor are the tables of T5's two halves: they would keep their old values.
-    let copy = |name: &str| {
-        (tied && name.ends_with("lm_head.weight")) || (start.is_some() && name.ends_with("coder.embed_tokens.weight"))
-    };
-    let used = model.weights.iter().filter(|(name, _)| !copy(name));
-    let used: Vec<Named<'_>> = used.collect();
-    let width = if dtype == Dtype::F16 { 2 } else { 4 };
-    let sizes: Vec<u64> = used.iter().map(|(_, (_, v))| v.len() as u64 * width).collect();
-    let parts = shards(&sizes, model.shard);
-    let file = |part: &[Named<'_>]| -> Result<Vec<u8>> {
-        let data: Vec<_> = part.iter().map(|(name, (shape, v))| (*name, shape, bytes(v, model.precision))).collect();
-        let views = data
-            .iter()
-            .map(|(name, shape, data)| Ok((name.as_str(), TensorView::new(dtype, (*shape).clone(), data)?)))
-            .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(failed)?;
-        let metadata = [("format".to_owned(), "pt".to_owned())].into();
-        safetensors::serialize(views, Some(metadata)).map_err(failed)
-    };
-
-    let mut config = model.config.entries().clone();
-    config.insert("torch_dtype".into(), json!(if dtype == Dtype::F16 { "float16" } else { "float32" }));
-    let mut tokens = json!({"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false});
-    let mut generation = None;
-    if let Some(token) = model.pad.or(model.eos.map(|e| e.1)) {
-        tokens["pad_token"] = json!(token);
-    }
-    if let Some((eos, token)) = model.eos {
-        config.insert("eos_token_id".into(), json!(eos));
-        tokens["eos_token"] = json!(token);
-        let pad = config.get("pad_token_id").filter(|v| !v.is_null()).cloned().unwrap_or(json!(eos));
-        let mut settings = json!({
-            "eos_token_id": eos, "pad_token_id": pad, "do_sample": true, "temperature": 0.7, "top_p": 0.9,
-            "no_repeat_ngram_size": 0, "max_new_tokens": 100,
-        });
-        if let Some(start) = start {
-            settings["decoder_start_token_id"] = json!(start);
-            config.insert("decoder_start_token_id".into(), json!(start));
-        }
-        generation = Some(settings);
-    }
-    let text = |value: &Value| serde_json::to_vec_pretty(value).map_err(|e| Error::broken("the model", e.to_string()));
-
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(parent).map_err(crate::run::atomic::io_error("creating", parent))?;
+    std::fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
     let staged = StagedDir::new(dir)?;
-    let put = |name: &str, bytes: &[u8]| -> Result<()> {
+    save::save(&dir.display().to_string(), model, &mut |name, bytes| -> Result<(), Error> {
         let mut sink = staged.file(name)?;
         sink.put(bytes)?;
         sink.finish()?;
         Ok(())
-    };
-    if let [whole] = &parts[..] {
-        put("model.safetensors", &file(&used[whole.clone()])?)?;
-    } else {
-        let mut places = serde_json::Map::new();
-        for (i, part) in parts.iter().enumerate() {
-            let name = format!("model-{:05}-of-{:05}.safetensors", i + 1, parts.len());
-            places.extend(used[part.clone()].iter().map(|(tensor, _)| ((*tensor).clone(), json!(name))));
-            put(&name, &file(&used[part.clone()])?)?;
-        }
-        let total: u64 = sizes.iter().sum();
-        put(INDEX, &text(&json!({"metadata": {"total_size": total}, "weight_map": places}))?)?;
-    }
-    put("config.json", &text(&Value::Object(config))?)?;
-    if let Some(generation) = generation {
-        put("generation_config.json", &text(&generation)?)?;
-    }
-    let tokenizer = Tokenizer::parse("tokenizer.json", model.tokenizer)?.to_compact_json()?;
-    put("tokenizer.json", tokenizer.as_bytes())?;
-    put("tokenizer_config.json", &text(&tokens)?)?;
-    if let Some(format) = model.format {
-        let format = serde_json::to_value(format).map_err(|e| Error::broken(format::FILE, e.to_string()))?;
-        put(format::FILE, &text(&format)?)?;
-    }
-    put("README.md", model.card.as_bytes())?;
+    })?;
     staged.commit()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_hold_every_tensor_once() {
-        assert_eq!((shards(&[4, 4, 4], None).len(), shards(&[], Some(8)).len()), (1, 1));
-        assert_eq!(shards(&[4, 4, 4], Some(8)), [0..2, 2..3]);
-        assert_eq!(shards(&[9, 4, 4, 9], Some(8)), [0..1, 1..3, 3..4]);
-        assert_eq!(shards(&[4, 4], Some(0)), [0..1, 1..2]);
-    }
 }

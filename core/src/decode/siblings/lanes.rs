@@ -1,7 +1,7 @@
 //! The batched loop on the CPU: two half batches side by side. How rows are dealt out depends on the jobs alone, never
 //! on the machine, so that every machine multiplies matrices of the same heights.
 
-use super::{Loop, Prefilled, Tick};
+use super::{Ear, Loop, Prefilled};
 use crate::lanes::{scatter, wait};
 use crate::record::Sample;
 use crate::{Error, Result};
@@ -14,13 +14,13 @@ const SPLIT: usize = 8;
 
 enum Message {
     Prompt(usize, Result<super::Read>),
-    Tokens(u64),
+    Ended(Vec<(usize, Sample)>),
     Rows(Result<Vec<(usize, Sample)>>),
 }
 
 impl Loop<'_> {
     /// Samples every row of every job.
-    pub(super) fn in_lanes(&self, tick: Tick<'_>) -> Result<Vec<(usize, Sample)>> {
+    pub(super) fn in_lanes(&self, ear: &mut dyn Ear) -> Result<Vec<(usize, Sample)>> {
         let mut queues: [Vec<(usize, u32)>; LANES] = Default::default();
         let mut shared = Vec::new();
         for (j, job) in self.jobs.iter().enumerate() {
@@ -33,7 +33,7 @@ impl Loop<'_> {
             }
         }
         if queues.iter().map(Vec::len).min() < Some(SPLIT / LANES) {
-            return wait(self.run(self.queue(), &Prefilled::new(), tick));
+            return wait(self.run(self.queue(), &Prefilled::new(), ear));
         }
         let mut failed = None;
         let mut prefilled = Prefilled::new();
@@ -51,7 +51,7 @@ impl Loop<'_> {
                     Message::Prompt(_, Err(error)) => failed = Some(error),
                     _ => {}
                 }
-                failed.is_none() && tick(0)
+                failed.is_none() && ear.hear(&[])
             },
         )?;
         if let Some(error) = failed {
@@ -64,13 +64,13 @@ impl Loop<'_> {
             LANES,
             queues.into(),
             |queue, send| {
-                let mut tick = |tokens| send(Message::Tokens(tokens));
-                let rows = wait(narrow.run(queue, &prefilled, &mut tick));
+                let mut ear = |ended: &[(usize, Sample)]| send(Message::Ended(ended.to_vec()));
+                let rows = wait(narrow.run(queue, &prefilled, &mut ear));
                 send(Message::Rows(rows));
             },
             |message| {
                 match message {
-                    Message::Tokens(tokens) => stopped |= !tick(tokens),
+                    Message::Ended(ended) => stopped |= !ear.hear(&ended),
                     Message::Rows(Ok(rows)) => out.extend(rows),
                     Message::Rows(Err(error)) if error != Error::Interrupted => failed = failed.take().or(Some(error)),
                     _ => {}

@@ -1,5 +1,5 @@
-//! The golden Llama on any device, native or in a browser: its logits against the reference, and siblings of one
-//! context, which must be the same rows everywhere.
+//! The golden Llama on every device of this machine: its logits against the reference, and siblings of one context, which
+//! must be the same rows everywhere. (In a browser the web app's own models are compared, see `tests/browser`.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,31 +9,28 @@ use burn::tensor::TensorData;
 use impossible_core::decode::Teacher;
 use impossible_core::decode::sample::SampleOptions;
 use impossible_core::decode::siblings::{Job, Limits, Stop, sample};
-use impossible_core::device::{Compute, DeviceSpec};
+use impossible_core::device::Compute;
 use impossible_core::event::{Event, Signal, Stage};
 use impossible_core::model::ModelFolder;
 use impossible_core::model::cache::Sequences;
 use impossible_core::model::files::{Files, MemoryFiles};
 use impossible_core::record::Sample;
+use impossible_tests::{devices, wait};
 use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
 
-const CONFIG: &[u8] = include_bytes!("../../golden/models/llama/config.json");
-const WEIGHTS: &[u8] = include_bytes!("../../golden/models/llama/model.safetensors");
-const EXPECTED: &[u8] = include_bytes!("../../golden/models/llama/expected.safetensors");
-const TOKENIZER: &[u8] = include_bytes!("../../golden/browser/tokenizer.json");
+const CONFIG: &[u8] = include_bytes!("../golden/models/llama/config.json");
+const WEIGHTS: &[u8] = include_bytes!("../golden/models/llama/model.safetensors");
+const EXPECTED: &[u8] = include_bytes!("../golden/models/llama/expected.safetensors");
+const TOKENIZER: &[u8] = include_bytes!("../golden/browser/tokenizer.json");
 /// The rows that every device must give.
-pub const ROWS: &str = include_str!("../../golden/browser/rows.json");
+const ROWS: &str = include_str!("../golden/browser/rows.json");
 
 /// What a device gave.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Report {
-    /// The device.
-    pub device: String,
+struct Report {
     /// Largest difference of a logit from the reference.
-    pub worst_logit: f32,
+    worst_logit: f32,
     /// Text of each sibling.
-    pub rows: Vec<String>,
+    rows: Vec<String>,
 }
 
 fn floats(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>> {
@@ -45,20 +42,15 @@ fn ids(file: &SafeTensors<'_>, name: &str) -> Result<Vec<u32>> {
     data.data().as_chunks::<8>().0.iter().map(|b| Ok(u32::try_from(i64::from_le_bytes(*b))?)).collect()
 }
 
-/// Loads the model, compares its logits and samples siblings.
-///
-/// # Errors
-/// When anything fails on this device; differences are reported, not judged.
-pub async fn check(spec: DeviceSpec) -> Result<Report> {
-    let compute = spec.open_async().await?;
+async fn check(compute: &Compute) -> Result<Report> {
     let files =
         BTreeMap::from([("config.json", CONFIG), ("model.safetensors", WEIGHTS), ("tokenizer.json", TOKENIZER)]);
     let files: MemoryFiles = files.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).collect();
     let files: Arc<dyn Files> = Arc::new(files);
-    let teacher = Teacher::load(&ModelFolder::open(&files)?, &compute)?;
-    let worst_logit = worst_logit(&teacher, &compute).await?;
+    let teacher = Teacher::load(&ModelFolder::open(&files)?, compute)?;
+    let worst_logit = worst_logit(&teacher, compute).await?;
     let rows = siblings(&teacher).await?.into_iter().map(|r| r.text).collect();
-    Ok(Report { device: spec.to_string(), worst_logit, rows })
+    Ok(Report { worst_logit, rows })
 }
 
 async fn worst_logit(teacher: &Teacher, compute: &Compute) -> Result<f32> {
@@ -85,22 +77,14 @@ async fn siblings(teacher: &Teacher) -> Result<Vec<Sample>> {
     Ok(sample(teacher, &[job], &sampler, limits, (7, 0), &mut event, &mut observer).await?)
 }
 
-#[cfg(target_family = "wasm")]
-mod web {
-    use wasm_bindgen::prelude::*;
-
-    /// `check` for the page: the report as JSON.
-    #[wasm_bindgen]
-    pub async fn check(device: String) -> Result<String, JsError> {
-        console_error_panic_hook::set_once();
-        let spec = device.parse().map_err(|e: impossible_core::Error| JsError::new(&e.to_string()))?;
-        let report = super::check(spec).await.map_err(|e| JsError::new(&format!("{e:#}")))?;
-        serde_json::to_string(&report).map_err(|e| JsError::new(&e.to_string()))
+#[test]
+fn the_same_rows_on_every_device() -> Result<()> {
+    let want: Vec<String> = serde_json::from_str(ROWS)?;
+    for compute in devices()? {
+        let device = compute.spec;
+        let report = wait(check(&compute)).with_context(|| device.to_string())?;
+        ensure!(report.worst_logit < 1e-4, "{device}: a logit differs by {}", report.worst_logit);
+        ensure!(report.rows == want, "{device}: {:?}", report.rows);
     }
-
-    /// The rows that the report must have, as JSON.
-    #[wasm_bindgen]
-    pub fn expected_rows() -> String {
-        super::ROWS.to_owned()
-    }
+    Ok(())
 }

@@ -1,0 +1,343 @@
+// node app.mjs DIST NATIVE.json SHOTS: opens the web app of the folder DIST in headless Chromium and goes through it as a visitor
+// would, on the CPU device; looks at faults; runs the self-test on WebGPU (SwiftShader where there is no GPU). NATIVE.json
+// is what the native program made of the same text with the same seed. Pictures go to SHOTS.
+import { createServer } from "node:http";
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+import { AxeBuilder } from "@axe-core/playwright";
+
+const [dist, nativeFile, shots] = process.argv.slice(2);
+await mkdir(shots, { recursive: true });
+const types = {
+  html: "text/html", js: "text/javascript", wasm: "application/wasm", css: "text/css", json: "application/json",
+};
+const server = createServer(async (request, response) => {
+  const path = decodeURIComponent(new URL(request.url, "http://host").pathname);
+  try {
+    if (path.includes("..")) throw new Error("outside");
+    const bytes = await readFile(join(dist, path === "/" ? "index.html" : path));
+    response.writeHead(200, { "content-type": types[path.split(".").pop()] ?? "application/octet-stream" });
+    response.end(bytes);
+  } catch {
+    response.writeHead(404);
+    response.end();
+  }
+});
+await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
+const site = `http://127.0.0.1:${server.address().port}/`;
+
+const quiet = [
+  "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+  "--disable-sync",
+];
+const gpu = [
+  "--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-vulkan=swiftshader", "--use-webgpu-adapter=swiftshader",
+  "--ignore-gpu-blocklist",
+];
+const launch = (args) =>
+  chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: [...quiet, ...args] });
+
+let failed = 0;
+const only = process.env.ONLY;
+const check = (condition, what) => {
+  if (!condition) throw new Error(what);
+};
+async function test(name, body) {
+  if (only && !name.includes(only)) return;
+  const start = Date.now();
+  const say = (ok, more) => console.log(`${ok} ${name} (${((Date.now() - start) / 1000).toFixed(1)} s)${more ?? ""}`);
+  try {
+    say("ok", await body());
+  } catch (error) {
+    failed += 1;
+    say("FAILED", `: ${error.message}`);
+  }
+}
+
+const open = async (browser, path = "?device=cpu", options = {}) => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, ...options });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+  const page = await context.newPage();
+  page.errors = [];
+  page.on("pageerror", (error) => page.errors.push(String(error)));
+  page.on("console", (line) => {
+    if (process.env.VERBOSE || line.type() === "error") console.log(`  [${line.type()}] ${line.text()}`);
+  });
+  await page.addInitScript(() => {
+    window.longTasks = [];
+    new PerformanceObserver((list) => window.longTasks.push(...list.getEntries().map((e) => [e.startTime, e.duration])))
+      .observe({ type: "longtask", buffered: true });
+  });
+  if (options.before) await options.before(page);
+  await page.goto(site + path);
+  return page;
+};
+const state = (page, wanted, timeout = 60_000) =>
+  page.waitForSelector(`.badge[data-state="${wanted}"]`, { timeout, state: "attached" });
+const told = (page, text, timeout = 120_000) =>
+  page.waitForFunction((t) => document.querySelector('[data-test="told"]')?.textContent.includes(t), text, { timeout });
+const close = (page) => page.context().close();
+const slide = (page, label, value) => page.getByRole("slider", { name: label }).fill(String(value));
+const download = async (page, name) => {
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name }).click()]);
+  return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
+};
+
+const cpu = await launch([]);
+const source = JSON.parse(await readFile(nativeFile, "utf8"));
+
+await test("the page is there before the models", async () => {
+  const page = await open(cpu, "?device=cpu", {
+    before: (page) => page.route("**/tiny/**", (route) => setTimeout(() => route.continue(), 300)),
+  });
+  await page.waitForSelector("h1:has-text('other words')");
+  const interactive = await page.evaluate(() => performance.now());
+  await page.getByRole("link", { name: "How it works" }).click();
+  await page.waitForSelector("h1:has-text('How it works')");
+  check((await page.locator('.badge[data-state="loading"]').count()) === 1, "the models were there already");
+  await state(page, "ready");
+  await page.locator(".badge summary").click();
+  const detail = await page.locator(".badge .sheet p").first().textContent();
+  await close(page);
+  return `; interactive after ${interactive.toFixed(0)} ms. ${detail}`;
+});
+
+await test("paraphrase: the same versions as natively", async () => {
+  const page = await open(cpu);
+  await page.fill("#text", source.text);
+  await state(page, "ready");
+  await page.locator("summary", { hasText: "Settings" }).click();
+  await slide(page, "Versions of each sentence", 6);
+  await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+  await told(page, "Done");
+  await page.getByLabel("Show what the critics refused").check();
+  const found = await page.locator(".version .reads").allTextContents();
+  const want = source.sentences.flatMap((s) => s.candidates.map((c) => c.text));
+  const sorted = (list) => JSON.stringify([...list].sort());
+  check(sorted(found) === sorted(want), `expected ${sorted(want)}\n  found ${sorted(found)}`);
+  const speed = await page.locator('[data-test="speed"]').textContent();
+  const lines = (await download(page, "Download JSONL")).bytes.toString().trim().split("\n").map((l) => JSON.parse(l));
+  check(lines.length === want.length && lines.every((l) => "forward" in l), "the download has other lines");
+  await page.getByRole("button", { name: "Copy text" }).click();
+  await page.waitForSelector(".said:has-text('copied')");
+  await page.screenshot({ path: join(shots, "paraphrase.png"), fullPage: true });
+  // The text is there after a reload, and in another tab through the link.
+  await page.getByRole("button", { name: "Copy link" }).click();
+  const link = await page.evaluate(() => location.hash);
+  await page.goto(`${site}?device=cpu`);
+  check((await page.inputValue("#text")) === source.text, "a reload lost the text");
+  const other = await open(cpu, `?device=cpu${link}`);
+  check((await other.inputValue("#text")) === source.text, "the link lost the text");
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(other);
+  await close(page);
+  return `; ${speed}`;
+});
+
+await test("summarise: stop, then to the end", async () => {
+  const page = await open(cpu, "?device=cpu#summarise");
+  await page.fill("#text", Array(12).fill(source.text).join(" "));
+  await state(page, "ready");
+  await page.getByRole("button", { name: "Summarise", exact: true }).click();
+  await page.waitForSelector(".version", { state: "attached" });
+  await page.getByRole("button", { name: "Stop" }).click();
+  await told(page, "Stopped after", 10_000);
+  await page.fill("#text", source.text);
+  await page.getByRole("button", { name: "Summarise", exact: true }).click();
+  await told(page, "Done");
+  const long = await page.evaluate(() => window.longTasks.filter(([at, ms]) => at > 1000 && ms > 50).map(([, ms]) => ms));
+  check((await page.locator('[data-test="kept"]').count()) > 0, "no summary was kept");
+  await page.screenshot({ path: join(shots, "summarise.png"), fullPage: true });
+  await close(page);
+  return `; tasks above 50 ms on the page's thread: ${long.length ? long.map((ms) => ms.toFixed(0)).join(", ") : "none"}`;
+});
+
+await test("distil, move a threshold, train, take it home", async () => {
+  const page = await open(cpu, "?device=cpu#distil");
+  await state(page, "ready");
+  await slide(page, "Contexts", 3);
+  await slide(page, "Siblings of each", 96);
+  await page.getByRole("button", { name: "Distil", exact: true }).click();
+  await page.waitForSelector(".siblings li");
+  await told(page, "Done", 240_000);
+  const kept = () => page.locator('[data-test="kept-pairs"] > li').count();
+  const before = await kept();
+  check(before > 0, "no pair was kept");
+  const speed = await page.locator('[data-test="speed"]').textContent();
+  await slide(page, "Least entailment", 0.2);
+  await page.waitForFunction((n) => document.querySelectorAll('[data-test="kept-pairs"] > li').length > n, before, { timeout: 5000 });
+  const loose = await kept();
+  const data = await download(page, "Download JSONL");
+  check(data.bytes.toString().trim().split("\n").every((l) => JSON.parse(l).scored.refused_by === ""), "a refused pair was saved");
+  check((await download(page, "Download CSV")).bytes.toString().startsWith("task,text,target"), "no table");
+  await slide(page, "Epochs", 2);
+  await page.getByRole("button", { name: "Train the student" }).click();
+  await page.waitForSelector("polyline.loss[points*=',']", { timeout: 60_000, state: "attached" });
+  await page.getByRole("button", { name: "Stop" }).click();
+  const learning = page.locator('[data-test="learning"]');
+  await learning.filter({ hasText: /can go on|is trained/ }).waitFor({ timeout: 30_000 });
+  const paused = await learning.textContent();
+  if (paused.includes("can go on")) await page.getByRole("button", { name: "Go on" }).click();
+  await learning.filter({ hasText: "is trained" }).waitFor({ timeout: 240_000 });
+  const end = await learning.textContent();
+  const looks = await page.locator('[data-test="looks"] > details').count();
+  check(looks === 3, `${looks} looks, expected one before and one after each epoch`);
+  const zip = await download(page, /Download the student/);
+  check(zip.bytes.subarray(0, 2).toString() === "PK" && zip.bytes.includes("student/model.safetensors"), "the zip is none");
+  await page.getByRole("button", { name: "Use it in the other rooms" }).click();
+  await page.screenshot({ path: join(shots, "distil.png"), fullPage: true });
+  await page.getByRole("link", { name: "How it works" }).click();
+  await page.waitForSelector(".story blockquote");
+  await page.screenshot({ path: join(shots, "how.png"), fullPage: true });
+  await page.getByRole("link", { name: "Summarise" }).click();
+  await page.fill("#text", source.text);
+  await page.getByRole("button", { name: "Summarise", exact: true }).click();
+  await told(page, "Done");
+  check(page.errors.length === 0, page.errors.join("; "));
+  const memory = await page.evaluate(() => performance.memory?.usedJSHeapSize);
+  await close(page);
+  return `; ${speed}; kept ${before}, at 0.2 ${loose}; ${end} zip ${(zip.bytes.length / 1e6).toFixed(1)} MB; page heap ${(memory / 1e6).toFixed(0)} MB`;
+});
+
+await test("wrong turns: texts", async () => {
+  const page = await open(cpu);
+  await state(page, "ready");
+  const button = page.getByRole("button", { name: "Paraphrase", exact: true });
+  check(await button.isDisabled(), "nothing can be paraphrased");
+  await page.fill("#text", "word ".repeat(20_001));
+  await button.click();
+  await told(page, "100005 characters");
+  await page.waitForSelector(".step:has-text('100000')");
+  await page.fill("#text", "🌊🌊 שלום, עולם. مرحبا بالعالم! \u202Eabc\u202C The bank raised its rate. Zalgo t̸e̵x̷t.");
+  await button.click();
+  await told(page, "Done");
+  await page.fill("#text", "x".repeat(5000));
+  await button.click();
+  await told(page, "Done");
+  await page.waitForSelector(".none:has-text('longer than this student reads')");
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(page);
+});
+
+await test("wrong turns: the worker dies, files are missing, cut or hostile", async () => {
+  const page = await open(cpu);
+  await page.fill("#text", source.text);
+  await state(page, "ready");
+  await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+  await page.workers()[0].evaluate(() => setTimeout(() => { throw new Error("out of memory"); }, 0));
+  await page.waitForSelector('[data-test="notice"]:has-text("out of memory")');
+  await state(page, "ready");
+  check((await page.inputValue("#text")) === source.text, "the text is gone");
+  await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+  await told(page, "Done");
+  await close(page);
+  for (const [what, fulfil, expected] of [
+    ["offline", (route) => route.abort(), "offline"],
+    ["cut", (route) => route.fulfill({ body: Buffer.alloc(1000) }), "damaged"],
+    ["hostile", (route) => route.fulfill({ body: Buffer.alloc(64, 255) }), "damaged"],
+  ]) {
+    const page = await open(cpu, "?device=cpu", { before: (page) => page.route("**/critic/model.safetensors", fulfil) });
+    await state(page, "down");
+    const notice = await page.locator('[data-test="notice"]').textContent();
+    check(notice.includes(expected), `${what}: ${notice}`);
+    await page.unroute("**/critic/model.safetensors");
+    await page.getByRole("button", { name: "Try again" }).click();
+    await state(page, "ready");
+    await close(page);
+  }
+});
+
+await test("two tabs side by side", async () => {
+  const [a, b] = [await open(cpu), await open(cpu)];
+  for (const page of [a, b]) {
+    await page.fill("#text", source.text);
+    await state(page, "ready");
+    await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+  }
+  for (const page of [a, b]) {
+    await told(page, "Done");
+    await close(page);
+  }
+});
+
+await test("accessible and readable, phone and desktop, light and dark", async () => {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [size, viewport] of [["phone", { width: 390, height: 844 }], ["desktop", { width: 1280, height: 900 }]]) {
+      const page = await open(cpu, "?device=cpu", { colorScheme, viewport });
+      await state(page, "ready");
+      for (const room of ["paraphrase", "summarise", "distil", "how"]) {
+        await page.evaluate((to) => { location.hash = to; }, room);
+        await page.waitForFunction((to) => document.querySelector(`nav a[href="#${to}"]`).hasAttribute("aria-current"), room);
+        const { violations } = await new AxeBuilder({ page }).analyze();
+        check(violations.length === 0, `${room}, ${size}, ${colorScheme}: ${violations.map((v) => `${v.id}: ${v.nodes[0].html}`).join("; ")}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        check(wide <= 0, `${room}, ${size}: ${wide} pixels too wide`);
+        await page.screenshot({ path: join(shots, `${room}-${size}-${colorScheme}.png`), fullPage: true });
+      }
+      await close(page);
+    }
+  }
+});
+
+await test("keyboard only", async () => {
+  const page = await open(cpu);
+  await state(page, "ready");
+  await page.keyboard.press("Tab");
+  check((await page.evaluate(() => document.activeElement.textContent)) === "Skip to the room", "no way past the navigation");
+  await page.focus("#text");
+  await page.keyboard.type(source.sentences[0].text);
+  for (let i = 0; i < 12; i += 1) {
+    await page.keyboard.press("Tab");
+    if ((await page.evaluate(() => document.activeElement.textContent)) === "Paraphrase") break;
+  }
+  await page.keyboard.press("Enter");
+  await told(page, "Done");
+  await close(page);
+});
+
+await test("ten runs leave no memory behind", async () => {
+  const page = await open(cpu);
+  await page.fill("#text", source.text);
+  await state(page, "ready");
+  const wasm = async () => page.workers()[0].evaluate(() => performance.memory?.usedJSHeapSize ?? 0);
+  const sizes = [];
+  for (let i = 0; i < 10; i += 1) {
+    await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+    await page.waitForSelector(".primary:has-text('Stop')");
+    await page.waitForSelector(".primary:has-text('Paraphrase')", { timeout: 120_000 });
+    sizes.push(await wasm());
+  }
+  await close(page);
+  return `; worker heap after runs 2 and 10: ${[sizes[1], sizes[9]].map((s) => `${(s / 1e6).toFixed(1)} MB`).join(", ")}`;
+});
+await cpu.close();
+
+// SwiftShader may lose its device on a busy machine: once more.
+for (const attempt of [1, 2]) {
+  const before = failed;
+  await test("WebGPU: self-test and a sentence", async () => {
+    const browser = await launch(gpu);
+    try {
+      const page = await open(browser, "?device=gpu");
+      await page.fill("#text", source.sentences[0].text);
+      await state(page, "ready", 240_000);
+      const device = await page.locator('[data-test="device"]').textContent();
+      check(device.includes("WebGPU"), `it runs on ${device}`);
+      await page.locator("summary", { hasText: "Settings" }).click();
+      await slide(page, "Versions of each sentence", 2);
+      await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+      await told(page, "Done", 240_000);
+      const detail = await page.locator(".badge .sheet p").first().textContent();
+      return `; ${device}. ${detail} ${await page.locator('[data-test="speed"]').textContent()}`;
+    } finally {
+      await browser.close();
+    }
+  });
+  if (failed === before) break;
+  if (attempt === 1) failed = before;
+}
+server.close();
+const sizes = await Promise.all(["app_bg.wasm", "worker_bg.wasm"].map(async (f) => (await stat(join(dist, f)).catch(() => ({ size: 0 }))).size));
+console.log(`wasm: page ${(sizes[0] / 1e6).toFixed(2)} MB, worker ${(sizes[1] / 1e6).toFixed(2)} MB before compression`);
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Builds the web app into web/dist: static files for any host. `web/build.sh serve` serves it on port 8080 and builds it
+# anew when a file changes. What is missing is prepared: the wasm target (rustup's, else Debian's web toolchain where apt-get
+# runs as root), trunk, and wasm-bindgen in the library's own version. Tools and target folder live in the user's cache folder.
+set -euo pipefail
+cd "$(dirname "$0")"
+cache="${IMPOSSIBLE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/impossible}"
+tools="$cache/tools"
+mkdir -p "$cache"
+# cargo itself may be Debian's below; tools are built with the one that is here now.
+tool() { # name, version, crate, flags
+    if [ "$("$tools/bin/$1" --version 2>/dev/null)" != "$1 $2" ]; then
+        CARGO_TARGET_DIR="$cache/tools-build" RUSTFLAGS="" cargo install --quiet "$3" --version "$2" --root "$tools" ${4:-}
+        rm -rf "$cache/tools-build"
+    fi
+}
+tool wasm-bindgen "$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')" wasm-bindgen-cli
+tool trunk 0.21.14 trunk --locked
+
+# SIMD is in every browser that has WebGPU; the CPU device needs it.
+export RUSTFLAGS='--cfg getrandom_backend="wasm_js" -C target-feature=+simd128' CARGO_TARGET_DIR="$cache/web"
+if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
+    if command -v rustup >/dev/null && rustup target add wasm32-unknown-unknown 2>/dev/null; then
+        :
+    elif command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        if [ ! -x /usr/bin/rustc ] || ! dpkg -s rust-web-src lld-19 >/dev/null 2>&1; then
+            apt-get update -qq
+            apt-get install -y -qq --no-install-recommends rustc-web cargo-web rust-web-src lld-19 >/dev/null
+        fi
+        # Debian's compiler carries no std for the target: it is built from source, once.
+        export PATH="/usr/bin:$PATH" RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort
+        export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=wasm-ld-19
+    else
+        echo "The wasm target is not here and could not be added: rustup target add wasm32-unknown-unknown" >&2
+        exit 4
+    fi
+fi
+export PATH="$tools/bin:$PATH"
+if [ "${1:-build}" = serve ]; then
+    exec trunk serve
+fi
+exec trunk build

@@ -1,0 +1,215 @@
+//! The worker: owns the models, works off requests one after the other, and hears "stop" in between.
+
+mod desk;
+mod devices;
+mod distill;
+mod generate;
+mod models;
+mod student;
+
+use std::cell::RefCell;
+
+use futures_channel::mpsc::{UnboundedSender, unbounded};
+use futures_util::StreamExt;
+use gloo::worker::{Codec, HandlerId, Worker, WorkerScope};
+use impossible_core::{Error, ErrorKind};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{ErrorEvent, EventTarget, PromiseRejectionEvent};
+
+use crate::protocol::{Problem, Request, Response, Run, Student, Wanted};
+use desk::Desk;
+use distill::Distilled;
+use models::Models;
+use student::Lesson;
+
+/// Messages as JSON: they hold entries that are left out, which a binary code without names cannot have.
+#[derive(Debug)]
+pub struct Json;
+
+impl Codec for Json {
+    fn encode<I: Serialize>(input: I) -> JsValue {
+        serde_json::to_string(&input).map_or(JsValue::NULL, JsValue::from)
+    }
+
+    #[allow(clippy::expect_used)] // Both ends are built together; the trait leaves no other way.
+    fn decode<O: for<'de> Deserialize<'de>>(input: JsValue) -> O {
+        serde_json::from_str(&input.as_string().unwrap_or_default()).expect("a message of this program")
+    }
+}
+
+/// The worker as gloo runs it.
+pub struct Engine {
+    desk: Desk,
+    inbox: UnboundedSender<Request>,
+}
+
+impl Worker for Engine {
+    type Message = ();
+    type Input = Request;
+    type Output = Response;
+
+    fn create(scope: &WorkerScope<Self>) -> Self {
+        let desk = Desk::new(scope.clone());
+        let (inbox, mut requests) = unbounded();
+        let at = desk.clone();
+        spawn_local(async move {
+            let mut bench = Bench { desk: at, models: None, distilled: None, lesson: None };
+            while let Some(request) = requests.next().await {
+                bench.answer(request).await;
+            }
+        });
+        Self { desk, inbox }
+    }
+
+    fn update(&mut self, _: &WorkerScope<Self>, (): ()) {}
+
+    fn connected(&mut self, _: &WorkerScope<Self>, id: HandlerId) {
+        self.desk.answer_to(id);
+    }
+
+    fn received(&mut self, _: &WorkerScope<Self>, request: Request, _: HandlerId) {
+        match request {
+            Request::Interrupt { run } => self.desk.interrupt(run),
+            request => drop(self.inbox.unbounded_send(request)),
+        }
+    }
+}
+
+/// What the worker has.
+struct Bench {
+    desk: Desk,
+    models: Option<Models>,
+    distilled: Option<Distilled>,
+    lesson: Option<Lesson>,
+}
+
+impl Bench {
+    async fn answer(&mut self, request: Request) {
+        let run = match &request {
+            Request::Generate { run, .. }
+            | Request::Distill { run, .. }
+            | Request::Train { run, .. }
+            | Request::Export { run } => Some(*run),
+            _ => None,
+        };
+        self.desk.begin(run.unwrap_or(0));
+        let done = match request {
+            Request::Check => {
+                self.desk.say(Response::Devices(devices::find().await));
+                Ok(())
+            }
+            Request::Load { base, wanted, alarm } => {
+                ALARM.set(alarm);
+                self.load(&base, wanted).await
+            }
+            Request::Generate { text, settings, .. } => match &mut self.models {
+                Some(models) => generate::run(&self.desk, models, &text, &settings).await,
+                None => Err(not_loaded()),
+            },
+            Request::Distill { settings, .. } => match &mut self.models {
+                Some(models) => {
+                    (self.distilled, self.lesson) = (None, None);
+                    let distilled = self.distilled.insert(Distilled::new(&settings, models));
+                    distill::run(&self.desk, models, distilled, &settings).await
+                }
+                None => Err(not_loaded()),
+            },
+            Request::Refilter { thresholds } => match &mut self.distilled {
+                Some(distilled) => {
+                    distilled.thresholds = thresholds;
+                    distilled.filter().map(|filtered| self.desk.say(Response::Pairs(filtered)))
+                }
+                None => Ok(()),
+            },
+            Request::Train { epochs, .. } => match (&mut self.models, &self.distilled) {
+                (Some(models), Some(distilled)) => {
+                    student::train(&self.desk, models, distilled, &mut self.lesson, epochs).await
+                }
+                (None, _) => Err(not_loaded()),
+                (_, None) => Err(Error::input("training", "pairs of a distillation", "none")),
+            },
+            Request::Use(student) => {
+                if let Some(models) = &mut self.models {
+                    models.trained_writes = student == Student::Trained;
+                }
+                Ok(())
+            }
+            Request::Export { .. } => match (&self.models, &self.lesson) {
+                (Some(models), Some(lesson)) => student::export(&self.desk, models, lesson).await,
+                _ => Err(Error::input("download", "a student that was trained here", "none")),
+            },
+            Request::Reset => {
+                (self.distilled, self.lesson) = (None, None);
+                if let Some(models) = &mut self.models {
+                    (models.trained, models.trained_writes) = (None, false);
+                }
+                Ok(())
+            }
+            Request::Interrupt { .. } => Ok(()),
+        };
+        match (done, run) {
+            (Ok(()), Some(run)) => self.over(run, false),
+            (Err(Error::Interrupted), Some(run)) => self.over(run, true),
+            (Err(error), run) => self.desk.say(Response::Failed { run, problem: problem(&error) }),
+            (Ok(()), None) => {}
+        }
+    }
+
+    fn over(&self, run: Run, stopped: bool) {
+        self.desk.say(Response::Done { run, stopped, speed: self.desk.speed() });
+    }
+
+    async fn load(&mut self, base: &str, wanted: Wanted) -> impossible_core::Result<()> {
+        self.models = None;
+        let (models, ready) = models::load(&self.desk, base, wanted).await?;
+        self.models = Some(models);
+        self.desk.say(Response::Ready(ready));
+        Ok(())
+    }
+}
+
+fn not_loaded() -> Error {
+    Error::input("the models", "models that are loaded", "none yet")
+}
+
+fn problem(error: &Error) -> Problem {
+    let step = match error.kind() {
+        ErrorKind::Retry => "Try again; if it happens again, choose the CPU in the device menu.",
+        ErrorKind::WrongInput => "Change what the message names, and start again.",
+        ErrorKind::BrokenData => "Reload the page; if it happens again, choose the CPU in the device menu.",
+        ErrorKind::Interrupted => "Start again when you like.",
+    };
+    Problem { what: error.to_string(), step: step.to_owned() }
+}
+
+thread_local! {
+    /// Name of the channel on which the page hears that the worker is dead: nothing else of it still answers then.
+    static ALARM: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+fn ring(text: &str) {
+    let name = ALARM.with_borrow(Clone::clone);
+    if let Ok(channel) = web_sys::BroadcastChannel::new(&name) {
+        drop(channel.post_message(&JsValue::from_str(text)));
+    }
+}
+
+/// Rings the alarm on a panic, and on whatever else nobody catches (memory that ran out, a device that is gone).
+pub fn watch_over() {
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        ring(&info.to_string());
+    }));
+    let scope: EventTarget = js_sys::global().unchecked_into();
+    for kind in ["error", "unhandledrejection"] {
+        let heard = Closure::<dyn Fn(web_sys::Event)>::new(|event: web_sys::Event| {
+            let rejected = event.dyn_ref::<PromiseRejectionEvent>().map(|e| format!("{:?}", e.reason()));
+            ring(&event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).or(rejected).unwrap_or_default());
+        });
+        drop(scope.add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref()));
+        heard.forget();
+    }
+}
