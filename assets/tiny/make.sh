@@ -19,7 +19,7 @@ run() { "$impossible" --device flex "$@"; }
 
 [ -s corpus.txt ] || python3 "$here/corpus.py" "$reports" corpus.txt
 # The teacher: tokenizer and a Llama, from nothing.
-run pretrain --text corpus.txt --out teacher --vocabulary 3072 --length 224 --epochs 4 --train-batch 16 --evaluate-every 200 --seed 1
+run pretrain --text corpus.txt --out teacher --vocabulary 3072 --length 224 --epochs 3 --train-batch 16 --evaluate-every 200 --seed 1
 
 # The critic: first to find the words of one text in the other, then what the larger critic says of siblings.
 run distill --plan "$here/texts.toml" --out texts --until dataset
@@ -29,7 +29,11 @@ run train-critic --pairs matching.jsonl "${nli[@]}" --tokenizer teacher/model --
     --learning-rate 6e-4 --validation 0.02 --evaluate-every 400 --out matching
 run distill --plan "$here/siblings.toml" --out siblings --until dataset
 run train-critic --siblings siblings --sample 24000 --teacher-critic nli-deberta-v3-xsmall --base matching/model --epochs 3 \
-    --train-batch 32 --batch-tokens 8192 --learning-rate 5e-4 --validation 0.08 --evaluate-every 400 --out critic
+    --train-batch 32 --batch-tokens 8192 --learning-rate 5e-4 --validation 0.08 --evaluate-every 400 --out second
+# Then what it says of the pairs that it is asked about in a run.
+run distill --plan "$here/asked.toml" --out asked --until dataset
+run train-critic --siblings asked --sample 24000 --teacher-critic nli-deberta-v3-xsmall --base second/model --epochs 3 \
+    --train-batch 32 --batch-tokens 8192 --learning-rate 5e-4 --validation 0.06 --evaluate-every 400 --out critic
 
 # The student: to write from what the teacher wrote, to rewrite from the trio's own pairs.
 run pretrain --task denoising --text texts.jsonl --tokenizer teacher/model --length 64 --epochs 8 --train-batch 32 \

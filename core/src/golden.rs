@@ -117,7 +117,8 @@ impl Golden {
     fn distance(&self, found: &Self) -> f32 {
         let worst = |pairs: &mut dyn Iterator<Item = (f32, f32)>| {
             // A NaN is no small difference.
-            let distance = |(a, b): (f32, f32)| if a.is_finite() && b.is_finite() { (a - b).abs() } else { f32::INFINITY };
+            let distance =
+                |(a, b): (f32, f32)| if a.is_finite() && b.is_finite() { (a - b).abs() } else { f32::INFINITY };
             pairs.map(distance).fold(0.0, f32::max)
         };
         match (self, found) {

@@ -56,7 +56,7 @@ async function test(name, body) {
 }
 
 const open = async (browser, path = "?device=cpu", options = {}) => {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, ...options });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, acceptDownloads: true, serviceWorkers: "block", ...options });
   await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
   page.errors = [];
@@ -246,6 +246,19 @@ await test("wrong turns: the worker dies, files are missing, cut or hostile", as
     await state(page, "ready");
     await close(page);
   }
+});
+
+await test("offline after the first visit", async () => {
+  const page = await open(cpu, "?device=cpu", { serviceWorkers: "allow" });
+  await page.fill("#text", source.text);
+  await state(page, "ready");
+  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistration())?.active?.state === "activated");
+  await page.context().setOffline(true);
+  await page.reload();
+  await state(page, "ready");
+  await page.getByRole("button", { name: "Paraphrase", exact: true }).click();
+  await told(page, "Done");
+  await close(page);
 });
 
 await test("two tabs side by side", async () => {

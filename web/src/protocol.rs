@@ -172,6 +172,8 @@ pub enum Response {
         /// Of the run.
         speed: Speed,
     },
+    /// Something small went wrong; what runs goes on.
+    Notice(Problem),
     /// Something went wrong; the run it belongs to is over.
     Failed {
         /// The run; none while loading.
@@ -256,6 +258,8 @@ pub struct Distill {
     pub temperature: f32,
     /// The visitor's own sentences as contexts; the teacher writes them where there are none.
     pub seeds: Vec<String>,
+    /// Thresholds; those of the models that the site carries, where there are none.
+    pub thresholds: Option<Thresholds>,
     /// Seed.
     pub seed: u64,
 }

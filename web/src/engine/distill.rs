@@ -1,10 +1,12 @@
 //! The method in miniature: contexts, siblings, pairs, critics. What was scored stays, so that other thresholds need no
 //! model.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-use impossible_core::critic::refilter::refilter;
-use impossible_core::critic::{Link, Panel, Siblings};
+use impossible_core::critic::panel::Verdicts;
+use impossible_core::critic::{Link, Panel, Siblings, refilter as again};
 use impossible_core::device::DeviceSpec;
 use impossible_core::distill::contexts::{Seed, make, seeds};
 use impossible_core::distill::pipeline::siblings;
@@ -23,6 +25,18 @@ const LOOSE_ROUGE: f32 = 0.95;
 /// Most points that the page draws.
 const POINTS: usize = 1200;
 
+/// The last distillation; borrowed only between two moments in which the worker listens, so that thresholds can be moved
+/// while something else runs.
+pub(super) type Shared = Rc<RefCell<Option<Distilled>>>;
+
+/// Other thresholds on what is there.
+pub(super) fn refilter(shared: &Shared, thresholds: Thresholds) -> Result<Option<Filtered>> {
+    let mut slot = shared.borrow_mut();
+    let Some(distilled) = slot.as_mut() else { return Ok(None) };
+    distilled.thresholds = thresholds;
+    distilled.filter().map(Some)
+}
+
 /// A distillation so far.
 pub(super) struct Distilled {
     pub(super) plan: Plan,
@@ -38,7 +52,8 @@ impl Distilled {
     pub(super) fn new(settings: &Distill, models: &Models) -> Self {
         let spec: DeviceSpec = models.compute.spec;
         let mut plan = Plan::tiny(spec);
-        let thresholds = Thresholds { paraphrase: plan.paraphrase.clone(), summary: plan.summary.clone() };
+        let usual = Thresholds { paraphrase: plan.paraphrase.clone(), summary: plan.summary.clone() };
+        let thresholds = settings.thresholds.clone().unwrap_or(usual);
         plan.seed = settings.seed.min(1 << 52);
         plan.contexts.count = settings.contexts.clamp(1, 64);
         plan.siblings.k = settings.k.clamp(2, 512);
@@ -64,6 +79,15 @@ impl Distilled {
         }
     }
 
+    fn add(&mut self, context: u64, counts: Funnel, part: Option<(Siblings, Verdicts)>) {
+        self.counts.add(&counts);
+        if let Some((siblings, verdicts)) = part {
+            self.siblings.insert(context, siblings);
+            self.scored.extend(verdicts.scored);
+            self.links.extend(verdicts.links);
+        }
+    }
+
     fn text(&self, context: u64, row: u32) -> String {
         let siblings = self.siblings.get(&context);
         let found = siblings.and_then(|s| Some(s.get(s.index_of(row)?).text.clone()));
@@ -75,7 +99,7 @@ impl Distilled {
         let Thresholds { paraphrase, summary } = &self.thresholds;
         paraphrase.validate()?;
         summary.validate()?;
-        let again = refilter(&self.scored, &self.links, &self.siblings, paraphrase, summary)?;
+        let again = again::refilter(&self.scored, &self.links, &self.siblings, paraphrase, summary)?;
         let mut funnel = self.counts.clone();
         funnel.add(&again.funnel);
         let read: Vec<&Scored> = again.scored.iter().filter(|s| s.forward.is_some()).collect();
@@ -121,52 +145,55 @@ impl Distilled {
     }
 }
 
-pub(super) async fn run(desk: &Desk, models: &mut Models, all: &mut Distilled, settings: &Distill) -> Result<()> {
+/// Writes contexts and siblings, asks the critics, tells the page.
+pub(super) async fn run(desk: &Desk, models: &mut Models, shared: &Shared, settings: &Distill) -> Result<()> {
+    let mut fresh = Distilled::new(settings, models);
     let texts = settings.seeds.iter().enumerate().map(|(i, t)| (format!("line {}", i + 1), t.as_str()));
     let own: Vec<Seed> = seeds(texts, 3);
     if !settings.seeds.is_empty() {
         if own.is_empty() {
             return Err(Error::input("your sentences", "at least one whole sentence", "none"));
         }
-        all.plan.contexts.count = all.plan.contexts.count.min(own.len());
+        fresh.plan.contexts.count = fresh.plan.contexts.count.min(own.len());
     }
-    let (run, of) = (desk.run(), all.plan.contexts.count);
-    // Thresholds that let every pair to the critic whose place on the plane can be of interest.
-    let panel = Panel::new(&all.plan.paraphrase, &all.plan.summary);
+    let plan = fresh.plan.clone();
+    *shared.borrow_mut() = Some(fresh);
+    let (run, of) = (desk.run(), plan.contexts.count);
+    let panel = Panel::new(&plan.paraphrase, &plan.summary);
     for id in 0..of as u64 {
         let mut event = event();
         let mut quiet = Writing { desk: desk.clone(), rows: |_: &[Sample]| {} };
-        let made = make(&models.teacher, &all.plan, id..id + 1, &own, &mut event, &mut quiet).await?;
-        for (reason, n) in made.counts {
-            *all.counts.contexts.entry(reason).or_default() += n;
+        let made = make(&models.teacher, &plan, id..id + 1, &own, &mut event, &mut quiet).await?;
+        let mut counts = Funnel { contexts: made.counts, ..Funnel::default() };
+        let mut part = None;
+        if let Some(context) = made.contexts.into_iter().next() {
+            desk.say(Response::Context { run, context: id, of, text: context.text.clone() });
+            let mut streaming = Writing {
+                desk: desk.clone(),
+                rows: |rows: &[Sample]| {
+                    let usable = rows.iter().filter(|row| row.finish == Finish::Sentence);
+                    let sentences = usable.map(|row| row.text.clone()).collect();
+                    let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+                    desk.say(Response::Siblings { run, context: id, sentences, rows });
+                },
+            };
+            let start = now();
+            let samples = siblings(&models.teacher, &plan, &[context], &mut event, &mut streaming).await?;
+            desk.wrote(samples.iter().map(|s| u64::from(s.tokens)).sum(), (now() - start) / 1000.0);
+            for sample in &samples {
+                let name = if sample.finish == Finish::Sentence { "sentence" } else { "unusable" };
+                *counts.samples.entry(name.into()).or_default() += 1;
+            }
+            let usable = samples.iter().filter(|s| s.finish == Finish::Sentence);
+            let mut these = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
+            *counts.samples.entry("duplicate".into()).or_default() += these.duplicates();
+            let verdicts = panel.judge(id, &mut these, None, &mut models.critic).await?;
+            part = Some((these, verdicts));
         }
-        let Some(context) = made.contexts.into_iter().next() else { continue };
-        desk.say(Response::Context { run, context: id, of, text: context.text.clone() });
-        let mut streaming = Writing {
-            desk: desk.clone(),
-            rows: |rows: &[Sample]| {
-                let usable = rows.iter().filter(|row| row.finish == Finish::Sentence);
-                let sentences = usable.map(|row| row.text.clone()).collect();
-                let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-                desk.say(Response::Siblings { run, context: id, sentences, rows });
-            },
-        };
-        let start = now();
-        let contexts = [context];
-        let samples = siblings(&models.teacher, &all.plan, &contexts, &mut event, &mut streaming).await?;
-        desk.wrote(samples.iter().map(|s| u64::from(s.tokens)).sum(), (now() - start) / 1000.0);
-        for sample in &samples {
-            let name = if sample.finish == Finish::Sentence { "sentence" } else { "unusable" };
-            *all.counts.samples.entry(name.into()).or_default() += 1;
+        if let Some(all) = shared.borrow_mut().as_mut() {
+            all.add(id, counts, part);
+            desk.say(Response::Pairs(all.filter()?));
         }
-        let usable = samples.iter().filter(|s| s.finish == Finish::Sentence);
-        let mut these = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
-        *all.counts.samples.entry("duplicate".into()).or_default() += these.duplicates();
-        let verdicts = panel.judge(id, &mut these, None, &mut models.critic).await?;
-        all.scored.extend(verdicts.scored);
-        all.links.extend(verdicts.links);
-        all.siblings.insert(id, these);
-        desk.say(Response::Pairs(all.filter()?));
         desk.listen().await;
     }
     Ok(())

@@ -21,7 +21,7 @@ use web_sys::{ErrorEvent, EventTarget, PromiseRejectionEvent};
 
 use crate::protocol::{Problem, Request, Response, Run, Student, Wanted};
 use desk::Desk;
-use distill::Distilled;
+use distill::Shared;
 use models::Models;
 use student::Lesson;
 
@@ -43,6 +43,7 @@ impl Codec for Json {
 /// The worker as gloo runs it.
 pub struct Engine {
     desk: Desk,
+    distilled: Shared,
     inbox: UnboundedSender<Request>,
 }
 
@@ -54,14 +55,15 @@ impl Worker for Engine {
     fn create(scope: &WorkerScope<Self>) -> Self {
         let desk = Desk::new(scope.clone());
         let (inbox, mut requests) = unbounded();
-        let at = desk.clone();
+        let distilled = Shared::default();
+        let (at, shared) = (desk.clone(), distilled.clone());
         spawn_local(async move {
-            let mut bench = Bench { desk: at, models: None, distilled: None, lesson: None };
+            let mut bench = Bench { desk: at, models: None, distilled: shared, lesson: None };
             while let Some(request) = requests.next().await {
                 bench.answer(request).await;
             }
         });
-        Self { desk, inbox }
+        Self { desk, distilled, inbox }
     }
 
     fn update(&mut self, _: &WorkerScope<Self>, (): ()) {}
@@ -72,7 +74,12 @@ impl Worker for Engine {
 
     fn received(&mut self, _: &WorkerScope<Self>, request: Request, _: HandlerId) {
         match request {
+            // These two do not wait for what runs.
             Request::Interrupt { run } => self.desk.interrupt(run),
+            Request::Refilter { thresholds } => match distill::refilter(&self.distilled, thresholds) {
+                Ok(pairs) => pairs.into_iter().for_each(|pairs| self.desk.say(Response::Pairs(pairs))),
+                Err(error) => self.desk.say(Response::Notice(problem(&error))),
+            },
             request => drop(self.inbox.unbounded_send(request)),
         }
     }
@@ -82,7 +89,7 @@ impl Worker for Engine {
 struct Bench {
     desk: Desk,
     models: Option<Models>,
-    distilled: Option<Distilled>,
+    distilled: Shared,
     lesson: Option<Lesson>,
 }
 
@@ -111,25 +118,18 @@ impl Bench {
             },
             Request::Distill { settings, .. } => match &mut self.models {
                 Some(models) => {
-                    (self.distilled, self.lesson) = (None, None);
-                    let distilled = self.distilled.insert(Distilled::new(&settings, models));
-                    distill::run(&self.desk, models, distilled, &settings).await
+                    (self.lesson, models.trained, models.trained_writes) = (None, None, false);
+                    self.distilled.replace(None);
+                    distill::run(&self.desk, models, &self.distilled, &settings).await
                 }
                 None => Err(not_loaded()),
             },
-            Request::Refilter { thresholds } => match &mut self.distilled {
-                Some(distilled) => {
-                    distilled.thresholds = thresholds;
-                    distilled.filter().map(|filtered| self.desk.say(Response::Pairs(filtered)))
-                }
-                None => Ok(()),
-            },
-            Request::Train { epochs, .. } => match (&mut self.models, &self.distilled) {
-                (Some(models), Some(distilled)) => {
-                    student::train(&self.desk, models, distilled, &mut self.lesson, epochs).await
-                }
-                (None, _) => Err(not_loaded()),
-                (_, None) => Err(Error::input("training", "pairs of a distillation", "none")),
+            Request::Train { epochs, .. } => match &mut self.models {
+                Some(models) => match student::lesson(models, &self.distilled, self.lesson.take(), epochs) {
+                    Ok(lesson) => student::train(&self.desk, models, self.lesson.insert(lesson)).await,
+                    Err(error) => Err(error),
+                },
+                None => Err(not_loaded()),
             },
             Request::Use(student) => {
                 if let Some(models) = &mut self.models {
@@ -142,13 +142,15 @@ impl Bench {
                 _ => Err(Error::input("download", "a student that was trained here", "none")),
             },
             Request::Reset => {
-                (self.distilled, self.lesson) = (None, None);
+                self.distilled.replace(None);
+                self.lesson = None;
                 if let Some(models) = &mut self.models {
                     (models.trained, models.trained_writes) = (None, false);
                 }
                 Ok(())
             }
-            Request::Interrupt { .. } => Ok(()),
+            // Answered as they come.
+            Request::Interrupt { .. } | Request::Refilter { .. } => Ok(()),
         };
         match (done, run) {
             (Ok(()), Some(run)) => self.over(run, false),

@@ -59,7 +59,8 @@ impl Models {
 
 async fn fetch(url: &str) -> Result<Vec<u8>> {
     let failed = |reason: String| Error::io("fetching", url, reason);
-    let response = http::Request::get(url).send().await.map_err(|e| failed(format!("{e}. Is this machine offline?")))?;
+    let response =
+        http::Request::get(url).send().await.map_err(|e| failed(format!("{e}. Is this machine offline?")))?;
     if !response.ok() {
         return Err(failed(format!("the server answered {}", response.status())));
     }

@@ -23,7 +23,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::desk::{Desk, Writing, event};
-use super::distill::Distilled;
+use super::distill::{Distilled, Shared};
 use super::models::Models;
 use crate::protocol::{Look, Response, Training};
 
@@ -42,6 +42,9 @@ pub(super) struct Lesson {
     /// What it learns from: other pairs are another training.
     pairs: Vec<(String, String)>,
     unseen: Vec<String>,
+    /// What it writes on the way is judged by.
+    panel: Panel,
+    seed: u64,
 }
 
 /// The student as it is at this step.
@@ -70,30 +73,30 @@ fn begin(models: &Models, distilled: &Distilled, kept: &[Kept], epochs: u64) -> 
     let parameters = Parameters::read(&models.folder.tensors, None, seed, &models.compute.device)?;
     let objective = Likelihood::new(models.folder.config.clone())?;
     let trainer = Trainer::new(objective, parameters, settings, made.examples, seed)?;
-    Ok(Lesson { trainer, pairs: pairs(kept), unseen: distilled.unseen(kept, LOOKS) })
+    let panel = Panel::new(&distilled.thresholds.paraphrase, &distilled.thresholds.summary);
+    Ok(Lesson { trainer, pairs: pairs(kept), unseen: distilled.unseen(kept, LOOKS), panel, seed })
 }
 
 fn pairs(kept: &[Kept]) -> Vec<(String, String)> {
     kept.iter().map(|k| (k.text.clone(), k.target.clone())).collect()
 }
 
-/// Trains to the end; a training of the same pairs that was stopped goes on.
-pub(super) async fn train(
-    desk: &Desk,
-    models: &mut Models,
-    distilled: &Distilled,
-    slot: &mut Option<Lesson>,
-    epochs: u64,
-) -> Result<()> {
+/// The training of the pairs that are kept now: the one that was stopped, or a new one.
+pub(super) fn lesson(models: &Models, shared: &Shared, before: Option<Lesson>, epochs: u64) -> Result<Lesson> {
+    let slot = shared.borrow();
+    let distilled = slot.as_ref().ok_or_else(|| Error::input("training", "pairs of a distillation", "none"))?;
     let kept = distilled.filter()?.kept;
     if kept.is_empty() {
         return Err(Error::input("training", "at least one kept pair", "none; loosen the thresholds"));
     }
-    let same = |lesson: &Lesson| !lesson.trainer.finished() && lesson.pairs == pairs(&kept);
-    let lesson = match slot.take().filter(same) {
-        Some(lesson) => slot.insert(lesson),
-        None => slot.insert(begin(models, distilled, &kept, epochs.clamp(1, 50))?),
-    };
+    match before.filter(|lesson| !lesson.trainer.finished() && lesson.pairs == pairs(&kept)) {
+        Some(lesson) => Ok(lesson),
+        None => begin(models, distilled, &kept, epochs.clamp(1, 50)),
+    }
+}
+
+/// Trains to the end.
+pub(super) async fn train(desk: &Desk, models: &mut Models, lesson: &mut Lesson) -> Result<()> {
     let said = |lesson: &Lesson| Training {
         run: desk.run(),
         step: lesson.trainer.state.step,
@@ -103,7 +106,7 @@ pub(super) async fn train(
         ..Training::default()
     };
     if lesson.trainer.state.step == 0 {
-        let looks = look(desk, models, distilled, lesson).await?;
+        let looks = look(desk, models, lesson).await?;
         desk.say(Response::Training(Training { looks, ..said(lesson) }));
     }
     while !lesson.trainer.finished() {
@@ -118,7 +121,7 @@ pub(super) async fn train(
             line.validation = lesson.trainer.validate().await?;
             // The curve goes on while the student writes.
             desk.say(Response::Training(line.clone()));
-            line = Training { looks: look(desk, models, distilled, lesson).await?, ..said(lesson) };
+            line = Training { looks: look(desk, models, lesson).await?, ..said(lesson) };
         }
         desk.say(Response::Training(line));
     }
@@ -127,10 +130,9 @@ pub(super) async fn train(
 }
 
 /// What the student makes of a few sentences that it has not learned from.
-async fn look(desk: &Desk, models: &mut Models, distilled: &Distilled, lesson: &Lesson) -> Result<Vec<Look>> {
+async fn look(desk: &Desk, models: &mut Models, lesson: &Lesson) -> Result<Vec<Look>> {
     let student = student(models, lesson)?;
     let sources: Vec<(u64, &str)> = (0..).zip(lesson.unseen.iter().map(String::as_str)).collect();
-    let panel = Panel::new(&distilled.thresholds.paraphrase, &distilled.thresholds.summary);
     let mut looks = Vec::new();
     for task in Task::ALL {
         let options = Options {
@@ -140,11 +142,11 @@ async fn look(desk: &Desk, models: &mut Models, distilled: &Distilled, lesson: &
             sampling: Style::Balanced.sampling().0,
             beams: None,
             limits: Limits { batch: LOOKS * SAMPLES as usize, max_tokens: 60 },
-            seed: distilled.plan.seed,
+            seed: lesson.seed,
         };
         let mut observer = Writing { desk: desk.clone(), rows: |_: &[Sample]| {} };
         let drawn = versions(&student, &models.format, &sources, &options, &mut event(), &mut observer).await?;
-        let mut judged = judge(&panel, task, &sources, drawn, None, &mut models.critic).await?;
+        let mut judged = judge(&lesson.panel, task, &sources, drawn, None, &mut models.critic).await?;
         judged.sort_by(|a, b| Style::Balanced.rank(a, b));
         for (i, (_, source)) in sources.iter().enumerate() {
             if let Some(best) = judged.iter().find(|v| v.source == i) {

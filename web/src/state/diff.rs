@@ -44,10 +44,24 @@ mod tests {
             ("Ein Fluß \u{1f30a} stieg.", "\u{1f30a} stieg, ein Fluß."),
         ] {
             let pieces = words(a, b);
-            let read = |keep: fn(&Piece) -> Option<&String>| pieces.iter().filter_map(keep).cloned().collect::<Vec<_>>().join(" ");
+            let read = |keep: fn(&Piece) -> Option<&String>| {
+                pieces.iter().filter_map(keep).cloned().collect::<Vec<_>>().join(" ")
+            };
             let of = |piece: &Piece| matches!(piece, Piece::Same(_));
-            assert_eq!(read(|p| match p { Piece::Same(t) | Piece::Gone(t) => Some(t), Piece::New(_) => None }), a);
-            assert_eq!(read(|p| match p { Piece::Same(t) | Piece::New(t) => Some(t), Piece::Gone(_) => None }), b);
+            assert_eq!(
+                read(|p| match p {
+                    Piece::Same(t) | Piece::Gone(t) => Some(t),
+                    Piece::New(_) => None,
+                }),
+                a
+            );
+            assert_eq!(
+                read(|p| match p {
+                    Piece::Same(t) | Piece::New(t) => Some(t),
+                    Piece::Gone(_) => None,
+                }),
+                b
+            );
             assert_eq!(pieces.iter().all(of), a == b);
         }
     }

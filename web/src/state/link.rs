@@ -56,7 +56,9 @@ pub fn read(fragment: &str) -> Link {
     let fragment = fragment.trim_start_matches('#');
     let (slug, query) = fragment.split_once('?').unwrap_or((fragment, ""));
     let room = Room::ALL.into_iter().find(|r| r.slug() == slug).unwrap_or_default();
-    let Ok(query) = serde_urlencoded::from_str::<Query>(query) else { return Link { room, text: None, settings: None } };
+    let Ok(query) = serde_urlencoded::from_str::<Query>(query) else {
+        return Link { room, text: None, settings: None };
+    };
     let task = if room == Room::Summarise { Task::Summary } else { Task::Paraphrase };
     let usual = defaults(task);
     let any = query.style.is_some() || query.samples.is_some() || query.seed.is_some();
@@ -94,10 +96,7 @@ mod tests {
         }
         let link = read("#paraphrase?samples=4000000000&length=-3&entailment=NaN&seed=18446744073709551615");
         let usual = defaults(Task::Paraphrase);
-        assert_eq!(
-            link.settings,
-            Some(Rewrite { samples: 32, seed: 1 << 52, ..usual })
-        );
+        assert_eq!(link.settings, Some(Rewrite { samples: 32, seed: 1 << 52, ..usual }));
         assert_eq!(read("#how").room, Room::How);
     }
 }

@@ -20,7 +20,8 @@ pub(super) fn Plane(
 ) -> impl IntoView {
     let of = move |kept: bool| {
         pairs.with(|p| {
-            let mine = p.points.iter().filter(|q| q.scored.task == task.get() && q.scored.refused_by.is_empty() == kept);
+            let mine =
+                p.points.iter().filter(|q| q.scored.task == task.get() && q.scored.refused_by.is_empty() == kept);
             plane::dots(mine)
         })
     };
@@ -30,7 +31,8 @@ pub(super) fn Plane(
         })
     };
     let described = move || {
-        let how = if task.get() == Task::Paraphrase { "in the weaker direction" } else { "from the longer to the shorter" };
+        let how =
+            if task.get() == Task::Paraphrase { "in the weaker direction" } else { "from the longer to the shorter" };
         format!(
             "{} pairs that are kept and {} that are not. To the right: words in common (ROUGE-L). Upwards: entailment {how}.",
             count(true),
@@ -43,7 +45,8 @@ pub(super) fn Plane(
         })
     };
     let ticks = [0.0_f32, 0.5, 1.0];
-    let across = ticks.map(|t| view! { <text x=plane::x(t) y=SIZE - 18.0 text-anchor="middle">{format!("{t}")}</text> });
+    let across =
+        ticks.map(|t| view! { <text x=plane::x(t) y=SIZE - 18.0 text-anchor="middle">{format!("{t}")}</text> });
     let up = ticks.map(|t| view! { <text x="30" y=plane::y(t) + 4.0 text-anchor="end">{format!("{t}")}</text> });
     view! {
         <figure class="plane">

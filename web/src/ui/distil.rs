@@ -284,7 +284,9 @@ fn Kept(
 ) -> impl IntoView {
     let store = store();
     let mine = move || {
-        store.pairs.with(|p| p.kept.iter().filter(|k| k.scored.task == task.get()).take(SHOWN).cloned().collect::<Vec<_>>())
+        store
+            .pairs
+            .with(|p| p.kept.iter().filter(|k| k.scored.task == task.get()).take(SHOWN).cloned().collect::<Vec<_>>())
     };
     let total = move || store.pairs.with(|p| count(&p.kept, task.get()));
     view! {

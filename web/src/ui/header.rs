@@ -50,7 +50,8 @@ fn Badge() -> impl IntoView {
     };
     let detail = move || match store.status.get() {
         Status::Ready(r) => {
-            let f16 = r.adapter.as_ref().map_or("", |a| if a.f16 { "16-bit shaders: yes. " } else { "16-bit shaders: no. " });
+            let f16 =
+                r.adapter.as_ref().map_or("", |a| if a.f16 { "16-bit shaders: yes. " } else { "16-bit shaders: no. " });
             format!(
                 "{f16}Loaded in {:.1} s. Self-test: largest difference {:.1e}, {:.2} s.",
                 r.load_s, r.golden, r.test_s

@@ -41,9 +41,15 @@ pub(super) fn Room(
     let desk = store.desk(task);
     let summary = task == Task::Summary;
     let (title, lead) = if summary {
-        ("Say it in fewer words", "A model of 1.9 million parameters shortens each sentence; a critic checks that the result still follows from it.")
+        (
+            "Say it in fewer words",
+            "A model of 1.9 million parameters shortens each sentence; a critic checks that the result still follows from it.",
+        )
     } else {
-        ("Say it in other words", "A model of 1.9 million parameters rewrites each sentence; a critic checks both ways that it still says the same.")
+        (
+            "Say it in other words",
+            "A model of 1.9 million parameters rewrites each sentence; a critic checks both ways that it still says the same.",
+        )
     };
     let typed = move |text: String| {
         browser::keep(task.name(), &text);
@@ -245,7 +251,8 @@ fn Results(
         });
     };
     let share = move || {
-        let fragment = link::write(store.room.get_untracked(), &desk.text.get_untracked(), &desk.settings.get_untracked());
+        let fragment =
+            link::write(store.room.get_untracked(), &desk.text.get_untracked(), &desk.settings.get_untracked());
         browser::set_fragment(&fragment);
         copy(browser::address(&fragment), "Link");
     };
@@ -322,14 +329,18 @@ fn OneSentence(
     let body = move || {
         let s = sentence.get();
         let Some(versions) = s.versions.clone() else {
-            let waiting = s.waiting.iter().map(|text| view! { <li class="version waiting" dir="auto">{text.clone()}</li> });
+            let waiting =
+                s.waiting.iter().map(|text| view! { <li class="version waiting" dir="auto">{text.clone()}</li> });
             return view! { <ul class="versions">{waiting.collect_view()}</ul> }.into_any();
         };
         let kept = versions.iter().filter(|v| v.kept()).count();
         let word = if task == Task::Paraphrase { "paraphrase" } else { "summary" };
         let none = (kept == 0).then(|| {
             s.note.clone().unwrap_or_else(|| {
-                format!("No {word} passed the critics. They refused {} versions; the switch above shows them, and why.", versions.len())
+                format!(
+                    "No {word} passed the critics. They refused {} versions; the switch above shows them, and why.",
+                    versions.len()
+                )
             })
         });
         let shown = versions.into_iter().filter(|v| v.kept() || rejected.get());

@@ -82,7 +82,7 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn new() -> Self {
-        let distill = Distill { contexts: 4, k: 64, temperature: 0.5, seeds: Vec::new(), seed: 7 };
+        let distill = Distill { contexts: 4, k: 64, temperature: 0.5, seeds: Vec::new(), thresholds: None, seed: 7 };
         Self {
             room: RwSignal::default(),
             status: RwSignal::new(Status::Loading { what: "Starting".into(), share: 0.0 }),
@@ -144,11 +144,7 @@ impl Store {
         let alarm = browser::token();
         let bridge = Engine::spawner().encoding::<Json>().callback(move |r| self.hear(r)).spawn(WORKER);
         bridge.send(Request::Check);
-        bridge.send(Request::Load {
-            base: browser::base(),
-            wanted: self.wanted.get_untracked(),
-            alarm: alarm.clone(),
-        });
+        bridge.send(Request::Load { base: browser::base(), wanted: self.wanted.get_untracked(), alarm: alarm.clone() });
         let channel = BroadcastChannel::new(&alarm).ok();
         let alarm = channel.map(|channel| {
             let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
@@ -203,6 +199,7 @@ impl Store {
                 self.status.set(Status::Ready(Box::new(ready)));
             }
             Response::Pairs(pairs) => self.pairs.set(pairs),
+            Response::Notice(problem) => self.notice.set(Some(problem)),
             Response::Failed { run: None, problem } => self.status.set(Status::Down(problem)),
             Response::Exported { url, name, .. } => browser::follow(&url, &name),
             response => {
@@ -260,16 +257,17 @@ impl Store {
 
     pub(super) fn distil(self) {
         let run = self.next();
-        let seeds = self.seeds.with_untracked(|s| s.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect());
+        let seeds = self
+            .seeds
+            .with_untracked(|s| s.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect());
         self.distilling.set(Distilling::begin(run));
         self.pairs.set(Filtered::default());
         self.learning.set(Learning::default());
         self.student.set(Student::Carried);
         self.send(Request::Use(Student::Carried));
-        self.send(Request::Distill { run, settings: Distill { seeds, ..self.distill.get_untracked() } });
-        if let Some(thresholds) = self.thresholds.get_untracked() {
-            self.send(Request::Refilter { thresholds });
-        }
+        let thresholds = self.thresholds.get_untracked();
+        let settings = Distill { seeds, thresholds, ..self.distill.get_untracked() };
+        self.send(Request::Distill { run, settings });
     }
 
     pub(super) fn refilter(self) {
