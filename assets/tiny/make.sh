@@ -32,7 +32,7 @@ run train-critic --siblings siblings --sample 24000 --teacher-critic nli-deberta
     --train-batch 32 --batch-tokens 8192 --learning-rate 5e-4 --validation 0.08 --evaluate-every 400 --out second
 # Then what it says of the pairs that it is asked about in a run.
 run distill --plan "$here/asked.toml" --out asked --until dataset
-run train-critic --siblings asked --sample 24000 --teacher-critic nli-deberta-v3-xsmall --base second/model --epochs 3 \
+run train-critic --siblings asked --sample 16384 --teacher-critic nli-deberta-v3-xsmall --base second/model --epochs 4 \
     --train-batch 32 --batch-tokens 8192 --learning-rate 5e-4 --validation 0.06 --evaluate-every 400 --out critic
 
 # The student: to write from what the teacher wrote, to rewrite from the trio's own pairs.

@@ -356,6 +356,8 @@ pub struct Speed {
     pub pairs: u64,
     /// Seconds of everything.
     pub all_s: f64,
+    /// Bytes of the worker's memory.
+    pub memory: u64,
 }
 
 impl Speed {

@@ -1,6 +1,7 @@
 //! Where the worker speaks to the page, hears "stop", and notes how fast it is.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use gloo::timers::future::TimeoutFuture;
@@ -27,8 +28,8 @@ struct Inner {
     page: Cell<Option<HandlerId>>,
     /// The run at work.
     run: Cell<Run>,
-    /// Runs up to this one are to stop.
-    stop: Cell<Run>,
+    /// Runs that are to stop.
+    stop: RefCell<BTreeSet<Run>>,
     /// When it last listened.
     listened: Cell<f64>,
     started: Cell<f64>,
@@ -45,7 +46,7 @@ impl Desk {
             scope,
             page: Cell::new(None),
             run: Cell::new(0),
-            stop: Cell::new(0),
+            stop: RefCell::default(),
             listened: Cell::new(0.0),
             started: Cell::new(0.0),
             speed: RefCell::default(),
@@ -65,6 +66,9 @@ impl Desk {
     /// A new piece of work.
     pub(super) fn begin(&self, run: Run) {
         self.0.run.set(run);
+        if run > 0 {
+            self.0.stop.borrow_mut().retain(|stopped| *stopped >= run);
+        }
         self.0.started.set(now());
         *self.0.speed.borrow_mut() = Speed::default();
     }
@@ -74,11 +78,11 @@ impl Desk {
     }
 
     pub(super) fn interrupt(&self, run: Run) {
-        self.0.stop.set(self.0.stop.get().max(run));
+        self.0.stop.borrow_mut().insert(run);
     }
 
     pub(super) fn stopped(&self) -> bool {
-        self.run() > 0 && self.run() <= self.0.stop.get()
+        self.0.stop.borrow().contains(&self.run())
     }
 
     /// Lets messages in, if it is time.
@@ -95,7 +99,8 @@ impl Desk {
     }
 
     pub(super) fn speed(&self) -> Speed {
-        Speed { all_s: self.seconds(), ..*self.0.speed.borrow() }
+        let memory = core::arch::wasm32::memory_size(0) as u64 * 65_536;
+        Speed { all_s: self.seconds(), memory, ..*self.0.speed.borrow() }
     }
 
     /// Counts what a stage of writing gave.

@@ -8,18 +8,20 @@ mod models;
 mod student;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::StreamExt;
+use gloo::timers::future::TimeoutFuture;
 use gloo::worker::{Codec, HandlerId, Worker, WorkerScope};
 use impossible_core::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{ErrorEvent, EventTarget, PromiseRejectionEvent};
+use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, EventTarget, PromiseRejectionEvent};
 
-use crate::protocol::{Problem, Request, Response, Run, Student, Wanted};
+use crate::protocol::{Problem, Request, Response, Run, Speed, Student, Thresholds, Wanted};
 use desk::Desk;
 use distill::Shared;
 use models::Models;
@@ -44,6 +46,8 @@ impl Codec for Json {
 pub struct Engine {
     desk: Desk,
     distilled: Shared,
+    /// Thresholds that wait to be applied.
+    wanted: Rc<RefCell<Option<Thresholds>>>,
     inbox: UnboundedSender<Request>,
 }
 
@@ -63,7 +67,7 @@ impl Worker for Engine {
                 bench.answer(request).await;
             }
         });
-        Self { desk, distilled, inbox }
+        Self { desk, distilled, wanted: Rc::default(), inbox }
     }
 
     fn update(&mut self, _: &WorkerScope<Self>, (): ()) {}
@@ -75,13 +79,34 @@ impl Worker for Engine {
     fn received(&mut self, _: &WorkerScope<Self>, request: Request, _: HandlerId) {
         match request {
             // These two do not wait for what runs.
-            Request::Interrupt { run } => self.desk.interrupt(run),
-            Request::Refilter { thresholds } => match distill::refilter(&self.distilled, thresholds) {
-                Ok(pairs) => pairs.into_iter().for_each(|pairs| self.desk.say(Response::Pairs(pairs))),
-                Err(error) => self.desk.say(Response::Notice(problem(&error))),
-            },
+            Request::Interrupt { run } => {
+                self.desk.interrupt(run);
+                if run > self.desk.run() {
+                    // It waits for another one, and need not begin.
+                    self.desk.say(Response::Done { run, stopped: true, speed: Speed::default() });
+                }
+            }
+            Request::Refilter { thresholds } => self.refilter(thresholds),
             request => drop(self.inbox.unbounded_send(request)),
         }
+    }
+}
+
+impl Engine {
+    /// Filters with the newest of the thresholds that came together.
+    fn refilter(&self, thresholds: Thresholds) {
+        if self.wanted.replace(Some(thresholds)).is_some() {
+            return;
+        }
+        let (desk, distilled, wanted) = (self.desk.clone(), self.distilled.clone(), self.wanted.clone());
+        spawn_local(async move {
+            TimeoutFuture::new(0).await;
+            let Some(thresholds) = wanted.take() else { return };
+            match distill::refilter(&distilled, thresholds) {
+                Ok(pairs) => pairs.into_iter().for_each(|pairs| desk.say(Response::Pairs(pairs))),
+                Err(error) => desk.say(Response::Notice(problem(&error))),
+            }
+        });
     }
 }
 
@@ -103,6 +128,10 @@ impl Bench {
             _ => None,
         };
         self.desk.begin(run.unwrap_or(0));
+        if self.desk.stopped() {
+            // The page was told when it asked.
+            return;
+        }
         let done = match request {
             Request::Check => {
                 self.desk.say(Response::Devices(devices::find().await));
@@ -126,7 +155,14 @@ impl Bench {
             },
             Request::Train { epochs, .. } => match &mut self.models {
                 Some(models) => match student::lesson(models, &self.distilled, self.lesson.take(), epochs) {
-                    Ok(lesson) => student::train(&self.desk, models, self.lesson.insert(lesson)).await,
+                    Ok(lesson) => {
+                        let done = student::train(&self.desk, models, self.lesson.insert(lesson)).await;
+                        if matches!(&done, Err(error) if *error != Error::Interrupted) {
+                            // The same step would fail again.
+                            self.lesson = None;
+                        }
+                        done
+                    }
                     Err(error) => Err(error),
                 },
                 None => Err(not_loaded()),
@@ -196,6 +232,8 @@ fn ring(text: &str) {
     let name = ALARM.with_borrow(Clone::clone);
     if let Ok(channel) = web_sys::BroadcastChannel::new(&name) {
         drop(channel.post_message(&JsValue::from_str(text)));
+        // Whatever is left of it must not answer any more.
+        js_sys::global().unchecked_into::<DedicatedWorkerGlobalScope>().close();
     }
 }
 

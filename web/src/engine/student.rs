@@ -42,6 +42,8 @@ pub(super) struct Lesson {
     /// What it learns from: other pairs are another training.
     pairs: Vec<(String, String)>,
     unseen: Vec<String>,
+    /// The epoch before which it was looked at last.
+    looked: Option<u64>,
     /// What it writes on the way is judged by.
     panel: Panel,
     seed: u64,
@@ -74,7 +76,7 @@ fn begin(models: &Models, distilled: &Distilled, kept: &[Kept], epochs: u64) -> 
     let objective = Likelihood::new(models.folder.config.clone())?;
     let trainer = Trainer::new(objective, parameters, settings, made.examples, seed)?;
     let panel = Panel::new(&distilled.thresholds.paraphrase, &distilled.thresholds.summary);
-    Ok(Lesson { trainer, pairs: pairs(kept), unseen: distilled.unseen(kept, LOOKS), panel, seed })
+    Ok(Lesson { trainer, pairs: pairs(kept), unseen: distilled.unseen(kept, LOOKS), looked: None, panel, seed })
 }
 
 fn pairs(kept: &[Kept]) -> Vec<(String, String)> {
@@ -105,27 +107,30 @@ pub(super) async fn train(desk: &Desk, models: &mut Models, lesson: &mut Lesson)
         seconds: desk.seconds(),
         ..Training::default()
     };
-    if lesson.trainer.state.step == 0 {
-        let looks = look(desk, models, lesson).await?;
-        desk.say(Response::Training(Training { looks, ..said(lesson) }));
-    }
     while !lesson.trainer.finished() {
+        let epoch = lesson.trainer.state.epoch;
+        if lesson.looked != Some(epoch) {
+            let looks = look(desk, models, lesson).await?;
+            lesson.looked = Some(epoch);
+            desk.say(Response::Training(Training { looks, ..said(lesson) }));
+        }
         desk.listen().await;
         if desk.stopped() {
             return Err(Error::Interrupted);
         }
-        let epoch = lesson.trainer.state.epoch;
         let report = lesson.trainer.step().await?;
         let mut line = Training { loss: Some(report.loss as f32), ..said(lesson) };
         if lesson.trainer.state.epoch != epoch {
             line.validation = lesson.trainer.validate().await?;
-            // The curve goes on while the student writes.
-            desk.say(Response::Training(line.clone()));
-            line = Training { looks: look(desk, models, lesson).await?, ..said(lesson) };
         }
         desk.say(Response::Training(line));
     }
     models.trained = Some(student(models, lesson)?);
+    match look(desk, models, lesson).await {
+        // It is trained all the same.
+        Err(Error::Interrupted) => {}
+        looks => desk.say(Response::Training(Training { looks: looks?, ..said(lesson) })),
+    }
     Ok(())
 }
 

@@ -1,10 +1,10 @@
 //! The browser's own things: address, storage, clipboard, downloads.
 
-use gloo::storage::{LocalStorage, Storage};
+use gloo::timers::callback::Timeout;
 use gloo::utils::{body, document, window};
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Url};
+use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, HtmlElement, Url};
 
 /// Removes what stands there while the page loads.
 pub(super) fn clear() {
@@ -36,14 +36,21 @@ pub(super) fn address(fragment: &str) -> String {
     format!("{}{fragment}", href.split('#').next().unwrap_or_default())
 }
 
+/// The site's storage; a browser may refuse it.
+fn storage() -> Option<web_sys::Storage> {
+    window().local_storage().ok().flatten()
+}
+
 /// What was kept under a name.
 pub(super) fn kept(name: &str) -> Option<String> {
-    LocalStorage::get(name).ok()
+    storage()?.get_item(&format!("impossible-{name}")).ok().flatten()
 }
 
 /// Keeps a text over a reload; a browser that refuses loses no more than that.
 pub(super) fn keep(name: &str, text: &str) {
-    drop(LocalStorage::set(name, text));
+    if let Some(storage) = storage() {
+        drop(storage.set_item(&format!("impossible-{name}"), text));
+    }
 }
 
 /// Offers bytes of text as a file.
@@ -54,23 +61,35 @@ pub(super) fn download(name: &str, kind: &str, text: &str) {
         return;
     };
     if let Ok(url) = Url::create_object_url_with_blob(&blob) {
-        follow(&url, name);
-        drop(Url::revoke_object_url(&url));
+        follow(url, name);
     }
 }
 
-/// Downloads what lies at an address of this tab.
-pub(super) fn follow(url: &str, name: &str) {
+/// Downloads what lies at an address of this tab, and forgets it a minute later: some browsers are still reading then.
+pub(super) fn follow(url: String, name: &str) {
     let Ok(link) = document().create_element("a") else { return };
     let link: HtmlAnchorElement = link.unchecked_into();
-    link.set_href(url);
+    link.set_href(&url);
     link.set_download(name);
     link.click();
+    Timeout::new(60_000, move || drop(Url::revoke_object_url(&url))).forget();
+}
+
+/// Puts the keyboard at an element.
+pub(super) fn focus(id: &str) {
+    if let Some(element) = document().get_element_by_id(id) {
+        drop(element.unchecked_into::<HtmlElement>().focus());
+    }
 }
 
 /// Copies a text; the browser may refuse.
 pub(super) async fn copy(text: &str) -> bool {
-    wasm_bindgen_futures::JsFuture::from(window().navigator().clipboard().write_text(text)).await.is_ok()
+    let clipboard = window().navigator().clipboard();
+    // Pages that came over plain http have none.
+    if AsRef::<JsValue>::as_ref(&clipboard).is_undefined() {
+        return false;
+    }
+    wasm_bindgen_futures::JsFuture::from(clipboard.write_text(text)).await.is_ok()
 }
 
 /// A number for this tab.

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::protocol::Problem;
+
 /// A slider with its value in words.
 #[component]
 pub(super) fn Slider(
@@ -23,7 +25,7 @@ pub(super) fn Slider(
     view! {
         <label class="slider">
             <span class="what">{label}</span>
-            <output>{words}</output>
+            <span class="value" aria-hidden="true">{words}</span>
             <input
                 type="range"
                 min=least
@@ -66,4 +68,13 @@ pub(super) fn StartStop(
             {move || if running.get() { "Stop".to_owned() } else { start.get() }}
         </button>
     }
+}
+
+/// What to do about a problem; the problem itself stands above.
+#[component]
+pub(super) fn Step(
+    /// The problem.
+    problem: Signal<Option<Problem>>,
+) -> impl IntoView {
+    move || problem.get().map(|problem| view! { <p class="step">{problem.step}</p> })
 }

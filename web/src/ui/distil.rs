@@ -5,7 +5,7 @@ use leptos::prelude::*;
 
 use super::browser;
 use super::charts::{Funnel, Plane, Refused};
-use super::controls::{Slider, StartStop};
+use super::controls::{Slider, StartStop, Step};
 use super::learn::Learn;
 use super::store::{Store, store};
 use super::version::{Diff, Scores};
@@ -33,6 +33,7 @@ pub(super) fn Room() -> impl IntoView {
                     <p class="told" role="status" data-test="told">
                         {move || store.distilling.with(|d| store.pairs.with(|p| d.told(p)))}
                     </p>
+                    <Step problem=Signal::derive(move || store.distilling.with(|d| d.problem.clone())) />
                     <Show when=move || begun.get()>
                         <Live />
                     </Show>
@@ -270,7 +271,9 @@ fn Limit(
                             set(t, v as f32);
                         }
                     });
-                store.refilter();
+                if store.held.get_untracked() {
+                    store.refilter();
+                }
             }
         />
     }

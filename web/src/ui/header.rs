@@ -96,7 +96,7 @@ fn Badge() -> impl IntoView {
                         {[("auto", "Choose for me", Wanted::Auto), ("gpu", "WebGPU", Wanted::Gpu), ("cpu", "CPU", Wanted::Cpu)]
                             .map(|(value, name, wanted)| {
                                 view! {
-                                    <option value=value selected=move || store.wanted.get() == wanted>
+                                    <option value=value prop:selected=move || store.wanted.get() == wanted>
                                         {name}
                                     </option>
                                 }

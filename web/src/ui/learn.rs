@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 
 use super::charts::Curve;
-use super::controls::{Slider, StartStop};
+use super::controls::{Slider, StartStop, Step};
 use super::store::store;
 use crate::protocol::Student;
 use crate::state::training::Seen;
@@ -28,7 +28,10 @@ pub(super) fn Learn() -> impl IntoView {
                 start=start
                 running=Signal::derive(move || learning.with(|l| l.running))
                 able=Signal::derive(move || {
-                    store.ready() && !store.distilling.with(|d| d.running) && store.pairs.with(|p| !p.kept.is_empty())
+                    store.ready()
+                        && store.held.get()
+                        && !store.distilling.with(|d| d.running)
+                        && store.pairs.with(|p| !p.kept.is_empty())
                 })
                 press=move |running| {
                     if running {
@@ -48,9 +51,11 @@ pub(super) fn Learn() -> impl IntoView {
                 />
             </div>
         </div>
-        <p class="told" role="status" data-test="learning">
+        // Every step changes the words: they are read out when a training ends, not while it goes on.
+        <p class="told" aria-live=move || if learning.with(|l| l.running) { "off" } else { "polite" } data-test="learning">
             {move || learning.with(|l| l.told())}
         </p>
+        <Step problem=Signal::derive(move || learning.with(|l| l.problem.clone())) />
         <Show when=move || begun.get()>
             <Curve learning=learning />
             <Progress />

@@ -33,7 +33,17 @@ fn App() -> impl IntoView {
     let heard = window_event_listener(ev::hashchange, move |_| store.follow(&browser::fragment()));
     on_cleanup(move || heard.remove());
     view! {
-        <a class="skip" href="#main">"Skip to the room"</a>
+        <a
+            class="skip"
+            href="#main"
+            on:click=|ev| {
+                // The fragment names the room.
+                ev.prevent_default();
+                browser::focus("main");
+            }
+        >
+            "Skip to the room"
+        </a>
         <header::Header />
         <main id="main" tabindex="-1">
             <header::Notice />

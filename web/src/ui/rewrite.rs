@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::browser;
-use super::controls::{Slider, StartStop};
+use super::controls::{Slider, StartStop, Step};
 use super::store::{Desk, store};
 use super::version::Card;
 use crate::protocol::{Rewrite, Student};
@@ -28,6 +28,9 @@ const EXAMPLES: [(&str, &str); 3] = [
         "The U.S. Agriculture Department said exporters sold 120,000 tonnes of wheat to China for delivery in the current marketing year, which began on June 1.",
     ),
 ];
+
+/// Refused versions that are shown where none was kept.
+const CLOSEST: usize = 2;
 
 /// Sentences that are drawn at once: a page of thousands would be slow.
 const DRAWN: usize = 100;
@@ -53,6 +56,10 @@ pub(super) fn Room(
     };
     let typed = move |text: String| {
         browser::keep(task.name(), &text);
+        // A link's text is not the text any more.
+        if browser::fragment().contains('?') {
+            browser::set_fragment(&format!("#{}", store.room.get_untracked().slug()));
+        }
         desk.text.set(text);
     };
     let length = move || desk.text.with(|t| t.chars().count());
@@ -128,7 +135,8 @@ fn Speed(
             })
         })
     };
-    view! { <p class="speed" data-test="speed">{words}</p> }
+    let memory = move || desk.state.with(|s| s.speed.memory.to_string());
+    view! { <p class="speed" data-test="speed" data-memory=memory>{words}</p> }
 }
 
 #[component]
@@ -207,7 +215,7 @@ fn Settings(
                     }
                 />
             </label>
-            <Show when=move || store.learning.with(|l| l.finished)>
+            <Show when=move || store.learning.with(|l| l.finished) || store.student.get() == Student::Trained>
                 <fieldset class="segments">
                     <legend>"Student"</legend>
                     {[("Of this site", Student::Carried), ("Trained here", Student::Trained)]
@@ -264,11 +272,7 @@ fn Results(
             <p class="told" role="status" data-test="told">
                 {move || state.with(|s| s.told(task))}
             </p>
-            {move || {
-                state
-                    .with(|s| s.problem.clone())
-                    .map(|problem| view! { <p class="step">{problem.step}</p> })
-            }}
+            <Step problem=Signal::derive(move || state.with(|s| s.problem.clone())) />
             <Show when=move || any.get()>
                 <div class="tools">
                     <button type="button" class="quiet" on:click=move |_| copy(state.with_untracked(|s| s.text()), "Text")>
@@ -337,13 +341,14 @@ fn OneSentence(
         let word = if task == Task::Paraphrase { "paraphrase" } else { "summary" };
         let none = (kept == 0).then(|| {
             s.note.clone().unwrap_or_else(|| {
-                format!(
-                    "No {word} passed the critics. They refused {} versions; the switch above shows them, and why.",
-                    versions.len()
-                )
+                let n = versions.len();
+                format!("No {word} passed the critics, which refused {n} versions. These came closest:")
             })
         });
-        let shown = versions.into_iter().filter(|v| v.kept() || rejected.get());
+        // Where nothing was kept, what came closest says more than an empty page.
+        let closest = if kept == 0 { CLOSEST } else { 0 };
+        let shown = versions.into_iter().enumerate().filter(|(i, v)| v.kept() || rejected.get() || *i < closest);
+        let shown = shown.map(|(_, v)| v);
         let cards = shown.map(|v| view! { <Card source=s.source.clone() version=v /> }).collect_view();
         view! {
             {none.map(|text| view! { <p class="none">{text}</p> })}

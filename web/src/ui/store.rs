@@ -1,6 +1,7 @@
 //! Everything that the page shows, in signals, and the line to the worker.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use gloo::worker::{Spawnable, WorkerBridge};
 use impossible_core::record::Task;
@@ -21,6 +22,12 @@ use crate::state::{LONGEST_TEXT, Room, link};
 
 /// File of the worker, beside the page.
 const WORKER: &str = "worker.js";
+
+/// What is shown until the worker speaks.
+const STARTING: &str = "Starting";
+
+/// Workers that may die before the page gives up.
+const DEATHS: u32 = 3;
 
 /// Where the worker stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,10 +58,22 @@ impl Desk {
     }
 }
 
-/// The line to the worker. What rings the alarm lives as long as it.
+/// What hears the alarm.
+type Alarm = (BroadcastChannel, Closure<dyn Fn(MessageEvent)>);
+
+/// The line to the worker. What hears the alarm lives as long as it.
 struct Line {
     bridge: WorkerBridge<Engine>,
-    _alarm: Option<(BroadcastChannel, Closure<dyn Fn(MessageEvent)>)>,
+    alarm: Option<Alarm>,
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some((channel, _)) = &self.alarm {
+            channel.set_onmessage(None);
+            channel.close();
+        }
+    }
 }
 
 /// Everything.
@@ -76,13 +95,17 @@ pub(super) struct Store {
     pub(super) epochs: RwSignal<u64>,
     pub(super) learning: RwSignal<Learning>,
     line: StoredValue<Option<Rc<Line>>, LocalStorage>,
+    /// The worker holds the pairs that are shown.
+    pub(super) held: RwSignal<bool>,
     runs: StoredValue<Run>,
+    exporting: StoredValue<Run>,
+    hired: StoredValue<u32>,
     deaths: StoredValue<u32>,
 }
 
 impl Store {
     pub(super) fn new() -> Self {
-        let distill = Distill { contexts: 4, k: 64, temperature: 0.5, seeds: Vec::new(), thresholds: None, seed: 7 };
+        let distill = Distill { contexts: 6, k: 96, temperature: 0.5, seeds: Vec::new(), thresholds: None, seed: 7 };
         Self {
             room: RwSignal::default(),
             status: RwSignal::new(Status::Loading { what: "Starting".into(), share: 0.0 }),
@@ -100,7 +123,10 @@ impl Store {
             epochs: RwSignal::new(4),
             learning: RwSignal::default(),
             line: StoredValue::new_local(None),
+            held: RwSignal::new(false),
             runs: StoredValue::new(0),
+            exporting: StoredValue::new(0),
+            hired: StoredValue::new(0),
             deaths: StoredValue::new(0),
         }
     }
@@ -134,17 +160,25 @@ impl Store {
                 desk.settings.set(settings);
             }
         }
-        self.room.set(link.room);
+        // The same room stays as it is.
+        if self.room.get_untracked() != link.room {
+            self.room.set(link.room);
+        }
     }
 
-    /// A worker, in place of the one before.
+    /// A worker, in place of the one before: what that one did is over, and what it held is gone.
     pub(super) fn hire(self) {
-        self.status.set(Status::Loading { what: "Starting".into(), share: 0.0 });
+        self.fail(&Problem { what: "The models are being loaded anew.".into(), step: "Start again.".into() });
+        self.learning.set(Learning::default());
+        self.student.set(Student::Carried);
+        self.held.set(false);
+        self.status.set(Status::Loading { what: STARTING.into(), share: 0.0 });
         self.line.set_value(None);
         let alarm = browser::token();
         let bridge = Engine::spawner().encoding::<Json>().callback(move |r| self.hear(r)).spawn(WORKER);
+        let wanted = self.wanted.get_untracked();
+        bridge.send(Request::Load { base: browser::base(), wanted, alarm: alarm.clone() });
         bridge.send(Request::Check);
-        bridge.send(Request::Load { base: browser::base(), wanted: self.wanted.get_untracked(), alarm: alarm.clone() });
         let channel = BroadcastChannel::new(&alarm).ok();
         let alarm = channel.map(|channel| {
             let heard = Closure::<dyn Fn(MessageEvent)>::new(move |event: MessageEvent| {
@@ -153,27 +187,45 @@ impl Store {
             channel.set_onmessage(Some(heard.as_ref().unchecked_ref()));
             (channel, heard)
         });
-        self.line.set_value(Some(Rc::new(Line { bridge, _alarm: alarm })));
+        self.line.set_value(Some(Rc::new(Line { bridge, alarm })));
+        // A worker that never began says nothing, not even that it is dead.
+        self.hired.update_value(|n| *n += 1);
+        let mine = self.hired.with_value(|n| *n);
+        let look = move || {
+            let silent = self.status.with_untracked(|s| matches!(s, Status::Loading { what, .. } if what == STARTING));
+            if silent && self.hired.with_value(|n| *n) == mine {
+                let what = "The models did not start within 30 seconds.".to_owned();
+                let step = "Try again; this page needs a browser with WebAssembly SIMD.".to_owned();
+                self.status.set(Status::Down(Problem { what, step }));
+            }
+        };
+        set_timeout(look, Duration::from_secs(30));
     }
 
     /// The worker is dead: what ran is over, what was typed stays, and another takes its place, on the CPU.
     fn died(self, why: &str) {
-        if self.deaths.with_value(|n| *n) >= 3 {
-            let what = format!("The models stopped working again and again. The last message was: {why}");
-            let step = "Reload the page. Your text is kept.".to_owned();
-            self.fail(&Problem { what: what.clone(), step: step.clone() });
-            self.status.set(Status::Down(Problem { what, step }));
-            return;
+        // One death may ring twice.
+        let Some(dead) = self.line.with_value(Clone::clone) else { return };
+        self.line.set_value(None);
+        let why = why.lines().next().filter(|l| !l.is_empty()).unwrap_or("no reason was given");
+        if self.deaths.with_value(|n| *n) >= DEATHS {
+            let what = format!("The models stopped working again and again; the last message was: {why}");
+            let problem = Problem { what, step: "Reload the page. Your text is kept.".to_owned() };
+            self.fail(&problem);
+            self.status.set(Status::Down(problem));
+        } else {
+            self.deaths.update_value(|n| *n += 1);
+            self.status.set(Status::Loading { what: STARTING.into(), share: 0.0 });
+            let what = format!("The models stopped working: {why}");
+            let step = "They are being started anew on the CPU, and your text is still here. Start again.".to_owned();
+            let problem = Problem { what, step };
+            self.fail(&problem);
+            self.notice.set(Some(problem));
+            self.wanted.set(Wanted::Cpu);
+            set_timeout(move || self.hire(), Duration::from_millis(50));
         }
-        self.deaths.update_value(|n| *n += 1);
-        let what = format!("The models stopped working: {}", why.lines().next().unwrap_or("no reason was given"));
-        let step = "They are being started anew on the CPU, and your text is still here. Start again.".to_owned();
-        self.fail(&Problem { what: what.clone(), step: step.clone() });
-        self.notice.set(Some(Problem { what, step }));
-        self.wanted.set(Wanted::Cpu);
-        self.student.set(Student::Carried);
-        // Not from inside the dead worker's own message.
-        set_timeout(move || self.hire(), std::time::Duration::from_millis(50));
+        // Not from inside its own message.
+        set_timeout(move || drop(dead), Duration::from_millis(0));
     }
 
     fn fail(self, problem: &Problem) {
@@ -201,7 +253,10 @@ impl Store {
             Response::Pairs(pairs) => self.pairs.set(pairs),
             Response::Notice(problem) => self.notice.set(Some(problem)),
             Response::Failed { run: None, problem } => self.status.set(Status::Down(problem)),
-            Response::Exported { url, name, .. } => browser::follow(&url, &name),
+            Response::Exported { url, name, .. } => browser::follow(url, &name),
+            Response::Failed { run: Some(run), problem } if self.exporting.with_value(|r| *r == run) => {
+                self.notice.set(Some(problem));
+            }
             response => {
                 for task in Task::ALL {
                     let state = self.desk(task).state;
@@ -264,7 +319,7 @@ impl Store {
         self.pairs.set(Filtered::default());
         self.learning.set(Learning::default());
         self.student.set(Student::Carried);
-        self.send(Request::Use(Student::Carried));
+        self.held.set(true);
         let thresholds = self.thresholds.get_untracked();
         let settings = Distill { seeds, thresholds, ..self.distill.get_untracked() };
         self.send(Request::Distill { run, settings });
@@ -283,7 +338,9 @@ impl Store {
     }
 
     pub(super) fn export(self) {
-        self.send(Request::Export { run: self.next() });
+        let run = self.next();
+        self.exporting.set_value(run);
+        self.send(Request::Export { run });
     }
 
     pub(super) fn choose(self, student: Student) {
