@@ -1,5 +1,6 @@
 //! A link to a room with its settings and text, all in the fragment: nothing of it reaches a server.
 
+use impossible_core::plan::Plan;
 use impossible_core::record::Task;
 use impossible_core::student::rewrite::Style;
 use serde::{Deserialize, Serialize};
@@ -31,8 +32,8 @@ struct Query {
 /// Settings that a visitor meets first.
 #[must_use]
 pub fn defaults(task: Task) -> Rewrite {
-    // As the plan of the tiny models.
-    let entailment = if task == Task::Paraphrase { 0.6 } else { 0.9 };
+    let plan = Plan::tiny("flex");
+    let entailment = if task == Task::Paraphrase { plan.paraphrase.entailment_min } else { plan.summary.entailment_min };
     Rewrite { task, style: Style::Balanced, samples: 12, length: 0.6, entailment, seed: 7 }
 }
 
