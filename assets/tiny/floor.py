@@ -57,18 +57,19 @@ def main():
     args = parser.parse_args()
     with open(args.dataset, encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines][: args.most]
-    pairs = [(row["text"], row["target"]) for row in rows]
+    both = "paraphrase" in rows[0]
+    pairs = [(row["text"], row["paraphrase" if both else "summary"]) for row in rows]
     p = entailed(args.critic, pairs)
-    if rows[0]["scored"]["task"] == "paraphrase":
+    if both:
         p = [min(a, b) for a, b in zip(p, entailed(args.critic, [(y, x) for x, y in pairs]))]
     good = [value >= 0.5 for value in p]
     print(f"{len(pairs)} pairs, of which the larger critic finds {sum(good)} entailed ({sum(good) / len(good):.1%})")
-    own = [min(row["scored"]["forward"], row["scored"]["backward"] or 1.0) for row in rows]
+    own = [min(row["forward"], row["backward"] if both else 1.0) for row in rows]
     for name, scores in [
         ("cosine of the critic's mean states", cosines(f"{args.tiny}/critic", pairs)),
         ("cosine of the teacher's mean states", cosines(f"{args.tiny}/teacher", pairs)),
         ("the tiny critic's probability", own),
-        ("ROUGE-L", [row["scored"]["rouge_l"] for row in rows]),
+        ("ROUGE-L", [row["rouge_l"] for row in rows]),
     ]:
         ranked = sorted(zip(scores, good), reverse=True)
         half = ranked[: max(1, len(ranked) // 2)]

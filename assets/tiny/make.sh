@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the models of assets/tiny anew, in about an hour and a half on two cores:
+# Makes the models of assets/tiny anew, in about two hours on two cores:
 #
 #     assets/tiny/make.sh WORK REPORTS.jsonl NLI.jsonl...
 #
@@ -35,14 +35,11 @@ run distill --plan "$here/asked.toml" --out asked --until dataset
 run train-critic --siblings asked --sample 16384 --teacher-critic nli-deberta-v3-xsmall --base second/model --epochs 4 \
     --train-batch 32 --batch-tokens 8192 --learning-rate 5e-4 --validation 0.06 --evaluate-every 400 --out critic
 
-# The student: to write from what the teacher wrote, to rewrite from the trio's own pairs.
+# The student: to write from what the teacher wrote, to rewrite from the trio's own pairs, then from its own versions.
 run pretrain --task denoising --text texts.jsonl --tokenizer teacher/model --length 64 --epochs 8 --train-batch 32 \
     --learning-rate 2e-3 --evaluate-every 200 --seed 3 --out denoiser
-run distill --plan "$here/pairs.toml" --out pairs --until dataset
-run train --run pairs --base denoiser/model --full --learning-rate 1e-3 --epochs 8 --train-batch 32 --batch-tokens 8192
-run refine --run pairs --sources 8000 --pairs-only
-run train --run pairs --data pairs/dataset pairs/refine/dataset --base denoiser/model --full --learning-rate 1e-3 --epochs 5 \
-    --train-batch 32 --batch-tokens 8192 --out pairs/student/stage1
+run distill --plan "$here/pairs.toml" --out pairs --until refined --sources 3000 --full --learning-rate 1e-3 --epochs 5 \
+    --train-batch 32 --batch-tokens 8192
 
 run export --model teacher --out "$here/teacher" --precision f16
 run export --model critic --out "$here/critic" --precision f16

@@ -366,7 +366,7 @@ impl Plan {
                 top_p: 0.9,
             },
             siblings: Siblings {
-                k: 300,
+                k: 80,
                 temperature: 0.5,
                 top_p: 0.9,
                 top_k: 0,
@@ -374,7 +374,7 @@ impl Plan {
                 typical_p: 1.0,
                 repetition_penalty: 1.0,
                 no_repeat_ngram: 3,
-                // Two thirds of the siblings would be the end of the text.
+                // Two thirds of the siblings would be the end of the text, as its reports are short.
                 min_tokens: 1,
                 max_tokens: 60,
                 batch: 96,

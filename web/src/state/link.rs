@@ -33,7 +33,8 @@ struct Query {
 #[must_use]
 pub fn defaults(task: Task) -> Rewrite {
     let plan = Plan::tiny("flex");
-    let entailment = if task == Task::Paraphrase { plan.paraphrase.entailment_min } else { plan.summary.entailment_min };
+    let entailment =
+        if task == Task::Paraphrase { plan.paraphrase.entailment_min } else { plan.summary.entailment_min };
     Rewrite { task, style: Style::Balanced, samples: 12, length: 0.6, entailment, seed: 7 }
 }
 
