@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the models of assets/tiny anew, in about two hours on two cores:
+# Makes the models of assets/tiny anew, on two cores; its steps took about two hours, one by one:
 #
 #     assets/tiny/make.sh WORK REPORTS.jsonl NLI.jsonl...
 #

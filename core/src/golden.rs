@@ -95,8 +95,7 @@ impl Golden {
         serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))
     }
 
-    /// Largest difference from what a model that writes computes here; infinite where the ids or likeliest tokens are
-    /// others.
+    /// Largest difference from what a model that writes computes here; infinite where the tokenizer gives other ids.
     ///
     /// # Errors
     /// The model's.
