@@ -1,19 +1,25 @@
 // Keeps the files of the site, so that the page works without a network. Where there is one, the network's files win.
-const CACHE = "impossible-1";
+const CACHE = "impossible-2";
 const FILES = [
   "./", "app.js", "app_bg.wasm", "worker.js", "worker_bg.wasm", "style.css",
   ...["teacher", "critic", "student"].flatMap((model) =>
     ["config.json", "golden.json", "tokenizer.json", "model.safetensors"].map((file) => `tiny/${model}/${file}`)),
   "tiny/student/impossible.json",
 ];
+// Nothing else of this host: models that are brought here are kept elsewhere.
+const OWN = new Set([...FILES, "index.html"].map((file) => new URL(file, self.location).pathname));
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(CACHE).then((cache) => cache.addAll(FILES)).then(() => self.skipWaiting()));
 });
-self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("activate", (event) => {
+  const old = async () => (await caches.keys()).filter((name) => name.startsWith("impossible-") && name !== CACHE);
+  event.waitUntil(old().then((names) => Promise.all(names.map((name) => caches.delete(name)))).then(() => self.clients.claim()));
+});
 self.addEventListener("fetch", (event) => {
   const { request } = event;
-  if (request.method !== "GET" || new URL(request.url).origin !== self.location.origin) return;
+  const { origin, pathname } = new URL(request.url);
+  if (request.method !== "GET" || origin !== self.location.origin || !OWN.has(pathname)) return;
   event.respondWith(
     (async () => {
       const cache = await caches.open(CACHE);

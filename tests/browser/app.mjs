@@ -1,8 +1,10 @@
 // node app.mjs DIST NATIVE.json SHOTS: opens the web app of the folder DIST in headless Chromium and goes through it as a visitor
 // would, on the CPU device; looks at faults; runs the self-test on WebGPU (SwiftShader where there is no GPU). NATIVE.json
 // is what the native program made of the same text with the same seed. Pictures go to SHOTS.
+import { createHash } from "node:crypto";
 import { createServer } from "node:http";
-import { mkdir, readFile, stat } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { AxeBuilder } from "@axe-core/playwright";
@@ -13,15 +15,58 @@ const types = {
   html: "text/html", js: "text/javascript", wasm: "application/wasm", css: "text/css", json: "application/json",
 };
 let online = true;
+// A hub as the Hugging Face hub answers, with the site's own models under "own/": how fast it is, after how many bytes it breaks
+// off, and what it says of hashes can be set. `ranges` are those that were asked for.
+const hub = { rate: 0, breaks: 0, lies: false, ranges: [] };
+const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+const answer = (response, status, body, more = {}) => {
+  response.writeHead(status, { "access-control-allow-origin": "*", "content-length": body.length, ...more });
+  response.end(body);
+};
+async function serveHub(path, request, response) {
+  const [, kind, model, file] = path.match(/^\/(api\/models\/)?own\/(\w+)\/(.+)$/) ?? [];
+  const folder = join(dist, "tiny", model ?? "none");
+  const json = (value) => answer(response, 200, Buffer.from(JSON.stringify(value)), { "content-type": "application/json" });
+  if (kind && file.startsWith("revision/")) {
+    await stat(folder);
+    return json({ sha: COMMIT, tags: ["license:mit"] });
+  }
+  if (kind && file === `tree/${COMMIT}`) {
+    const names = await readdir(folder);
+    return json(await Promise.all(names.map(async (path) => {
+      const bytes = await readFile(join(folder, path));
+      const oid = hub.lies ? "0".repeat(64) : createHash("sha256").update(bytes).digest("hex");
+      return { type: "file", path, size: bytes.length, ...(path.endsWith(".safetensors") && { lfs: { oid, size: bytes.length } }) };
+    })));
+  }
+  const name = file?.replace(`resolve/${COMMIT}/`, "");
+  const bytes = await readFile(join(folder, name));
+  const from = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+  if (from) hub.ranges.push(from);
+  const rest = bytes.subarray(from);
+  response.writeHead(from ? 206 : 200, { "access-control-allow-origin": "*", "content-length": rest.length });
+  for (let sent = 0; sent < rest.length; sent += 65536) {
+    if (hub.breaks && name.endsWith(".safetensors") && from + sent > hub.breaks) {
+      hub.breaks = 0;
+      return response.destroy();
+    }
+    response.write(rest.subarray(sent, sent + 65536));
+    if (hub.rate && name.endsWith(".safetensors")) await new Promise((next) => setTimeout(next, 65536 / hub.rate));
+    if (response.destroyed) return;
+  }
+  response.end();
+}
 const server = createServer(async (request, response) => {
   if (!online) return request.socket.destroy();
   const asked = decodeURIComponent(new URL(request.url, "http://host").pathname);
   const path = asked === "/" ? "/index.html" : asked;
   try {
     if (path.includes("..")) throw new Error("outside");
+    if (path.startsWith("/hub/")) return await serveHub(path.slice(4), request, response);
     const bytes = await readFile(join(dist, path));
-    response.writeHead(200, { "content-type": types[path.split(".").pop()] ?? "application/octet-stream" });
-    response.end(bytes);
+    const head = { "content-type": types[path.split(".").pop()] ?? "application/octet-stream", "content-length": bytes.length };
+    response.writeHead(200, head);
+    response.end(request.method === "HEAD" ? undefined : bytes);
   } catch {
     response.writeHead(404);
     response.end();
@@ -79,7 +124,9 @@ const open = async (browser, path = "?device=cpu", options = {}) => {
 const state = (page, wanted, timeout = 60_000) =>
   page.waitForSelector(`.badge[data-state="${wanted}"]`, { timeout, state: "attached" });
 const told = (page, text, timeout = 120_000) =>
-  page.waitForFunction((t) => document.querySelector('[data-test="told"]')?.textContent.includes(t), text, { timeout });
+  page.waitForFunction((t) => document.querySelector('[data-test="told"]')?.textContent.includes(t), text, { timeout }).catch(async () => {
+    throw new Error(`waited for "${text}", the page says "${await page.locator('[data-test="told"]').textContent()}"`);
+  });
 const close = (page) => page.context().close();
 const slide = (page, label, value) => page.getByRole("slider", { name: label }).fill(String(value));
 const download = async (page, name) => {
@@ -99,6 +146,7 @@ const axe = async (page, where) => {
 
 const cpu = await launch([]);
 const source = JSON.parse(await readFile(nativeFile, "utf8"));
+const scratch = await mkdtemp(join(tmpdir(), "impossible-"));
 
 await test("the page is there before the models", async () => {
   const page = await open(cpu, "?device=cpu", {
@@ -207,6 +255,7 @@ await test("distil, move a threshold, train, take it home", async () => {
   check(looks === 3, `${looks} looks, expected one before and one after each epoch`);
   const zip = await download(page, /Download the student/);
   check(zip.bytes.subarray(0, 2).toString() === "PK" && zip.bytes.includes("student/model.safetensors"), "the zip is none");
+  await writeFile(join(scratch, "student.zip"), zip.bytes);
   await page.getByRole("button", { name: "Use it in the other rooms" }).click();
   await page.screenshot({ path: join(shots, "distil.png"), fullPage: true });
   await axe(page, "a distillation");
@@ -291,6 +340,173 @@ await test("offline after the first visit", async () => {
   await close(page);
 });
 
+const kept = (page, name) => page.locator('[data-test="kept-model"]', { hasText: name });
+const bring = async (page, what) => {
+  await page.fill("#model", what);
+  await page.getByRole("button", { name: "Download it" }).click();
+};
+
+await test("models: cancelled, broken off, resumed, used, offline, deleted", async () => {
+  const page = await open(cpu, "?device=cpu#models", { serviceWorkers: "allow" });
+  await state(page, "ready");
+  await page.locator("summary", { hasText: "Another hub" }).click();
+  await page.fill("#hub", `${site}hub`);
+  await page.locator("#hub").blur();
+  hub.rate = 1000;
+  await bring(page, "own/critic");
+  await page.locator('[data-test="bringing"]', { hasText: "left" }).waitFor();
+  const words = await page.locator('[data-test="bringing"]').textContent();
+  check(/model\.safetensors \(\d of \d files\), [\d.]+ MB of 2\.\d MB; .* MB\/s, \d+ s left/.test(words), `progress says: ${words}`);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await told(page, "Cancelled");
+  const begun = page.locator('[data-test="begun-model"]', { hasText: "own--critic" });
+  await begun.waitFor();
+  await page.screenshot({ path: join(shots, "models.png"), fullPage: true });
+  await axe(page, "models");
+  // The connection breaks once more on the way; it goes on by itself.
+  Object.assign(hub, { rate: 3000, breaks: 1_500_000, ranges: [] });
+  await begun.getByRole("button", { name: "Resume" }).click();
+  await told(page, "own--critic is on this device, a critic");
+  hub.rate = 0;
+  check(hub.ranges.length === 2 && hub.ranges[0] > 0 && hub.ranges[1] >= 1_000_000, `ranges: ${hub.ranges}`);
+  check((await kept(page, "own--critic").textContent()).includes("mit"), "the licence is lost");
+  const sha256 = createHash("sha256").update(await readFile(join(dist, "tiny/critic/model.safetensors"))).digest("hex");
+  check((await kept(page, "own--critic").locator(".hash").textContent()).includes(sha256), "another hash");
+  await bring(page, "own/critic");
+  await told(page, "on this device already");
+  await page.locator('[data-test="cast-critic"]').selectOption("own--critic");
+  await state(page, "loading");
+  await state(page, "ready");
+  check(await kept(page, "own--critic").getByRole("button", { name: /Delete/ }).isDisabled(), "a model that plays can be deleted");
+  await page.evaluate(async () => {
+    const { active } = await navigator.serviceWorker.ready;
+    while (active.state !== "activated") await new Promise((next) => setTimeout(next, 50));
+  });
+  online = false;
+  await page.context().setOffline(true);
+  await page.reload();
+  await state(page, "ready");
+  check((await page.locator('[data-test="cast-critic"]').inputValue()) === "own--critic", "the choice is forgotten");
+  await page.getByRole("link", { name: "Summarise" }).click();
+  await page.fill("#text", source.text);
+  await page.getByRole("button", { name: "Summarise", exact: true }).click();
+  await told(page, "Done");
+  online = true;
+  await page.context().setOffline(false);
+  await page.getByRole("link", { name: "Models" }).click();
+  await page.locator('[data-test="cast-critic"]').selectOption("");
+  await state(page, "ready");
+  await kept(page, "own--critic").getByRole("button", { name: "Delete own--critic" }).click();
+  await page.locator("p", { hasText: "Nothing yet" }).waitFor();
+  // From an address, without a list of files.
+  await bring(page, `${site}tiny/teacher`);
+  await told(page, "teacher is on this device, a teacher");
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(page);
+});
+
+await test("models: folders and zips of the visitor's own", async () => {
+  const page = await open(cpu, "?device=cpu#models");
+  await state(page, "ready");
+  await page.setInputFiles("#folder", join(dist, "tiny/critic"));
+  await told(page, "critic is on this device, a critic");
+  // Files that are dropped, as a browser hands them over.
+  const files = ["config.json", "tokenizer.json", "impossible.json", "model.safetensors"];
+  const contents = await Promise.all(files.map(async (name) => [name, (await readFile(join(dist, "tiny/student", name))).toString("base64")]));
+  await page.evaluate((contents) => {
+    const data = new DataTransfer();
+    for (const [name, text] of contents) {
+      data.items.add(new File([Uint8Array.from(atob(text), (c) => c.charCodeAt(0))], name));
+    }
+    document.querySelector('[data-test="drop"]').dispatchEvent(new DragEvent("drop", { dataTransfer: data, cancelable: true }));
+  }, contents);
+  await told(page, "a student");
+  let more = "";
+  const zip = join(scratch, "student.zip");
+  if (await stat(zip).catch(() => null)) {
+    await page.setInputFiles("#files", zip);
+    await told(page, "student is on this device, a student");
+    await page.locator('[data-test="cast-student"]').selectOption("student");
+    await state(page, "loading");
+    await state(page, "ready");
+    check(await page.locator("p", { hasText: "No values to check against came with student" }).isVisible(), "it is not said that it was not checked");
+    await page.getByRole("link", { name: "Summarise" }).click();
+    await page.fill("#text", source.text);
+    await page.getByRole("button", { name: "Summarise", exact: true }).click();
+    await told(page, "Done");
+  } else {
+    more = "; without the zip of the training";
+  }
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(page);
+  return more;
+});
+
+await test("wrong turns: models that cannot be had, are damaged, lie, or find no room", async () => {
+  const page = await open(cpu, "?device=cpu#models");
+  await state(page, "ready");
+  const step = (text) => page.waitForFunction((t) => document.querySelector(".step")?.textContent.includes(t), text);
+  await bring(page, "no repository");
+  await told(page, "is no repository");
+  await step("OWNER/REPOSITORY");
+  await page.locator("summary", { hasText: "Another hub" }).click();
+  await page.fill("#hub", `${site}hub`);
+  await page.locator("#hub").blur();
+  await bring(page, "own/nobody");
+  await told(page, "answered 404 for own/nobody");
+  await page.fill("#hub", "http://127.0.0.1:9");
+  await page.locator("#hub").blur();
+  await bring(page, "own/critic");
+  await told(page, "did not answer");
+  await step("online");
+  await page.fill("#hub", `${site}hub`);
+  await page.locator("#hub").blur();
+  hub.lies = true;
+  await bring(page, "own/critic");
+  await told(page, "is not what the hub says it is");
+  hub.lies = false;
+  // Folders: cut off, hostile, of no known kind, without weights; each leaves nothing behind.
+  for (const [what, change, expected] of [
+    ["cut", { "model.safetensors": (bytes) => bytes.subarray(0, bytes.length - 1000) }, "damaged"],
+    ["hostile", { "model.safetensors": () => Buffer.concat([Buffer.alloc(8, 255), Buffer.alloc(100)]) }, "damaged"],
+    ["odd", { "config.json": () => Buffer.from("{}") }, "model_type"],
+    ["huge", { "config.json": (bytes) => Buffer.from(bytes.toString().replace(/"hidden_size": *\d+/, '"hidden_size": 99999999')) }, ""],
+    ["weightless", { "model.safetensors": null }, "has no model.safetensors"],
+  ]) {
+    const folder = join(scratch, what);
+    await cp(join(dist, "tiny/critic"), folder, { recursive: true });
+    for (const [file, make] of Object.entries(change)) {
+      if (make) await writeFile(join(folder, file), make(await readFile(join(folder, file))));
+      else await rm(join(folder, file));
+    }
+    await page.setInputFiles("#folder", folder);
+    if (expected) {
+      await told(page, expected);
+      check((await kept(page, what).count()) === 0, `${what} is on the shelf`);
+    } else {
+      // Its sizes are only looked at when it is loaded.
+      await told(page, "is on this device");
+      await page.locator('[data-test="cast-critic"]').selectOption(what);
+      await page.waitForSelector('[data-test="notice"]:has-text("The models of this site are used instead")');
+      await state(page, "ready");
+      check((await page.locator('[data-test="cast-critic"]').inputValue()) === "", "it still plays");
+    }
+  }
+  await writeFile(join(scratch, "bad.zip"), Buffer.alloc(5000, 80));
+  await page.setInputFiles("#files", join(scratch, "bad.zip"));
+  await told(page, "is no zip that can be read here");
+  // A full disk.
+  const session = await page.context().newCDPSession(page);
+  const used = await page.evaluate(async () => (await navigator.storage.estimate()).usage);
+  await session.send("Storage.overrideQuotaForOrigin", { origin: site.slice(0, -1), quotaSize: used + 1_000_000 });
+  await page.setInputFiles("#folder", join(dist, "tiny/teacher"));
+  // Chromium's own estimate may be larger than what it lets us write.
+  await step("elete a model");
+  check((await kept(page, "teacher").count()) === 0, "half a model is on the shelf");
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(page);
+});
+
 await test("two tabs side by side", async () => {
   const [a, b] = [await open(cpu), await open(cpu)];
   for (const page of [a, b]) {
@@ -310,7 +526,7 @@ await test("accessible and readable, phone and desktop, light and dark", async (
       const page = await open(cpu, "?device=cpu", { colorScheme, viewport });
       await state(page, "ready");
       await page.fill("#text", source.text);
-      for (const room of ["paraphrase", "summarise", "distil", "how"]) {
+      for (const room of ["paraphrase", "summarise", "distil", "models", "how"]) {
         await page.evaluate((to) => { location.hash = to; }, room);
         await page.waitForFunction((to) => document.querySelector(`nav a[href="#${to}"]`).hasAttribute("aria-current"), room);
         const { violations } = await new AxeBuilder({ page }).analyze();
@@ -390,6 +606,7 @@ for (const attempt of [1, 2]) {
   if (attempt === 1) failed = before;
 }
 server.close();
+await rm(scratch, { recursive: true, force: true });
 const sizes = await Promise.all(["app_bg.wasm", "worker_bg.wasm"].map(async (f) => (await stat(join(dist, f)).catch(() => ({ size: 0 }))).size));
 console.log(`wasm: page ${(sizes[0] / 1e6).toFixed(2)} MB, worker ${(sizes[1] / 1e6).toFixed(2)} MB before compression`);
 process.exitCode = failed ? 1 : 0;

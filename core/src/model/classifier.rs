@@ -24,6 +24,29 @@ pub struct PairClassifier {
     pub labels: Vec<String>,
 }
 
+/// Whether the config is of an architecture that classifies pairs here.
+fn is_classifier(config: &Config) -> bool {
+    config.model_type().is_ok_and(|kind| matches!(kind, "roberta" | "deberta-v2"))
+}
+
+fn entailment(config: &Config, labels: &[String]) -> Result<usize> {
+    let place = labels.iter().position(|l| {
+        let l = l.to_lowercase();
+        l.starts_with("entail") && !l.contains("not")
+    });
+    place.ok_or_else(|| {
+        config.wrong("id2label", "a label named \"entailment\"", format!("{labels:?}; this is no entailment critic"))
+    })
+}
+
+/// Id of the entailment label of a pair classifier's config; none where it is the config of something else.
+///
+/// # Errors
+/// [`Error::Config`] when no label says "entailment".
+pub fn entailment_label(config: &Config) -> Result<Option<usize>> {
+    if is_classifier(config) { entailment(config, &config.labels()?).map(Some) } else { Ok(None) }
+}
+
 impl PairClassifier {
     /// Builds the classifier that a config names from a checkpoint's tensors.
     ///
@@ -39,7 +62,7 @@ impl PairClassifier {
     /// As [`PairClassifier::load`].
     pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         let kind = config.model_type()?;
-        if !matches!(kind, "roberta" | "deberta-v2") {
+        if !is_classifier(config) {
             return Err(Error::Unsupported {
                 file: config.file().to_owned(),
                 found: format!("model_type \"{kind}\" as a pair classifier"),
@@ -60,17 +83,7 @@ impl PairClassifier {
     /// # Errors
     /// [`Error::Config`] when no label says "entailment".
     pub fn entailment(&self, config: &Config) -> Result<usize> {
-        let place = self.labels.iter().position(|l| {
-            let l = l.to_lowercase();
-            l.starts_with("entail") && !l.contains("not")
-        });
-        place.ok_or_else(|| {
-            config.wrong(
-                "id2label",
-                "a label named \"entailment\"",
-                format!("{:?}; this is no entailment critic", self.labels),
-            )
-        })
+        entailment(config, &self.labels)
     }
 
     /// Longest pair in tokens, special tokens included.

@@ -56,8 +56,9 @@ pub fn read_all(files: &dyn Files, name: &str, limit_bytes: usize) -> Result<Byt
     }
 }
 
-/// [`Error::Missing`] for a file.
-pub(crate) fn missing(files: &dyn Files, name: &str) -> Error {
+/// [`Error::Missing`] for a file; for implementations of [`Files`].
+#[must_use]
+pub fn missing(files: &dyn Files, name: &str) -> Error {
     Error::Missing {
         what: name.to_owned(),
         place: files.describe(name),

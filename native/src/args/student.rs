@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
-use impossible_core::student::rewrite::Style;
+use impossible_core::student::Style;
 use impossible_core::train::gradient::Precision;
 use impossible_core::train::optimizer::Kind;
 use impossible_core::train::schedule::Shape;

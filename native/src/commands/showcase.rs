@@ -14,7 +14,8 @@ use impossible_core::decode::siblings::Limits;
 use impossible_core::event::{Event, Stage};
 use impossible_core::record::{Funnel, Task};
 use impossible_core::student::format;
-use impossible_core::student::rewrite::{Options, Style, Version, judge, versions};
+use impossible_core::student::rewrite::{Options, judge, versions};
+use impossible_core::student::{Style, Version};
 
 use super::rewrite::open_student;
 use super::{Session, distill, refine, train, wait};

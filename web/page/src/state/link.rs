@@ -1,0 +1,104 @@
+//! A link to a room with its settings and text, all in the fragment: nothing of it reaches a server.
+
+use impossible_core::plan::Plan;
+use impossible_core::record::Task;
+use impossible_core::student::Style;
+use protocol::{LONGEST_TEXT, Rewrite};
+use serde::{Deserialize, Serialize};
+
+use super::Room;
+
+/// What a link says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Link {
+    /// The room.
+    pub room: Room,
+    /// The text; none where the link has none.
+    pub text: Option<String>,
+    /// The settings; none where the link has none, or some that cannot be.
+    pub settings: Option<Rewrite>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Query {
+    text: Option<String>,
+    style: Option<Style>,
+    samples: Option<u32>,
+    length: Option<f32>,
+    entailment: Option<f32>,
+    seed: Option<u64>,
+}
+
+/// Settings that a visitor meets first.
+#[must_use]
+pub fn defaults(task: Task) -> Rewrite {
+    let plan = Plan::tiny("flex");
+    let entailment =
+        if task == Task::Paraphrase { plan.paraphrase.entailment_min } else { plan.summary.entailment_min };
+    Rewrite { task, style: Style::Balanced, samples: 12, length: 0.6, entailment, seed: 7 }
+}
+
+/// The fragment, with its `#`.
+#[must_use]
+pub fn write(room: Room, text: &str, settings: &Rewrite) -> String {
+    let query = Query {
+        text: Some(text.to_owned()),
+        style: Some(settings.style),
+        samples: Some(settings.samples),
+        length: Some(settings.length),
+        entailment: Some(settings.entailment),
+        seed: Some(settings.seed),
+    };
+    format!("#{}?{}", room.slug(), serde_urlencoded::to_string(query).unwrap_or_default())
+}
+
+/// Reads a fragment; whatever cannot be is left out.
+#[must_use]
+pub fn read(fragment: &str) -> Link {
+    let fragment = fragment.trim_start_matches('#');
+    let (slug, query) = fragment.split_once('?').unwrap_or((fragment, ""));
+    let room = Room::ALL.into_iter().find(|r| r.slug() == slug).unwrap_or_default();
+    let Ok(query) = serde_urlencoded::from_str::<Query>(query) else {
+        return Link { room, text: None, settings: None };
+    };
+    let task = if room == Room::Summarise { Task::Summary } else { Task::Paraphrase };
+    let usual = defaults(task);
+    let any = query.style.is_some() || query.samples.is_some() || query.seed.is_some();
+    let settings = Rewrite {
+        task,
+        style: query.style.unwrap_or(usual.style),
+        samples: query.samples.map_or(usual.samples, |n| n.clamp(1, 32)),
+        length: query.length.filter(|l| (0.1..=1.0).contains(l)).unwrap_or(usual.length),
+        entailment: query.entailment.filter(|e| (0.0..=1.0).contains(e)).unwrap_or(usual.entailment),
+        seed: query.seed.map_or(usual.seed, |seed| seed.min(1 << 52)),
+    };
+    let text = query.text.map(|t| t.chars().take(LONGEST_TEXT).collect());
+    Link { room, text, settings: any.then_some(settings) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_says_what_was_set() {
+        let settings = Rewrite { style: Style::Diverse, samples: 5, seed: 11, ..defaults(Task::Summary) };
+        for text in ["Rain & snow = 100 % #1?", "שלום, עולם", "\u{1f30a}\nsecond line", ""] {
+            let link = read(&write(Room::Summarise, text, &settings));
+            assert_eq!((link.room, link.text.as_deref()), (Room::Summarise, Some(text)));
+            assert_eq!(link.settings.as_ref(), Some(&settings));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_left_out() {
+        for bad in ["", "#", "#nowhere", "#paraphrase?samples=many", "#paraphrase?style=loud", "#how?%%%"] {
+            let link = read(bad);
+            assert_eq!(link.settings, None, "{bad}");
+        }
+        let link = read("#paraphrase?samples=4000000000&length=-3&entailment=NaN&seed=18446744073709551615");
+        let usual = defaults(Task::Paraphrase);
+        assert_eq!(link.settings, Some(Rewrite { samples: 32, seed: 1 << 52, ..usual }));
+        assert_eq!(read("#how").room, Room::How);
+    }
+}

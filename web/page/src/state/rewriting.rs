@@ -1,0 +1,256 @@
+//! A text being rewritten: what has been heard so far.
+
+use impossible_core::record::Task;
+use impossible_core::student::Version;
+use serde::Serialize;
+
+use protocol::{Problem, Response, Run, Speed};
+
+/// A sentence and its versions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Sentence {
+    /// Its text.
+    pub source: String,
+    /// Texts that wait for the critics.
+    pub waiting: Vec<String>,
+    /// Judged, best first.
+    pub versions: Option<Vec<Version>>,
+    /// Why there are none.
+    pub note: Option<String>,
+}
+
+impl Sentence {
+    /// Versions that every critic kept.
+    pub fn kept(&self) -> impl Iterator<Item = &Version> {
+        self.versions.iter().flatten().filter(|v| v.kept())
+    }
+
+    /// The best version, or the sentence itself.
+    #[must_use]
+    pub fn best(&self) -> &str {
+        self.kept().next().map_or(&self.source, |v| &v.text)
+    }
+}
+
+/// Where a rewriting stands.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rewriting {
+    /// Its run; 0 before the first.
+    pub run: Run,
+    /// Sentences of the text.
+    pub of: usize,
+    /// Those that were begun.
+    pub sentences: Vec<Sentence>,
+    /// Those that are judged.
+    pub judged: usize,
+    /// How fast.
+    pub speed: Speed,
+    /// It is going on.
+    pub running: bool,
+    /// The visitor stopped it.
+    pub stopped: bool,
+    /// It failed.
+    pub problem: Option<Problem>,
+}
+
+/// Where a rewriting stands, without its sentences.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Glance {
+    /// Its run; 0 before the first.
+    pub run: Run,
+    /// Sentences that were begun.
+    pub begun: usize,
+    /// Sentences that are judged.
+    pub judged: usize,
+    /// How fast.
+    pub speed: Speed,
+    /// It is going on.
+    pub running: bool,
+    /// In a sentence.
+    pub told: String,
+    /// It failed.
+    pub problem: Option<Problem>,
+}
+
+/// A line of a download.
+#[derive(Serialize)]
+struct Line<'a> {
+    text: &'a str,
+    target: &'a str,
+    kept: bool,
+    refused_by: &'a str,
+    forward: Option<f32>,
+    backward: Option<f32>,
+    rouge_l: f32,
+    length_ratio: f32,
+}
+
+impl Rewriting {
+    /// A new run.
+    #[must_use]
+    pub fn begin(run: Run) -> Self {
+        Self { run, running: true, ..Self::default() }
+    }
+
+    /// Takes an answer of this run; others are not its business. Says which sentence it is about.
+    pub fn hear(&mut self, response: &Response) -> Option<usize> {
+        match response {
+            Response::Reading { run, sentence, of, source } if *run == self.run => {
+                self.of = *of;
+                let place = self.place(*sentence);
+                place.source.clone_from(source);
+                return Some(*sentence);
+            }
+            Response::Written { run, sentence, versions } if *run == self.run => {
+                self.place(*sentence).waiting.extend(versions.iter().cloned());
+                return Some(*sentence);
+            }
+            Response::Judged { run, sentence, versions, note, speed } if *run == self.run => {
+                let place = self.place(*sentence);
+                place.waiting.clear();
+                place.versions = Some(versions.clone());
+                place.note.clone_from(note);
+                self.speed = *speed;
+                self.judged += 1;
+                return Some(*sentence);
+            }
+            Response::Done { run, stopped, speed } if *run == self.run => {
+                (self.running, self.stopped, self.speed) = (false, *stopped, *speed);
+            }
+            Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
+            _ => {}
+        }
+        None
+    }
+
+    /// It ends here.
+    pub fn fail(&mut self, problem: Problem) {
+        if self.running {
+            (self.running, self.problem) = (false, Some(problem));
+        }
+    }
+
+    fn place(&mut self, sentence: usize) -> &mut Sentence {
+        if self.sentences.len() <= sentence {
+            self.sentences.resize_with(sentence + 1, Sentence::default);
+        }
+        &mut self.sentences[sentence]
+    }
+
+    /// Everything but the sentences: what may change with every answer, and is cheap to compare.
+    #[must_use]
+    pub fn glance(&self, task: Task) -> Glance {
+        Glance {
+            run: self.run,
+            begun: self.sentences.len(),
+            judged: self.judged,
+            speed: self.speed,
+            running: self.running,
+            told: self.told(task),
+            problem: self.problem.clone(),
+        }
+    }
+
+    /// The text with the best version of each sentence.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.sentences.iter().map(Sentence::best).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Every version as a line of JSON.
+    #[must_use]
+    pub fn jsonl(&self) -> String {
+        let mut out = String::new();
+        for sentence in &self.sentences {
+            for v in sentence.versions.iter().flatten() {
+                let s = &v.scored;
+                let line = Line {
+                    text: &sentence.source,
+                    target: &v.text,
+                    kept: v.kept(),
+                    refused_by: &s.refused_by,
+                    forward: s.forward,
+                    backward: s.backward,
+                    rouge_l: s.rouge_l,
+                    length_ratio: s.length_ratio,
+                };
+                out.push_str(&serde_json::to_string(&line).unwrap_or_default());
+                out.push('\n');
+            }
+        }
+        out
+    }
+
+    /// A sentence for those who cannot see the page.
+    #[must_use]
+    pub fn told(&self, task: Task) -> String {
+        let kept = self.sentences.iter().filter(|s| s.kept().next().is_some()).count();
+        let word = if task == Task::Paraphrase { "paraphrase" } else { "summary" };
+        match (&self.problem, self.running, self.run) {
+            (Some(problem), ..) => problem.what.clone(),
+            (_, true, _) => format!("Sentence {} of {}.", (self.judged + 1).min(self.of.max(1)), self.of.max(1)),
+            (_, _, 0) => String::new(),
+            _ if self.stopped => format!("Stopped after {} of {} sentences.", self.judged, self.of),
+            _ => format!("Done: {kept} of {} sentences have a {word} that every critic kept.", self.of),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use impossible_core::record::Scored;
+
+    use super::*;
+
+    pub(crate) fn version(text: &str, refused_by: &str) -> Version {
+        let scored = Scored {
+            task: Task::Paraphrase,
+            context: 0,
+            x: 0,
+            y: 0,
+            length_ratio: 1.0,
+            rouge_l: 0.7,
+            numbers: None,
+            entities: None,
+            modality: None,
+            cosine: None,
+            forward: Some(0.9),
+            backward: None,
+            refused_by: refused_by.into(),
+        };
+        Version { source: 0, row: 0, text: text.into(), scored }
+    }
+
+    #[test]
+    fn a_run_from_first_to_last_answer() {
+        let mut state = Rewriting::begin(3);
+        let source = "It rained.".to_owned();
+        assert_eq!(state.hear(&Response::Reading { run: 3, sentence: 0, of: 2, source }), Some(0));
+        assert_eq!(
+            state.hear(&Response::Reading { run: 2, sentence: 0, of: 9, source: "Of an older run.".into() }),
+            None
+        );
+        state.hear(&Response::Written { run: 3, sentence: 0, versions: vec!["Rain fell.".into()] });
+        assert_eq!((state.of, state.sentences[0].waiting.len(), state.text().as_str()), (2, 1, "It rained."));
+        let versions = vec![version("Rain fell.", ""), version("It rained.", "copy")];
+        let speed = Speed { tokens: 4, ..Speed::default() };
+        state.hear(&Response::Judged { run: 3, sentence: 0, versions, note: None, speed });
+        assert_eq!((state.judged, state.text().as_str()), (1, "Rain fell."));
+        assert!(state.sentences[0].waiting.is_empty() && state.told(Task::Paraphrase).contains("2 of 2"));
+        assert_eq!(state.jsonl().lines().count(), 2);
+        state.hear(&Response::Done { run: 3, stopped: true, speed });
+        assert!(!state.running && state.told(Task::Paraphrase).contains("Stopped after 1 of 2"));
+    }
+
+    #[test]
+    fn a_failure_ends_what_runs_and_keeps_what_is_there() {
+        let problem = Problem { what: "The device is gone.".into(), step: "Reload.".into() };
+        let mut state = Rewriting::begin(1);
+        state.hear(&Response::Reading { run: 1, sentence: 0, of: 1, source: "It rained.".into() });
+        state.hear(&Response::Failed { run: Some(1), problem: problem.clone() });
+        assert_eq!((state.running, state.problem.as_ref(), state.sentences.len()), (false, Some(&problem), 1));
+        let mut idle = Rewriting::default();
+        idle.fail(problem);
+        assert_eq!(idle, Rewriting::default());
+    }
+}

@@ -1,0 +1,136 @@
+//! A training as the page has heard of it.
+
+use protocol::{Look, Problem, Response, Run, Training};
+
+/// What the student wrote at some point.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// After this epoch; 0 = before the training.
+    pub epoch: u64,
+    /// Its versions.
+    pub looks: Vec<Look>,
+}
+
+/// Where a training stands.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Learning {
+    /// Its run; 0 before the first.
+    pub run: Run,
+    /// Step and loss.
+    pub losses: Vec<(u64, f32)>,
+    /// Step and loss on held-out pairs.
+    pub held_out: Vec<(u64, f32)>,
+    /// What it wrote.
+    pub seen: Vec<Seen>,
+    /// Steps taken.
+    pub step: u64,
+    /// Of how many.
+    pub total: u64,
+    /// Seconds of the latest run.
+    pub seconds: f64,
+    /// It is going on.
+    pub running: bool,
+    /// Every step is taken.
+    pub finished: bool,
+    /// It failed.
+    pub problem: Option<Problem>,
+}
+
+impl Learning {
+    /// Begins, or goes on.
+    pub fn begin(&mut self, run: Run) {
+        if self.finished {
+            *self = Self::default();
+        }
+        (self.run, self.running, self.problem) = (run, true, None);
+    }
+
+    /// Takes an answer of this run.
+    pub fn hear(&mut self, response: &Response) {
+        match response {
+            Response::Training(t) if t.run == self.run => self.step(t),
+            Response::Done { run, stopped, .. } if *run == self.run => {
+                (self.running, self.finished) = (false, !*stopped);
+            }
+            Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, t: &Training) {
+        // Other pairs than before: the worker began anew.
+        if t.step < self.step {
+            let run = self.run;
+            *self = Self { run, running: true, ..Self::default() };
+        }
+        (self.step, self.total, self.seconds) = (t.step, t.total, t.seconds);
+        self.losses.extend(t.loss.map(|loss| (t.step, loss)));
+        self.held_out.extend(t.validation.map(|loss| (t.step, loss)));
+        if !t.looks.is_empty() {
+            self.seen.push(Seen { epoch: t.epoch, looks: t.looks.clone() });
+        }
+    }
+
+    /// It ends here.
+    pub fn fail(&mut self, problem: Problem) {
+        if self.running {
+            (self.running, self.problem) = (false, Some(problem));
+        }
+    }
+
+    /// A sentence for those who cannot see the page.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let loss = self.losses.last().map_or_else(String::new, |(_, l)| format!(" Loss {l:.2}."));
+        match (&self.problem, self.run) {
+            (Some(problem), _) => problem.what.clone(),
+            (_, 0) => String::new(),
+            _ if self.finished => format!("The student is trained: {} steps.{loss}", self.step),
+            _ if self.running => format!("Step {} of {}.{loss}", self.step, self.total),
+            _ => format!("Stopped after step {} of {}; it can go on.{loss}", self.step, self.total),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Speed;
+
+    fn step(run: Run, step: u64) -> Response {
+        Response::Training(Training { run, step, total: 10, loss: Some(1.0 / step as f32), ..Training::default() })
+    }
+
+    #[test]
+    fn a_training_stops_and_goes_on() {
+        let mut state = Learning::default();
+        state.begin(1);
+        for n in 1..=4 {
+            state.hear(&step(1, n));
+        }
+        state.hear(&Response::Done { run: 1, stopped: true, speed: Speed::default() });
+        assert!(!state.running && !state.finished && state.told().contains("can go on"));
+        state.begin(2);
+        state.hear(&step(1, 99));
+        for n in 5..=10 {
+            state.hear(&step(2, n));
+        }
+        state.hear(&Response::Done { run: 2, stopped: false, speed: Speed::default() });
+        assert_eq!((state.losses.len(), state.finished), (10, true));
+        // With other pairs the worker begins at the first step again.
+        state.begin(3);
+        state.hear(&step(3, 1));
+        assert_eq!(state.losses, [(1, 1.0)]);
+    }
+
+    #[test]
+    fn other_pairs_begin_a_new_curve() {
+        let mut state = Learning::default();
+        state.begin(1);
+        state.hear(&step(1, 5));
+        state.hear(&Response::Done { run: 1, stopped: true, speed: Speed::default() });
+        state.begin(2);
+        state.hear(&step(2, 1));
+        assert_eq!((state.losses.len(), state.step, state.running), (1, 1, true));
+    }
+}

@@ -1,0 +1,201 @@
+//! The method in miniature: contexts, siblings, pairs, critics. What was scored stays, so that other thresholds need no
+//! model.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use impossible_core::critic::panel::Verdicts;
+use impossible_core::critic::{Link, Panel, Siblings, refilter as again};
+use impossible_core::device::DeviceSpec;
+use impossible_core::distill::contexts::{Seed, make, seeds};
+use impossible_core::distill::pipeline::siblings;
+use impossible_core::plan::{Plan, Source};
+use impossible_core::record::{Finish, Funnel, Kept, Sample, Scored};
+use impossible_core::{Error, Result};
+
+use super::desk::{Desk, Writing, event, now};
+use super::models::Models;
+use protocol::{Distill, Filtered, Point, Response, Thresholds};
+
+/// While scoring, so that thresholds can be moved both ways without asking a model again.
+const LOOSE_ENTAILMENT: f32 = 0.2;
+const LOOSE_ROUGE: f32 = 0.95;
+
+/// Most points that the page draws.
+const POINTS: usize = 1200;
+
+/// The last distillation; borrowed only between two moments in which the worker listens, so that thresholds can be moved
+/// while something else runs.
+pub(super) type Shared = Rc<RefCell<Option<Distilled>>>;
+
+/// Other thresholds on what is there.
+pub(super) fn refilter(shared: &Shared, thresholds: Thresholds) -> Result<Option<Filtered>> {
+    let mut slot = shared.borrow_mut();
+    let Some(distilled) = slot.as_mut() else { return Ok(None) };
+    distilled.thresholds = thresholds;
+    distilled.filter().map(Some)
+}
+
+/// A distillation so far.
+pub(super) struct Distilled {
+    pub(super) plan: Plan,
+    /// What the visitor set.
+    pub(super) thresholds: Thresholds,
+    siblings: BTreeMap<u64, Siblings>,
+    scored: Vec<Scored>,
+    links: Vec<Link>,
+    counts: Funnel,
+}
+
+impl Distilled {
+    pub(super) fn new(settings: &Distill, models: &Models) -> Self {
+        let spec: DeviceSpec = models.compute.spec;
+        let mut plan = Plan::tiny(spec);
+        let thresholds = settings.thresholds.clone().unwrap_or_else(|| models.thresholds.clone());
+        // The rest of the critics goes with them.
+        (plan.paraphrase, plan.summary) = (thresholds.paraphrase.clone(), thresholds.summary.clone());
+        plan.seed = settings.seed.min(1 << 52);
+        plan.contexts.count = settings.contexts.clamp(1, 64);
+        plan.siblings.k = settings.k.clamp(2, 512);
+        plan.siblings.batch = plan.siblings.k.min(if models.compute.is_host() { 48 } else { 128 });
+        plan.siblings.temperature = settings.temperature.clamp(0.1, 2.0);
+        if !settings.seeds.is_empty() {
+            plan.contexts.source = Source::Seeds;
+            "the visitor's sentences".clone_into(&mut plan.contexts.seeds);
+        }
+        plan.paraphrase.entailment_min = plan.paraphrase.entailment_min.min(LOOSE_ENTAILMENT);
+        plan.paraphrase.rouge_min = 0.0;
+        plan.paraphrase.rouge_max = LOOSE_ROUGE;
+        plan.summary.entailment_min = plan.summary.entailment_min.min(LOOSE_ENTAILMENT);
+        plan.summary.length_max = LOOSE_ROUGE;
+        plan.summary.max_per_summary = 0;
+        Self {
+            plan,
+            thresholds,
+            siblings: BTreeMap::new(),
+            scored: Vec::new(),
+            links: Vec::new(),
+            counts: Funnel::default(),
+        }
+    }
+
+    fn add(&mut self, context: u64, counts: Funnel, part: Option<(Siblings, Verdicts)>) {
+        self.counts.add(&counts);
+        if let Some((siblings, verdicts)) = part {
+            self.siblings.insert(context, siblings);
+            self.scored.extend(verdicts.scored);
+            self.links.extend(verdicts.links);
+        }
+    }
+
+    fn text(&self, context: u64, row: u32) -> String {
+        let siblings = self.siblings.get(&context);
+        let found = siblings.and_then(|s| Some(s.get(s.index_of(row)?).text.clone()));
+        found.unwrap_or_default()
+    }
+
+    /// The pairs under the visitor's thresholds.
+    pub(super) fn filter(&self) -> Result<Filtered> {
+        let Thresholds { paraphrase, summary } = &self.thresholds;
+        paraphrase.validate()?;
+        summary.validate()?;
+        let again = again::refilter(&self.scored, &self.links, &self.siblings, paraphrase, summary)?;
+        let mut funnel = self.counts.clone();
+        funnel.add(&again.funnel);
+        let read: Vec<&Scored> = again.scored.iter().filter(|s| s.forward.is_some()).collect();
+        let every = read.len().div_ceil(POINTS).max(1);
+        let pair = |s: &Scored| (self.text(s.context, s.x), self.text(s.context, s.y));
+        // Kept pairs are all drawn.
+        let points = read
+            .iter()
+            .enumerate()
+            .filter(|(i, s)| i.is_multiple_of(every) || s.refused_by.is_empty())
+            .map(|(_, s)| {
+                let (text, target) = pair(s);
+                Point { text, target, scored: (*s).clone() }
+            })
+            .collect();
+        let kept = again
+            .scored
+            .iter()
+            .filter(|s| s.refused_by.is_empty())
+            .map(|s| {
+                let (text, target) = pair(s);
+                Kept { text, target, scored: s.clone() }
+            })
+            .collect();
+        Ok(Filtered { points, kept, funnel, missing: again.missing, contexts: self.siblings.len() })
+    }
+
+    /// Sentences that are in no kept pair, one of each context: the student has not seen them.
+    pub(super) fn unseen(&self, kept: &[Kept], most: usize) -> Vec<String> {
+        let used = |context: u64, row: u32| {
+            kept.iter().any(|k| k.scored.context == context && (k.scored.x == row || k.scored.y == row))
+        };
+        self.siblings
+            .iter()
+            .filter_map(|(context, siblings)| {
+                let all = siblings.all().iter().filter(|s| !used(*context, s.row));
+                // A long one has something to leave out.
+                all.filter(|s| (40..180).contains(&s.text.len())).max_by_key(|s| (s.text.len(), s.row))
+            })
+            .take(most)
+            .map(|s| s.text.clone())
+            .collect()
+    }
+}
+
+/// Writes contexts and siblings, asks the critics, tells the page.
+pub(super) async fn run(desk: &Desk, models: &mut Models, shared: &Shared, settings: &Distill) -> Result<()> {
+    let mut fresh = Distilled::new(settings, models);
+    let texts = settings.seeds.iter().enumerate().map(|(i, t)| (format!("line {}", i + 1), t.as_str()));
+    let own: Vec<Seed> = seeds(texts, 3);
+    if !settings.seeds.is_empty() {
+        if own.is_empty() {
+            return Err(Error::input("your sentences", "at least one whole sentence", "none"));
+        }
+        fresh.plan.contexts.count = fresh.plan.contexts.count.min(own.len());
+    }
+    let plan = fresh.plan.clone();
+    *shared.borrow_mut() = Some(fresh);
+    let (run, of) = (desk.run(), plan.contexts.count);
+    let panel = Panel::new(&plan.paraphrase, &plan.summary);
+    for id in 0..of as u64 {
+        let mut event = event();
+        let mut quiet = Writing { desk: desk.clone(), rows: |_: &[Sample]| {} };
+        let made = make(&models.teacher, &plan, id..id + 1, &own, &mut event, &mut quiet).await?;
+        let mut counts = Funnel { contexts: made.counts, ..Funnel::default() };
+        let mut part = None;
+        if let Some(context) = made.contexts.into_iter().next() {
+            desk.say(Response::Context { run, context: id, of, text: context.text.clone() });
+            let mut streaming = Writing {
+                desk: desk.clone(),
+                rows: |rows: &[Sample]| {
+                    let usable = rows.iter().filter(|row| row.finish == Finish::Sentence);
+                    let sentences = usable.map(|row| row.text.clone()).collect();
+                    let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+                    desk.say(Response::Siblings { run, context: id, sentences, rows });
+                },
+            };
+            let start = now();
+            let samples = siblings(&models.teacher, &plan, &[context], &mut event, &mut streaming).await?;
+            desk.wrote(samples.iter().map(|s| u64::from(s.tokens)).sum(), (now() - start) / 1000.0);
+            for sample in &samples {
+                let name = if sample.finish == Finish::Sentence { "sentence" } else { "unusable" };
+                *counts.samples.entry(name.into()).or_default() += 1;
+            }
+            let usable = samples.iter().filter(|s| s.finish == Finish::Sentence);
+            let mut these = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
+            *counts.samples.entry("duplicate".into()).or_default() += these.duplicates();
+            let verdicts = panel.judge(id, &mut these, None, &mut models.critic).await?;
+            part = Some((these, verdicts));
+        }
+        if let Some(all) = shared.borrow_mut().as_mut() {
+            all.add(id, counts, part);
+            desk.say(Response::Pairs(all.filter()?));
+        }
+        desk.listen().await;
+    }
+    Ok(())
+}

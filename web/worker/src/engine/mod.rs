@@ -1,0 +1,252 @@
+//! The worker: owns the models, works off requests one after the other, and hears "stop" in between.
+
+mod desk;
+mod devices;
+mod distill;
+mod generate;
+mod models;
+mod shelf;
+mod student;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_channel::mpsc::{UnboundedSender, unbounded};
+use futures_util::StreamExt;
+use gloo::timers::future::TimeoutFuture;
+use gloo::worker::{HandlerId, Worker, WorkerScope};
+use impossible_core::{Error, ErrorKind};
+use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, EventTarget, PromiseRejectionEvent};
+
+use desk::Desk;
+use distill::Shared;
+use models::Models;
+use protocol::{Cast, Problem, Request, Response, Run, Speed, Student, Thresholds, Wanted};
+use shelf::Shelf;
+use student::Lesson;
+
+/// The worker as gloo runs it.
+pub struct Engine {
+    desk: Desk,
+    distilled: Shared,
+    /// Thresholds that wait to be applied.
+    wanted: Rc<RefCell<Option<Thresholds>>>,
+    inbox: UnboundedSender<Request>,
+    shelf: Shelf,
+}
+
+impl Worker for Engine {
+    type Message = ();
+    type Input = Request;
+    type Output = Response;
+
+    fn create(scope: &WorkerScope<Self>) -> Self {
+        let desk = Desk::new(scope.clone());
+        let (inbox, mut requests) = unbounded();
+        let distilled = Shared::default();
+        let (at, shared) = (desk.clone(), distilled.clone());
+        spawn_local(async move {
+            let mut bench = Bench { desk: at, models: None, distilled: shared, lesson: None };
+            while let Some(request) = requests.next().await {
+                bench.answer(request).await;
+            }
+        });
+        Self { shelf: Shelf::new(desk.clone()), desk, distilled, wanted: Rc::default(), inbox }
+    }
+
+    fn update(&mut self, _: &WorkerScope<Self>, (): ()) {}
+
+    fn connected(&mut self, _: &WorkerScope<Self>, id: HandlerId) {
+        self.desk.answer_to(id);
+    }
+
+    fn received(&mut self, _: &WorkerScope<Self>, request: Request, _: HandlerId) {
+        match request {
+            // These do not wait for what runs.
+            Request::Interrupt { run } if self.shelf.interrupt(run) => {}
+            Request::Shelf | Request::Keep { .. } | Request::Remove { .. } => self.shelf.answer(request),
+            Request::Interrupt { run } => {
+                self.desk.interrupt(run);
+                if run > self.desk.run() {
+                    // It waits for another one, and need not begin.
+                    self.desk.say(Response::Done { run, stopped: true, speed: Speed::default() });
+                }
+            }
+            Request::Refilter { thresholds } => self.refilter(thresholds),
+            request => drop(self.inbox.unbounded_send(request)),
+        }
+    }
+}
+
+impl Engine {
+    /// Filters with the newest of the thresholds that came together.
+    fn refilter(&self, thresholds: Thresholds) {
+        if self.wanted.replace(Some(thresholds)).is_some() {
+            return;
+        }
+        let (desk, distilled, wanted) = (self.desk.clone(), self.distilled.clone(), self.wanted.clone());
+        spawn_local(async move {
+            TimeoutFuture::new(0).await;
+            let Some(thresholds) = wanted.take() else { return };
+            match distill::refilter(&distilled, thresholds) {
+                Ok(pairs) => pairs.into_iter().for_each(|pairs| desk.say(Response::Pairs(pairs))),
+                Err(error) => desk.say(Response::Notice(problem(&error))),
+            }
+        });
+    }
+}
+
+/// What the worker has.
+struct Bench {
+    desk: Desk,
+    models: Option<Models>,
+    distilled: Shared,
+    lesson: Option<Lesson>,
+}
+
+impl Bench {
+    async fn answer(&mut self, request: Request) {
+        let run = match &request {
+            Request::Generate { run, .. }
+            | Request::Distill { run, .. }
+            | Request::Train { run, .. }
+            | Request::Export { run } => Some(*run),
+            _ => None,
+        };
+        self.desk.begin(run.unwrap_or(0));
+        if self.desk.stopped() {
+            // The page was told when it asked.
+            return;
+        }
+        let done = match request {
+            Request::Check => {
+                self.desk.say(Response::Devices(devices::find().await));
+                Ok(())
+            }
+            Request::Load { base, wanted, alarm, cast } => {
+                ALARM.set(alarm);
+                self.load(&base, wanted, cast).await;
+                Ok(())
+            }
+            Request::Generate { text, settings, .. } => match &mut self.models {
+                Some(models) => generate::run(&self.desk, models, &text, &settings).await,
+                None => Err(not_loaded()),
+            },
+            Request::Distill { settings, .. } => match &mut self.models {
+                Some(models) => {
+                    (self.lesson, models.trained, models.trained_writes) = (None, None, false);
+                    self.distilled.replace(None);
+                    distill::run(&self.desk, models, &self.distilled, &settings).await
+                }
+                None => Err(not_loaded()),
+            },
+            Request::Train { epochs, .. } => match &mut self.models {
+                Some(models) => match student::lesson(models, &self.distilled, self.lesson.take(), epochs) {
+                    Ok(lesson) => {
+                        let done = student::train(&self.desk, models, self.lesson.insert(lesson)).await;
+                        if matches!(&done, Err(error) if *error != Error::Interrupted) {
+                            // The same step would fail again.
+                            self.lesson = None;
+                        }
+                        done
+                    }
+                    Err(error) => Err(error),
+                },
+                None => Err(not_loaded()),
+            },
+            Request::Use(student) => {
+                if let Some(models) = &mut self.models {
+                    models.trained_writes = student == Student::Trained;
+                }
+                Ok(())
+            }
+            Request::Export { .. } => match (&self.models, &self.lesson) {
+                (Some(models), Some(lesson)) => student::export(&self.desk, models, lesson).await,
+                _ => Err(Error::input("download", "a student that was trained here", "none")),
+            },
+            Request::Reset => {
+                self.distilled.replace(None);
+                self.lesson = None;
+                if let Some(models) = &mut self.models {
+                    (models.trained, models.trained_writes) = (None, false);
+                }
+                Ok(())
+            }
+            // Answered as they come.
+            Request::Interrupt { .. }
+            | Request::Refilter { .. }
+            | Request::Shelf
+            | Request::Keep { .. }
+            | Request::Remove { .. } => Ok(()),
+        };
+        match (done, run) {
+            (Ok(()), Some(run)) => self.over(run, false),
+            (Err(Error::Interrupted), Some(run)) => self.over(run, true),
+            (Err(error), run) => self.desk.say(Response::Failed { run, problem: problem(&error) }),
+            (Ok(()), None) => {}
+        }
+    }
+
+    fn over(&self, run: Run, stopped: bool) {
+        self.desk.say(Response::Done { run, stopped, speed: self.desk.speed() });
+    }
+
+    async fn load(&mut self, base: &str, wanted: Wanted, cast: Cast) {
+        self.models = None;
+        match models::load(&self.desk, base, wanted, cast).await {
+            Ok((models, ready)) => {
+                self.models = Some(models);
+                self.desk.say(Response::Ready(ready));
+            }
+            Err(problem) => self.desk.say(Response::Failed { run: None, problem }),
+        }
+    }
+}
+
+fn not_loaded() -> Error {
+    Error::input("the models", "models that are loaded", "none yet")
+}
+
+fn problem(error: &Error) -> Problem {
+    let step = match error.kind() {
+        ErrorKind::Retry => "Try again; if it happens again, choose the CPU in the device menu.",
+        ErrorKind::WrongInput => "Change what the message names, and start again.",
+        ErrorKind::BrokenData => "Reload the page; if it happens again, choose the CPU in the device menu.",
+        ErrorKind::Interrupted => "Start again when you like.",
+    };
+    Problem { what: error.to_string(), step: step.to_owned() }
+}
+
+thread_local! {
+    /// Name of the channel on which the page hears that the worker is dead: nothing else of it still answers then.
+    static ALARM: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+fn ring(text: &str) {
+    let name = ALARM.with_borrow(Clone::clone);
+    if let Ok(channel) = web_sys::BroadcastChannel::new(&name) {
+        drop(channel.post_message(&JsValue::from_str(text)));
+        // Whatever is left of it must not answer any more.
+        js_sys::global().unchecked_into::<DedicatedWorkerGlobalScope>().close();
+    }
+}
+
+/// Rings the alarm on a panic, and on whatever else nobody catches (memory that ran out, a device that is gone).
+pub fn watch_over() {
+    std::panic::set_hook(Box::new(|info| {
+        console_error_panic_hook::hook(info);
+        ring(&info.to_string());
+    }));
+    let scope: EventTarget = js_sys::global().unchecked_into();
+    for kind in ["error", "unhandledrejection"] {
+        let heard = Closure::<dyn Fn(web_sys::Event)>::new(|event: web_sys::Event| {
+            let rejected = event.dyn_ref::<PromiseRejectionEvent>().map(|e| format!("{:?}", e.reason()));
+            ring(&event.dyn_ref::<ErrorEvent>().map(ErrorEvent::message).or(rejected).unwrap_or_default());
+        });
+        drop(scope.add_event_listener_with_callback(kind, heard.as_ref().unchecked_ref()));
+        heard.forget();
+    }
+}

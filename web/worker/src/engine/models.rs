@@ -1,0 +1,244 @@
+//! Three models, of the site or of this device: found, loaded, and checked against their golden values.
+
+use std::sync::Arc;
+
+use gloo::net::http;
+use impossible_core::critic::models::Entailment;
+use impossible_core::decode::Teacher;
+use impossible_core::device::{Compute, DeviceSpec};
+use impossible_core::golden::{self, Golden};
+use impossible_core::model::ModelFolder;
+use impossible_core::model::files::{Files, MemoryFiles, read_all};
+use impossible_core::plan::{Critics, Paraphrase, Plan, Summary};
+use impossible_core::student::{Format, format};
+use impossible_core::{Error, Result};
+
+use super::desk::{Desk, Reading, now};
+use super::{devices, problem, shelf};
+use protocol::{Cast, Part, Problem, Ready, Response, Thresholds, Wanted};
+
+/// What the site carries, and how much of the loading each file is.
+const FILES: [(Part, &[(&str, f32)]); 3] = [
+    (
+        Part::Teacher,
+        &[("config.json", 0.0), ("golden.json", 0.0), ("tokenizer.json", 0.01), ("model.safetensors", 0.44)],
+    ),
+    (
+        Part::Critic,
+        &[("config.json", 0.0), ("golden.json", 0.0), ("tokenizer.json", 0.01), ("model.safetensors", 0.21)],
+    ),
+    (
+        Part::Student,
+        &[
+            ("config.json", 0.0),
+            ("golden.json", 0.0),
+            ("impossible.json", 0.0),
+            ("tokenizer.json", 0.01),
+            ("model.safetensors", 0.32),
+        ],
+    ),
+];
+
+/// Most bytes of a small file.
+const SMALL: usize = 1 << 20;
+
+/// The models, on one device.
+pub(super) struct Models {
+    pub(super) compute: Compute,
+    pub(super) teacher: Teacher,
+    pub(super) critic: Entailment,
+    pub(super) student: Teacher,
+    /// The student as it was loaded: what a training starts from.
+    pub(super) folder: ModelFolder,
+    pub(super) format: Format,
+    pub(super) trained: Option<Teacher>,
+    pub(super) trained_writes: bool,
+    /// Thresholds that suit the critic.
+    pub(super) thresholds: Thresholds,
+}
+
+impl Models {
+    /// The student that writes, and the critic.
+    pub(super) fn writer(&mut self) -> (&Teacher, &Format, &mut Entailment) {
+        let student = self.trained.as_ref().filter(|_| self.trained_writes).unwrap_or(&self.student);
+        (student, &self.format, &mut self.critic)
+    }
+}
+
+async fn fetch(url: &str) -> Result<Vec<u8>> {
+    let failed = |reason: String| Error::io("fetching", url, reason);
+    let response =
+        http::Request::get(url).send().await.map_err(|e| failed(format!("{e}. Is this machine offline?")))?;
+    if !response.ok() {
+        return Err(failed(format!("the server answered {}", response.status())));
+    }
+    response.binary().await.map_err(|e| failed(e.to_string()))
+}
+
+/// The files of the model that plays a part.
+async fn files(desk: &Desk, base: &str, cast: &Cast, place: usize, share: &mut f32) -> Result<Arc<dyn Files>, Problem> {
+    let (part, files) = FILES[place];
+    if let Some(name) = cast.of(part) {
+        desk.say(Response::Loading { what: format!("Opening {name}"), share: *share });
+        *share += files.iter().map(|(_, part)| part).sum::<f32>();
+        return shelf::files(name).await;
+    }
+    let (mut memory, name) = (MemoryFiles::default(), part.name());
+    for (file, part) in files {
+        desk.say(Response::Loading { what: format!("Fetching the {name}"), share: *share });
+        let bytes = fetch(&format!("{base}tiny/{name}/{file}")).await;
+        memory.insert(*file, bytes.map_err(|e| problem(&e))?);
+        *share += part;
+    }
+    Ok(Arc::new(memory))
+}
+
+pub(super) fn read_golden(files: &Arc<dyn Files>) -> Result<Option<Golden>> {
+    if files.size(golden::FILE)?.is_none() {
+        return Ok(None);
+    }
+    Golden::parse(golden::FILE, (*read_all(&**files, golden::FILE, SMALL)?).as_ref()).map(Some)
+}
+
+/// Loads everything, on the device that is wanted if it computes what it should, else on the CPU. Where a model of this
+/// device cannot be used, the site's own are.
+pub(super) async fn load(desk: &Desk, base: &str, wanted: Wanted, cast: Cast) -> Result<(Models, Ready), Problem> {
+    let own = Cast::default();
+    match of_cast(desk, base, wanted, &cast).await {
+        Err(problem) if cast != own => {
+            let (models, ready) = of_cast(desk, base, wanted, &own).await?;
+            let reason = format!("{} The models of this site are used instead. {}", problem.what, problem.step);
+            Ok((models, Ready { fallback: Some(reason), ..ready }))
+        }
+        loaded => loaded,
+    }
+}
+
+async fn of_cast(desk: &Desk, base: &str, wanted: Wanted, cast: &Cast) -> Result<(Models, Ready), Problem> {
+    let start = now();
+    let adapter = if wanted == Wanted::Cpu { None } else { devices::find().await.gpu };
+    let mut share = 0.0;
+    let mut found = Vec::new();
+    for place in 0..FILES.len() {
+        found.push(files(desk, base, cast, place, &mut share).await?);
+    }
+    let mut fallback = None;
+    let gpu = match (&adapter, wanted) {
+        (Some(adapter), Wanted::Auto) if adapter.software => {
+            fallback = Some(format!("The only WebGPU adapter ({}) computes on the CPU, slowly.", adapter.name));
+            false
+        }
+        (None, Wanted::Gpu) => {
+            fallback = Some("This browser has no WebGPU adapter.".to_owned());
+            false
+        }
+        (found, _) => found.is_some(),
+    };
+    let ready = |backend: &str, checked: Checked, fallback: Option<String>, thresholds: &Thresholds| Ready {
+        backend: backend.to_owned(),
+        adapter: None,
+        fallback,
+        golden: checked.worst,
+        cast: cast.clone(),
+        unchecked: checked.unchecked,
+        load_s: (now() - start) / 1000.0 - checked.seconds,
+        test_s: checked.seconds,
+        thresholds: thresholds.clone(),
+    };
+    if gpu {
+        match open(desk, &found, DeviceSpec::WebGpu, cast).await {
+            Ok((models, checked)) if checked.right() => {
+                let ready = ready("WebGPU", checked, fallback, &models.thresholds);
+                return Ok((models, Ready { adapter, ..ready }));
+            }
+            Ok((_, checked)) => {
+                let worst = checked.worst.unwrap_or_default();
+                fallback = Some(format!("WebGPU computes something else than it should (off by {worst:.3})."));
+            }
+            Err(error) => fallback = Some(format!("WebGPU did not work: {error}")),
+        }
+    }
+    let (models, checked) = open(desk, &found, DeviceSpec::Flex, cast).await.map_err(|e| problem(&e))?;
+    if !checked.right() {
+        let worst = checked.worst.unwrap_or_default();
+        let error = Error::broken(
+            "the models",
+            format!("they compute something else than beside them stands (off by {worst})"),
+        );
+        return Err(problem(&error));
+    }
+    let ready = ready("CPU", checked, fallback, &models.thresholds);
+    Ok((models, ready))
+}
+
+/// What the self-test found.
+struct Checked {
+    /// Largest difference from the golden values of the models that have some.
+    worst: Option<f32>,
+    /// Models that have none.
+    unchecked: Vec<String>,
+    seconds: f64,
+}
+
+impl Checked {
+    fn right(&self) -> bool {
+        self.worst.is_none_or(|worst| worst <= golden::TOLERANCE)
+    }
+
+    fn add(&mut self, name: &str, off: Option<f32>) {
+        match off {
+            // JSON has no infinity.
+            Some(off) => self.worst = Some(self.worst.unwrap_or(0.0).max(off.min(f32::MAX))),
+            None => self.unchecked.push(name.to_owned()),
+        }
+    }
+}
+
+/// Thresholds that suit a critic: the site's own is less sure than a large one.
+fn thresholds(cast: &Cast) -> Thresholds {
+    if cast.critic.is_none() {
+        let plan = Plan::tiny(DeviceSpec::Flex);
+        return Thresholds { paraphrase: plan.paraphrase, summary: plan.summary };
+    }
+    // No encoder: the cosine floors are off.
+    Thresholds {
+        paraphrase: Paraphrase { cosine_min: -1.0, ..Paraphrase::preset(Critics::Strict) },
+        summary: Summary { cosine_min: -1.0, ..Summary::preset(Critics::Strict) },
+    }
+}
+
+/// The models on a device, and how far they are from their golden values.
+async fn open(desk: &Desk, found: &[Arc<dyn Files>], spec: DeviceSpec, cast: &Cast) -> Result<(Models, Checked)> {
+    let [teacher_files, critic_files, student_files] = found else {
+        return Err(Error::input("the models", "three", found.len()));
+    };
+    desk.say(Response::Loading { what: "Loading the models".to_owned(), share: 1.0 });
+    let compute = spec.open_async().await?;
+    let teacher = Teacher::load(&ModelFolder::open(teacher_files)?, &compute)?;
+    let mut critic = Entailment::load(&ModelFolder::open(critic_files)?, &compute)?;
+    let folder = ModelFolder::open(student_files)?;
+    let student = Teacher::load(&folder, &compute)?;
+    let format = Format::parse(format::FILE, (*read_all(&**student_files, format::FILE, SMALL)?).as_ref())?;
+    desk.say(Response::Loading { what: "Checking what they compute".to_owned(), share: 1.0 });
+    let start = now();
+    let mut checked = Checked { worst: None, unchecked: Vec::new(), seconds: 0.0 };
+    for (part, model, files) in [(Part::Teacher, &teacher, teacher_files), (Part::Student, &student, student_files)] {
+        let off = match read_golden(files)? {
+            Some(golden) => Some(golden.of_model(model).await?),
+            None => None,
+        };
+        checked.add(cast.of(part).unwrap_or(part.name()), off);
+    }
+    let off = match read_golden(critic_files)? {
+        Some(golden) => Some(golden.of_critic(&mut critic).await?),
+        None => None,
+    };
+    checked.add(cast.critic.as_deref().unwrap_or("critic"), off);
+    checked.seconds = (now() - start) / 1000.0;
+    critic.pairs = 0;
+    critic.observer = Some(Box::new(Reading::new(desk.clone())));
+    let thresholds = thresholds(cast);
+    let models =
+        Models { compute, teacher, critic, student, folder, format, trained: None, trained_writes: false, thresholds };
+    Ok((models, checked))
+}

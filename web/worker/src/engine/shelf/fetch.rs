@@ -1,0 +1,405 @@
+//! Brings a model onto this device: each file under a temporary name until all of it is there and its hash is right.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use futures_util::future::{Either, select};
+use gloo::net::http::Method;
+use gloo::timers::future::TimeoutFuture;
+use impossible_core::model::files::check_name;
+use js_sys::{Reflect, Uint8Array};
+use sha2::{Digest, Sha256};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, ReadableStreamDefaultReader};
+use zip::ZipArchive;
+
+use super::listing::{Wanted, ask, host, judged, list};
+use super::opfs::{self, File, Folder};
+use super::{MOST_BYTES, RECORD, SOURCE, open, part, problem, record};
+use crate::engine::desk::{Desk, now};
+use protocol::{Keeping, Problem, Response, Run, Source, Stored, StoredFile};
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// Longest silence of a server.
+const SILENCE_MS: u32 = 45_000;
+
+/// Tries in a row that bring nothing.
+const TRIES: u32 = 3;
+
+/// Milliseconds between two messages about a download.
+const SAY_MS: f64 = 120.0;
+
+/// Bytes that are hashed in one go.
+const PIECE: usize = 1 << 20;
+
+/// Most bytes of a zip: it is opened in memory.
+const MOST_ZIP: u64 = 256 << 20;
+
+const AGAIN: &str = "Press Resume to go on; what is there is kept.";
+
+/// The name of a source's folder, which is safe on every file system.
+fn name_of(source: &Source) -> String {
+    let text = match source {
+        Source::Hub { repo, .. } => repo.replace('/', "--"),
+        Source::Url(base) => base.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned(),
+        Source::Dropped { name, .. } => name.trim_end_matches(".zip").to_owned(),
+    };
+    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c.to_ascii_lowercase() } else { '-' };
+    let text: String = text.chars().take(80).map(plain).collect();
+    let text = text.trim_matches(['.', '-']);
+    if text.is_empty() { "model".to_owned() } else { text.to_owned() }
+}
+
+fn origin(source: &Source) -> String {
+    match source {
+        Source::Hub { endpoint, repo, revision } => format!("{repo} at {revision}, from {}", host(endpoint)),
+        Source::Url(base) => format!("from {}", host(base)),
+        Source::Dropped { .. } => "dropped on this page".to_owned(),
+    }
+}
+
+/// How far a run is, and where to say so.
+struct Progress<'a> {
+    desk: &'a Desk,
+    keeping: Keeping,
+    began: f64,
+    said: f64,
+}
+
+impl Progress<'_> {
+    fn moved(&mut self, bytes: u64, came: bool) {
+        self.keeping.file_done += bytes;
+        self.keeping.done += bytes;
+        if came {
+            self.keeping.came += bytes;
+        }
+        self.say(false);
+    }
+
+    fn say(&mut self, at_once: bool) {
+        if at_once || now() - self.said > SAY_MS {
+            self.said = now();
+            self.keeping.seconds = (now() - self.began) / 1000.0;
+            self.desk.say(Response::Keeping(self.keeping.clone()));
+        }
+    }
+}
+
+/// Keeps a model, or goes on keeping it.
+pub(super) async fn keep(desk: &Desk, run: Run, source: &Source, stop: &AbortSignal) -> Result<Stored> {
+    let name = name_of(source);
+    let keeping = Keeping { run, name: name.clone(), file: "the list of files".to_owned(), ..Keeping::default() };
+    let mut progress = Progress { desk, keeping, began: now(), said: 0.0 };
+    progress.say(true);
+    let models = Folder::models().await?;
+    if let Some(folder) = models.folder(&name).await?
+        && record(&folder).await.is_some()
+    {
+        let step = "Use that one, or delete it first.";
+        return Err(problem(format!("A model named {name} is on this device already."), step));
+    }
+    let dropped = matches!(source, Source::Dropped { .. });
+    let kept = match zipped(source) {
+        Some(url) => unpack(&models, &name, source, url, &mut progress, stop).await,
+        None => bring(&models, &name, source, &mut progress, stop).await,
+    };
+    // What was dropped can be dropped again; what came over a network is worth keeping.
+    if kept.is_err() && dropped {
+        models.remove(&name).await?;
+    }
+    kept
+}
+
+/// The zip, where that is all that was dropped.
+fn zipped(source: &Source) -> Option<&protocol::DroppedFile> {
+    match source {
+        Source::Dropped { files, .. } => match &files[..] {
+            [file] if file.name.ends_with(".zip") => Some(file),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+async fn bring(
+    models: &Folder,
+    name: &str,
+    source: &Source,
+    progress: &mut Progress<'_>,
+    stop: &AbortSignal,
+) -> Result<Stored> {
+    let listing = list(source, stop).await?;
+    let known: Option<u64> = listing.files.iter().map(|f| f.bytes).sum();
+    room(known.unwrap_or(0)).await?;
+    let folder = claim(models, name, source).await?;
+    progress.keeping.bytes = known;
+    progress.keeping.of = listing.files.len();
+    let mut files = Vec::new();
+    for (nth, wanted) in listing.files.iter().enumerate() {
+        progress.keeping.nth = nth;
+        (progress.keeping.file, progress.keeping.file_done) = (wanted.name.clone(), 0);
+        progress.keeping.file_bytes = wanted.bytes;
+        progress.say(true);
+        files.push(file(&folder, wanted, progress, stop).await?);
+    }
+    finish(models, &folder, name, source, listing.licence, files).await
+}
+
+/// The folder of a model that is begun; what another source has begun there is cleared away.
+async fn claim(models: &Folder, name: &str, source: &Source) -> Result<Folder> {
+    let ours = serde_json::to_vec(source).map_err(|e| problem(e.to_string(), "Try again."))?;
+    if let Some(folder) = models.folder(name).await?
+        && folder.small(SOURCE, super::SMALL).await?.is_none_or(|there| there != ours)
+    {
+        models.remove(name).await?;
+    }
+    let folder = models.make(name).await?;
+    if !matches!(source, Source::Dropped { .. }) && folder.read(SOURCE).await?.is_none() {
+        folder.put(SOURCE, &ours).await?;
+    }
+    Ok(folder)
+}
+
+/// Refuses what this tab or this device has no room for.
+async fn room(bytes: u64) -> Result<()> {
+    let mb = |n: u64| n as f64 / 1e6;
+    if bytes > MOST_BYTES {
+        let what = format!("The model has {:.0} MB; a tab has room for {:.0}.", mb(bytes), mb(MOST_BYTES));
+        return Err(problem(what, "Take a smaller one, or the native program."));
+    }
+    if let Some((used, quota)) = opfs::estimate().await
+        && quota.saturating_sub(used) < bytes
+    {
+        let what = format!(
+            "The model needs {:.0} MB, and this site may keep {:.0} more.",
+            mb(bytes),
+            mb(quota.saturating_sub(used))
+        );
+        return Err(problem(what, "Delete a model under Models, or free space on the disk, and press Resume."));
+    }
+    Ok(())
+}
+
+/// Checks what is there and writes the record, last of all.
+async fn finish(
+    models: &Folder,
+    folder: &Folder,
+    name: &str,
+    source: &Source,
+    licence: Option<String>,
+    files: Vec<StoredFile>,
+) -> Result<Stored> {
+    let opened = open(folder, name, files.iter().map(|f| f.name.as_str())).await?;
+    let part = match part(&opened) {
+        Ok(part) => part,
+        Err(error) => {
+            drop(opened);
+            // Bytes that came whole and are no model will not become one.
+            models.remove(name).await?;
+            return Err(problem(
+                error.to_string(),
+                "Nothing was kept. Take another model, or get the files anew where they come from.",
+            ));
+        }
+    };
+    drop(opened);
+    let stored = Stored { name: name.to_owned(), part, origin: origin(source), licence, files };
+    let bytes = serde_json::to_vec(&stored).map_err(|e| problem(e.to_string(), "Try again."))?;
+    folder.put(RECORD, &bytes).await?;
+    Ok(stored)
+}
+
+fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Hashes what is there of a file, letting messages in now and then.
+async fn hashed(there: &File, progress: &mut Progress<'_>) -> Result<(Sha256, u64)> {
+    let (mut hash, mut at, size) = (Sha256::new(), 0, there.size()?);
+    let mut piece = vec![0; PIECE];
+    while at < size {
+        let take = usize::try_from(size - at).map_or(PIECE, |left| left.min(PIECE));
+        there.read_at(at, &mut piece[..take])?;
+        hash.update(&piece[..take]);
+        at += take as u64;
+        progress.moved(take as u64, false);
+        progress.desk.listen().await;
+    }
+    Ok((hash, size))
+}
+
+/// One file, whole and under its own name.
+async fn file(folder: &Folder, wanted: &Wanted, progress: &mut Progress<'_>, stop: &AbortSignal) -> Result<StoredFile> {
+    let part = format!("{}.part", wanted.name);
+    let name = wanted.name.clone();
+    if let Some(there) = folder.read(&name).await? {
+        let (hash, bytes) = hashed(&there, progress).await?;
+        return Ok(StoredFile { name, bytes, sha256: hex(hash) });
+    }
+    let to = folder.write(&part).await?;
+    let (mut hash, mut bytes) = hashed(&to, progress).await?;
+    let mut tries = 0;
+    loop {
+        let before = bytes;
+        match stream(wanted, &to, (&mut hash, &mut bytes), progress, stop).await {
+            Ok(()) => break,
+            Err(End::Final(problem)) => return Err(problem),
+            Err(End::Broken(why)) => {
+                tries = if bytes > before { 1 } else { tries + 1 };
+                if stop.aborted() || tries >= TRIES {
+                    let what = format!("{name} stopped after {:.1} MB: {why}.", bytes as f64 / 1e6);
+                    return Err(problem(what, AGAIN));
+                }
+                TimeoutFuture::new(500 * tries).await;
+            }
+        }
+    }
+    to.flush()?;
+    drop(to);
+    let sha256 = hex(hash);
+    if wanted.sha256.as_ref().is_some_and(|expected| *expected != sha256) {
+        folder.remove(&part).await?;
+        let what = format!("{name} is not what the hub says it is: its sha256 is {sha256}.");
+        return Err(problem(what, "It was deleted; press Resume to get it anew."));
+    }
+    folder.rename(&part, &name).await?;
+    Ok(StoredFile { name, bytes, sha256 })
+}
+
+/// Why a stream ended early.
+enum End {
+    /// Asking again may help.
+    Broken(String),
+    /// It will not.
+    Final(Problem),
+}
+
+impl From<Problem> for End {
+    fn from(problem: Problem) -> Self {
+        Self::Final(problem)
+    }
+}
+
+/// Appends what is missing of a file.
+async fn stream(
+    wanted: &Wanted,
+    to: &File,
+    (hash, bytes): (&mut Sha256, &mut u64),
+    progress: &mut Progress<'_>,
+    stop: &AbortSignal,
+) -> std::result::Result<(), End> {
+    if wanted.bytes == Some(*bytes) {
+        return Ok(());
+    }
+    let response = ask(Method::GET, &wanted.url, *bytes, stop).await.map_err(|p| End::Broken(p.what))?;
+    match response.status() {
+        206 => {}
+        200 => {
+            // The server begins anew.
+            progress.keeping.done -= *bytes;
+            progress.keeping.file_done -= *bytes;
+            (*hash, *bytes) = (Sha256::new(), 0);
+            to.cut(0)?;
+        }
+        // All of it was there, of a file whose size nobody knew.
+        416 if wanted.bytes.is_none() => return Ok(()),
+        status @ (408 | 425 | 429 | 500..=599) => return Err(End::Broken(format!("the server answered {status}"))),
+        status => return Err(judged(status, &wanted.name).into()),
+    }
+    let most = wanted.bytes.unwrap_or(MOST_BYTES);
+    let body = response.body().ok_or_else(|| End::Broken("the answer is empty".to_owned()))?;
+    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    let get = |of: &JsValue, field: &str| Reflect::get(of, &field.into()).unwrap_or(JsValue::UNDEFINED);
+    loop {
+        let next = match select(JsFuture::from(reader.read()), TimeoutFuture::new(SILENCE_MS)).await {
+            Either::Left((next, _)) => next.map_err(|e| {
+                let why = get(&e, "message").as_string().unwrap_or_else(|| "the connection broke".to_owned());
+                End::Broken(why)
+            })?,
+            Either::Right(_) => {
+                drop(reader.cancel());
+                return Err(End::Broken(format!("nothing came for {} s", SILENCE_MS / 1000)));
+            }
+        };
+        if get(&next, "done").is_truthy() {
+            break;
+        }
+        let chunk = Uint8Array::from(get(&next, "value")).to_vec();
+        if *bytes + chunk.len() as u64 > most {
+            drop(reader.cancel());
+            let what = format!("{} is larger than the {:.1} MB that were announced.", wanted.name, most as f64 / 1e6);
+            return Err(problem(what, "Take another model.").into());
+        }
+        to.write_at(*bytes, &chunk)?;
+        hash.update(&chunk);
+        *bytes += chunk.len() as u64;
+        progress.moved(chunk.len() as u64, true);
+    }
+    match wanted.bytes {
+        Some(all) if *bytes < all => Err(End::Broken("the connection broke".to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// A zip as this program and this page make them: files beside each other or in one folder, not compressed.
+async fn unpack(
+    models: &Folder,
+    name: &str,
+    source: &Source,
+    dropped: &protocol::DroppedFile,
+    progress: &mut Progress<'_>,
+    stop: &AbortSignal,
+) -> Result<Stored> {
+    let step = "Unpack it and drop the folder.";
+    if dropped.bytes > MOST_ZIP {
+        return Err(problem(
+            format!("The zip has {:.0} MB; at most {} are opened.", dropped.bytes as f64 / 1e6, MOST_ZIP >> 20),
+            step,
+        ));
+    }
+    room(dropped.bytes).await?;
+    let response = ask(Method::GET, &dropped.url, 0, stop).await?;
+    let bytes = response.binary().await.map_err(|e| problem(format!("{name}: {e}"), "Drop it again."))?;
+    let damaged =
+        |e: &dyn std::fmt::Display| problem(format!("{} is no zip that can be read here: {e}.", dropped.name), step);
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
+    let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut left = MOST_ZIP;
+    for i in 0..zip.len().min(1024) {
+        let entry = zip.by_index(i).map_err(|e| damaged(&e))?;
+        let path = entry.name().map_err(|e| damaged(&e))?;
+        let Some(file) = path.rsplit('/').next().filter(|n| check_name(n).is_ok()).map(str::to_owned) else { continue };
+        drop(path);
+        let mut bytes = Vec::new();
+        entry.take(left + 1).read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
+        left = left.checked_sub(bytes.len() as u64).ok_or_else(|| damaged(&"it is larger inside than outside"))?;
+        contents.insert(file, bytes);
+    }
+    drop(zip);
+    let inside = contents.iter().map(|(n, b)| protocol::DroppedFile {
+        name: n.clone(),
+        url: String::new(),
+        bytes: b.len() as u64,
+    });
+    let inside = Source::Dropped { name: name.to_owned(), files: inside.collect() };
+    let listing = list(&inside, stop).await?;
+    let folder = claim(models, name, source).await?;
+    progress.keeping.of = listing.files.len();
+    progress.keeping.bytes = Some(dropped.bytes);
+    let mut files = Vec::new();
+    for (nth, wanted) in listing.files.iter().enumerate() {
+        let bytes = contents.remove(&wanted.name).unwrap_or_default();
+        progress.keeping.nth = nth;
+        progress.keeping.file.clone_from(&wanted.name);
+        (progress.keeping.file_done, progress.keeping.file_bytes) = (0, Some(bytes.len() as u64));
+        folder.put(&wanted.name, &bytes).await?;
+        progress.moved(bytes.len() as u64, true);
+        progress.desk.listen().await;
+        let mut hash = Sha256::new();
+        hash.update(&bytes);
+        files.push(StoredFile { name: wanted.name.clone(), bytes: bytes.len() as u64, sha256: hex(hash) });
+    }
+    finish(models, &folder, name, source, None, files).await
+}

@@ -1,0 +1,214 @@
+//! Which files a source has.
+
+use gloo::net::http::{Method, RequestBuilder, Response};
+use impossible_core::golden;
+use impossible_core::student::format;
+use serde::Deserialize;
+use serde_json::Value;
+use web_sys::AbortSignal;
+
+use super::problem;
+use protocol::{Problem, Source};
+
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const ALWAYS: [&str; 2] = ["config.json", "tokenizer.json"];
+const MAYBE: [&str; 2] = [format::FILE, golden::FILE];
+
+/// Most shards of a model.
+const MOST_SHARDS: usize = 64;
+
+/// A file to bring.
+pub(super) struct Wanted {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) bytes: Option<u64>,
+    pub(super) sha256: Option<String>,
+}
+
+/// What a source has for us.
+pub(super) struct Listing {
+    pub(super) files: Vec<Wanted>,
+    pub(super) licence: Option<String>,
+}
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// Address of a part of a path.
+fn escape(text: &str) -> String {
+    String::from(js_sys::encode_uri_component(text)).replace("%2F", "/")
+}
+
+/// An answer, whatever its status.
+pub(super) async fn ask(method: Method, url: &str, from: u64, stop: &AbortSignal) -> Result<Response> {
+    let mut request = RequestBuilder::new(url).method(method).abort_signal(Some(stop));
+    if from > 0 {
+        request = request.header("Range", &format!("bytes={from}-"));
+    }
+    let sent = match request.build() {
+        Ok(request) => request.send().await,
+        Err(error) => Err(error),
+    };
+    sent.map_err(|error| {
+        let step = "See whether this machine is online and the address is right; the server must also allow this site to read it (CORS).";
+        problem(format!("{} did not answer: {error}", host(url)), step)
+    })
+}
+
+/// Scheme and host: what may stand in a message.
+pub(super) fn host(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |i| i + 3);
+    let end = url[start..].find('/').map_or(url.len(), |i| start + i);
+    &url[..end]
+}
+
+/// What a status means.
+pub(super) fn judged(status: u16, what: &str) -> Problem {
+    let step = match status {
+        401 | 403 => {
+            "It is gated or private, or does not exist: take a public one, or download it and drop the folder here."
+        }
+        404 | 410 => "Check the spelling.",
+        408 | 425 | 429 | 500..=599 => "The server is busy: resume in a moment; what is there is kept.",
+        _ => "Check the address.",
+    };
+    problem(format!("The server answered {status} for {what}."), step)
+}
+
+async fn json(url: &str, what: &str, stop: &AbortSignal) -> Result<Value> {
+    let response = ask(Method::GET, url, 0, stop).await?;
+    if !response.ok() {
+        return Err(judged(response.status(), what));
+    }
+    let step = "This is not the address of a model; check it.";
+    response.json().await.map_err(|e| problem(format!("The answer for {what} is no JSON: {e}"), step))
+}
+
+fn shards(index: &Value) -> Result<Vec<String>> {
+    let step = "The model is damaged where it lies; take another.";
+    let map = index.get("weight_map").and_then(Value::as_object);
+    let mut names: Vec<String> =
+        map.into_iter().flat_map(|map| map.values()).filter_map(|v| v.as_str().map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    let plain =
+        |name: &String| name.ends_with(".safetensors") && impossible_core::model::files::check_name(name).is_ok();
+    if names.is_empty() || names.len() > MOST_SHARDS || !names.iter().all(plain) {
+        return Err(problem(format!("{INDEX} does not name 1 to {MOST_SHARDS} weight files."), step));
+    }
+    Ok(names)
+}
+
+/// The files of a source. Names are plain: what lies in folders of their own is not read.
+pub(super) async fn list(source: &Source, stop: &AbortSignal) -> Result<Listing> {
+    match source {
+        Source::Hub { endpoint, repo, revision } => hub(endpoint, repo, revision, stop).await,
+        Source::Url(base) => folder(base, stop).await,
+        Source::Dropped { name, files } => {
+            let known = |n: &str| {
+                ALWAYS.contains(&n)
+                    || MAYBE.contains(&n)
+                    || n.starts_with("model") && (n.ends_with(".safetensors") || n == INDEX)
+            };
+            let files: Vec<Wanted> = files
+                .iter()
+                .filter(|f| known(&f.name))
+                .map(|f| Wanted { name: f.name.clone(), url: f.url.clone(), bytes: Some(f.bytes), sha256: None })
+                .collect();
+            let lacks = |n: &str| files.iter().all(|f| f.name != n);
+            let weights = lacks(WEIGHTS) && lacks(INDEX);
+            if let Some(missing) = ALWAYS.into_iter().find(|n| lacks(n)).or(weights.then_some(WEIGHTS)) {
+                let step = "Drop a whole folder in the layout of the Hugging Face hub: config.json, tokenizer.json, model.safetensors.";
+                return Err(problem(format!("{name} has no {missing}."), step));
+            }
+            Ok(Listing { files, licence: None })
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Info {
+    sha: Option<String>,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+async fn hub(endpoint: &str, repo: &str, revision: &str, stop: &AbortSignal) -> Result<Listing> {
+    let api = format!("{endpoint}/api/models/{}", escape(repo));
+    let step = "This is not the address of a hub; check it.";
+    let strange = |what: String| problem(what, step);
+    let info = json(&format!("{api}/revision/{}", js_sys::encode_uri_component(revision)), repo, stop).await?;
+    let info: Info = serde_json::from_value(info).map_err(|e| strange(format!("The hub's answer for {repo}: {e}")))?;
+    let commit = info.sha.unwrap_or_else(|| revision.to_owned());
+    let commit = String::from(js_sys::encode_uri_component(&commit));
+    let tree = json(&format!("{api}/tree/{commit}"), repo, stop).await?;
+    let entries = tree.as_array().ok_or_else(|| strange(format!("The hub lists no files for {repo}.")))?;
+    let find = |name: &str| {
+        let entry = entries.iter().find(|e| e["path"] == name && e["type"] != "directory")?;
+        let lfs = &entry["lfs"];
+        let sha256 = lfs["oid"].as_str().map(|oid| oid.trim_start_matches("sha256:").to_lowercase());
+        let bytes = lfs["size"].as_u64().or_else(|| entry["size"].as_u64());
+        let url = format!("{endpoint}/{}/resolve/{commit}/{}", escape(repo), escape(name));
+        Some(Wanted { name: name.to_owned(), url, bytes, sha256: sha256.filter(|s| s.len() == 64) })
+    };
+    let whole = |name: &str| {
+        find(name).ok_or_else(|| {
+            problem(
+                format!("{repo} has no {name}."),
+                "Take a repository with a fast tokenizer and safetensors, or convert it (`impossible export`) and drop the folder here.",
+            )
+        })
+    };
+    let mut files = ALWAYS.into_iter().map(whole).collect::<Result<Vec<_>>>()?;
+    files.extend(MAYBE.into_iter().filter_map(find));
+    if let Some(weights) = find(WEIGHTS) {
+        files.push(weights);
+    } else {
+        let index = whole(INDEX).map_err(|_| {
+            problem(
+                format!("{repo} has no {WEIGHTS}."),
+                "Take a repository with safetensors, or convert it (`impossible export`) and drop the folder here.",
+            )
+        })?;
+        let names = shards(&json(&index.url, INDEX, stop).await?)?;
+        files.push(index);
+        files.extend(names.iter().map(|name| whole(name)).collect::<Result<Vec<_>>>()?);
+    }
+    let licence = info.tags.iter().find_map(|tag| tag.strip_prefix("license:")).map(str::to_owned);
+    Ok(Listing { files, licence })
+}
+
+/// A file of a folder at an address: none where the server has none.
+async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wanted>> {
+    let url = format!("{base}{}", escape(name));
+    let response = ask(Method::HEAD, &url, 0, stop).await?;
+    match response.status() {
+        404 | 410 => Ok(None),
+        _ if response.ok() => {
+            let bytes = response.headers().get("content-length").and_then(|n| n.parse().ok());
+            Ok(Some(Wanted { name: name.to_owned(), url, bytes, sha256: None }))
+        }
+        status => Err(judged(status, name)),
+    }
+}
+
+async fn folder(base: &str, stop: &AbortSignal) -> Result<Listing> {
+    let mut files = Vec::new();
+    for name in ALWAYS {
+        files.push(look(base, name, stop).await?.ok_or_else(|| judged(404, name))?);
+    }
+    for name in MAYBE {
+        files.extend(look(base, name, stop).await?);
+    }
+    if let Some(weights) = look(base, WEIGHTS, stop).await? {
+        files.push(weights);
+    } else {
+        let index = look(base, INDEX, stop).await?.ok_or_else(|| judged(404, WEIGHTS))?;
+        let names = shards(&json(&index.url, INDEX, stop).await?)?;
+        files.push(index);
+        for name in names {
+            files.push(look(base, &name, stop).await?.ok_or_else(|| judged(404, &name))?);
+        }
+    }
+    Ok(Listing { files, licence: None })
+}

@@ -1,0 +1,221 @@
+//! Models that are kept on this device, in the browser's private file system: a folder each, whose record is written last.
+
+mod fetch;
+mod listing;
+mod opfs;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use gloo::timers::future::TimeoutFuture;
+use impossible_core::Error;
+use impossible_core::model::classifier::entailment_label;
+use impossible_core::model::files::{Bytes, Files, check_name, missing, past_end, read_all};
+use impossible_core::model::{LanguageModel, ModelFolder};
+use impossible_core::student::{Format, format};
+use send_wrapper::SendWrapper;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::AbortController;
+
+use super::desk::Desk;
+use opfs::{File, Folder};
+use protocol::{Begun, Part, Problem, Request, Response, Run, Shelf as Contents, Source, Speed, Stored};
+
+/// What is known of a whole model, written last.
+const RECORD: &str = "record.json";
+
+/// Where a model that was begun comes from.
+const SOURCE: &str = "source.json";
+
+/// Most bytes of those two.
+const SMALL: u64 = 1 << 20;
+
+/// Most bytes of a model: a tab has room for no more than four times as much.
+const MOST_BYTES: u64 = 1 << 30;
+
+pub(super) fn problem(what: String, step: &str) -> Problem {
+    Problem { what, step: step.to_owned() }
+}
+
+/// The runs that bring models, to stop them.
+pub(super) struct Shelf {
+    desk: Desk,
+    runs: Rc<RefCell<BTreeMap<Run, AbortController>>>,
+}
+
+impl Shelf {
+    pub(super) fn new(desk: Desk) -> Self {
+        Self { desk, runs: Rc::default() }
+    }
+
+    /// Stops a run, if it is one of these.
+    pub(super) fn interrupt(&self, run: Run) -> bool {
+        self.runs.borrow().get(&run).map(AbortController::abort).is_some()
+    }
+
+    /// Answers beside whatever else is done.
+    pub(super) fn answer(&self, request: Request) {
+        let (desk, runs) = (self.desk.clone(), self.runs.clone());
+        spawn_local(async move {
+            let failed = match request {
+                Request::Keep { run, source } => {
+                    let Ok(stop) = AbortController::new() else { return };
+                    runs.borrow_mut().insert(run, stop.clone());
+                    let kept = fetch::keep(&desk, run, &source, &stop.signal()).await;
+                    runs.borrow_mut().remove(&run);
+                    match kept {
+                        Ok(model) => {
+                            desk.say(Response::Kept { run, model });
+                            None
+                        }
+                        Err(_) if stop.signal().aborted() => {
+                            desk.say(Response::Done { run, stopped: true, speed: Speed::default() });
+                            None
+                        }
+                        Err(problem) => Some(Response::Failed { run: Some(run), problem }),
+                    }
+                }
+                Request::Remove { name } => remove(&name).await.err().map(Response::Notice),
+                _ => None,
+            };
+            failed.into_iter().for_each(|failed| desk.say(failed));
+            desk.say(Response::Shelf(contents().await));
+        });
+    }
+}
+
+async fn remove(name: &str) -> Result<(), Problem> {
+    Folder::models().await?.remove(name).await
+}
+
+async fn record(folder: &Folder) -> Option<Stored> {
+    let bytes = folder.small(RECORD, SMALL).await.ok()??;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// What is there.
+async fn contents() -> Contents {
+    let mut contents = Contents::default();
+    match look(&mut contents).await {
+        Ok(()) => {}
+        Err(problem) => contents.problem = Some(problem),
+    }
+    if let Some((used, quota)) = opfs::estimate().await {
+        (contents.used, contents.quota) = (used, quota);
+    }
+    contents
+}
+
+async fn look(contents: &mut Contents) -> Result<(), Problem> {
+    let models = Folder::models().await?;
+    for name in models.names().await? {
+        let Ok(Some(folder)) = models.folder(&name).await else { continue };
+        if let Some(stored) = record(&folder).await {
+            contents.models.push(Stored { name, ..stored });
+            continue;
+        }
+        let source = folder.small(SOURCE, SMALL).await.ok().flatten();
+        let source = source.and_then(|bytes| serde_json::from_slice::<Source>(&bytes).ok());
+        // What was dropped says nothing of where it came from.
+        let source = source.unwrap_or_else(|| Source::Dropped { name: name.clone(), files: Vec::new() });
+        let mut bytes = 0;
+        for file in folder.names().await?.iter().filter(|file| *file != SOURCE) {
+            // A file that is being written cannot be read.
+            if let Ok(Some(file)) = folder.read(file).await {
+                bytes += file.size().unwrap_or(0);
+            }
+        }
+        contents.begun.push(Begun { name, source, bytes });
+    }
+    Ok(())
+}
+
+/// The files of a kept model, read where they lie.
+pub(super) struct KeptFiles {
+    model: String,
+    files: BTreeMap<String, (SendWrapper<File>, u64)>,
+}
+
+impl Files for KeptFiles {
+    fn size(&self, name: &str) -> impossible_core::Result<Option<u64>> {
+        check_name(name)?;
+        Ok(self.files.get(name).map(|(_, size)| *size))
+    }
+
+    fn range(&self, name: &str, offset: u64, len: usize) -> impossible_core::Result<Bytes> {
+        check_name(name)?;
+        let (file, size) = self.files.get(name).ok_or_else(|| missing(self, name))?;
+        if offset.checked_add(len as u64).is_none_or(|end| end > *size) {
+            return Err(past_end(&self.describe(name), offset, len, *size));
+        }
+        let mut bytes = vec![0; len];
+        file.read_at(offset, &mut bytes).map_err(|p| Error::io("reading", self.describe(name), p.what))?;
+        Ok(Box::new(bytes))
+    }
+
+    fn describe(&self, name: &str) -> String {
+        format!("{}/{name}", self.model)
+    }
+}
+
+async fn open(folder: &Folder, model: &str, names: impl Iterator<Item = &str>) -> Result<Arc<dyn Files>, Problem> {
+    let mut files = BTreeMap::new();
+    for name in names {
+        let file = folder.read(name).await?;
+        let file = file
+            .ok_or_else(|| problem(format!("{model} has lost {name}."), "Delete it under Models, and get it again."))?;
+        let size = file.size()?;
+        files.insert(name.to_owned(), (SendWrapper::new(file), size));
+    }
+    Ok(Arc::new(KeptFiles { model: model.to_owned(), files }))
+}
+
+/// The files of a kept model; refuses one whose files have another size than when they were kept.
+pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
+    let lost = || problem(format!("{name} is not on this device any more."), "Get it again under Models.");
+    let folder = Folder::models().await?.folder(name).await?.ok_or_else(lost)?;
+    let stored = record(&folder).await.ok_or_else(lost)?;
+    let mut tries = 0;
+    let files = loop {
+        match open(&folder, name, stored.files.iter().map(|f| f.name.as_str())).await {
+            // The worker before may still hold them for a moment.
+            Err(_) if tries < 5 => tries += 1,
+            files => break files?,
+        }
+        TimeoutFuture::new(300).await;
+    };
+    for file in &stored.files {
+        if files.size(&file.name).ok().flatten() != Some(file.bytes) {
+            let what = format!("{name}/{} is not as it was when it was kept.", file.name);
+            return Err(problem(what, "Delete it under Models, and get it again."));
+        }
+    }
+    Ok(files)
+}
+
+/// What a folder can play; opens everything but the weights themselves.
+fn part(files: &Arc<dyn Files>) -> impossible_core::Result<Part> {
+    let folder = ModelFolder::open(files)?;
+    folder.tokenizer()?;
+    super::models::read_golden(files)?;
+    if files.size(format::FILE)?.is_some() {
+        Format::parse(format::FILE, (*read_all(&**files, format::FILE, SMALL as usize)?).as_ref())?;
+        LanguageModel::sizes(&folder.config)?;
+        return Ok(Part::Student);
+    }
+    if entailment_label(&folder.config)?.is_some() {
+        return Ok(Part::Critic);
+    }
+    let shape = LanguageModel::sizes(&folder.config)?;
+    if shape.start.is_some() {
+        return Err(Error::Missing {
+            what: format::FILE.to_owned(),
+            place: files.describe(format::FILE),
+            hint: "A model with an encoder can only be a student, and a student says there how it was asked."
+                .to_owned(),
+        });
+    }
+    Ok(Part::Teacher)
+}
