@@ -100,7 +100,7 @@ pub(crate) fn is_flex(device: &Device) -> bool {
 }
 
 /// Weights lie in panels that need no packing (`model::layers`). Holds for the whole process.
-#[cfg(feature = "threads")]
+#[cfg(any(feature = "threads", feature = "web"))]
 fn never_pack() {
     gemm::set_lhs_packing_threshold_single_thread(256);
     gemm::set_lhs_packing_threshold_multi_thread(256);
@@ -123,7 +123,7 @@ impl DeviceSpec {
             Self::Auto => return Ok(Self::real_gpu().unwrap_or(Self::Flex)).and_then(Self::open),
             #[cfg(feature = "flex")]
             Self::Flex => {
-                #[cfg(feature = "threads")]
+                #[cfg(any(feature = "threads", feature = "web"))]
                 never_pack();
                 Device::flex()
             }

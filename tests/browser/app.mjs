@@ -213,8 +213,8 @@ await test("summarise: stop, then to the end", async () => {
   await page.getByRole("button", { name: "Summarise", exact: true }).click();
   await told(page, "Done");
   const long = await page.evaluate((from) => window.longTasks.filter(([at, ms]) => at > from && ms > 50).map(([, ms]) => ms), from);
-  // The goal is 50; two cores that also run the worker and the browser's other processes do not always reach it.
-  check(Math.max(0, ...long) < 1000, `the page stood still for ${Math.max(0, ...long)} ms`);
+  // The goal is 50; two cores that also run the worker and the browser's other processes may not always reach it.
+  check(Math.max(0, ...long) < 250, `the page stood still for ${Math.max(0, ...long)} ms`);
   check((await page.locator('[data-test="kept"]').count()) > 0, "no summary was kept");
   await axe(page, "summaries");
   await page.screenshot({ path: join(shots, "summarise.png"), fullPage: true });

@@ -1,4 +1,4 @@
-// node beside.mjs DIST MODULES ONNX: tokens a second of the web app and of transformers.js, the same student and sentences in
+// node beside.mjs DIST MODULES ONNX [VERSIONS]: tokens a second of the web app and of transformers.js, the same student and sentences in
 // the same headless Chromium, in turns, on the CPU and without threads. MODULES is a node_modules folder with
 // @huggingface/transformers (`npm install --ignore-scripts`), ONNX what onnx.py made of assets/tiny/student.
 import { createServer } from "node:http";
@@ -6,16 +6,16 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 
-const [dist, modules, onnx] = process.argv.slice(2);
+const [dist, modules, onnx, rows] = process.argv.slice(2);
 const ROUNDS = 7;
-const ROWS = 12;
+const ROWS = Number(rows ?? 12);
 const SENTENCES = [
   "The company said it raised its quarterly dividend to 20 cts a share from 18 cts.",
   "Japan will ask the United States to drop its tariffs on electronic goods when officials meet in Washington next week.",
 ];
 const theirs = `<!doctype html><script type="module">
   import { pipeline, env } from "/transformers/transformers.js";
-  env.allowRemoteModels = false;
+  Object.assign(env, { allowRemoteModels: false, allowLocalModels: true });
   env.localModelPath = "/models/";
   env.backends.onnx.wasm.wasmPaths = "/ort/";
   env.backends.onnx.wasm.numThreads = 1;

@@ -31,7 +31,7 @@ fn panel_width() -> usize {
     if cfg!(feature = "avx512") && std::arch::is_x86_feature_detected!("avx512f") {
         return 64;
     }
-    16
+    if cfg!(target_family = "wasm") { 64 } else { 16 }
 }
 
 /// A weight, laid out as its device multiplies best.

@@ -8,8 +8,21 @@ fn main() {
     use engine::{Engine, watch_over};
     use gloo::worker::Registrable;
     use protocol::Json;
+    construct();
     watch_over();
     Engine::registrar().encoding::<Json>().register();
+}
+
+/// Runs what the GPU's compiler registers before `main`. A module with such constructors that calls them nowhere is a command to the
+/// linker, to be run from start to end by every call: each message and each callback from JavaScript would run all five thousand.
+#[cfg(target_family = "wasm")]
+#[allow(unsafe_code)]
+fn construct() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes this function; it is called once, before anything that it registers is used.
+    unsafe { __wasm_call_ctors() }
 }
 
 #[cfg(not(target_family = "wasm"))]

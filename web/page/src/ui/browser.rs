@@ -159,7 +159,7 @@ pub(super) async fn drop_of(data: &DataTransfer) -> Source {
                         entry.file_with_callback_and_callback(done, failed);
                         true
                     });
-                    files.extend(file.await.map(|f| f.unchecked_into::<File>()));
+                    files.extend(file.await.map(JsCast::unchecked_into::<File>));
                 }
             }
         }

@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::charts::Curve;
 use super::controls::{Slider, StartStop, Step};
 use super::store::store;
-use crate::state::training::Seen;
+use crate::state::training::{Learning, Seen};
 use protocol::Student;
 
 #[component]
@@ -53,7 +53,7 @@ pub(super) fn Learn() -> impl IntoView {
         </div>
         // Every step changes the words: they are read out when a training ends, not while it goes on.
         <p class="told" aria-live=move || if learning.with(|l| l.running) { "off" } else { "polite" } data-test="learning">
-            {move || learning.with(|l| l.told())}
+            {move || learning.with(Learning::told)}
         </p>
         <Step problem=Signal::derive(move || learning.with(|l| l.problem.clone())) />
         <Show when=move || begun.get()>

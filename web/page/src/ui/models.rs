@@ -212,7 +212,8 @@ fn Other() -> impl IntoView {
                 />
             </details>
             <p class="count">
-                "GPT-2, Llama and BioGPT play teachers; RoBERTa and DeBERTa entailment classifiers play critics; what `impossible export` or this page made plays students. At most 1 GB."
+                "GPT-2, Llama and BioGPT play teachers; RoBERTa and DeBERTa entailment classifiers play critics; what "
+                <code>"impossible export"</code>" or this page made plays students. At most 1 GB."
             </p>
         </form>
     }
