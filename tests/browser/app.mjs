@@ -2,6 +2,7 @@
 // would, on the CPU device; looks at faults; runs the self-test on WebGPU (SwiftShader where there is no GPU). NATIVE.json
 // is what the native program made of the same text with the same seed. Pictures go to SHOTS.
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -63,6 +64,11 @@ const server = createServer(async (request, response) => {
   try {
     if (path.includes("..")) throw new Error("outside");
     if (path.startsWith("/hub/")) return await serveHub(path.slice(4), request, response);
+    if (path.startsWith("/large/")) {
+      const file = join(process.env.IMPOSSIBLE_MODELS, path.slice(7));
+      response.writeHead(200, { "content-length": (await stat(file)).size });
+      return request.method === "HEAD" ? response.end() : createReadStream(file).pipe(response);
+    }
     const bytes = await readFile(join(dist, path));
     const head = { "content-type": types[path.split(".").pop()] ?? "application/octet-stream", "content-length": bytes.length };
     response.writeHead(200, head);
@@ -506,6 +512,42 @@ await test("wrong turns: models that cannot be had, are damaged, lie, or find no
   check(page.errors.length === 0, page.errors.join("; "));
   await close(page);
 });
+
+const large = "nli-deberta-v3-xsmall";
+if (await stat(join(process.env.IMPOSSIBLE_MODELS ?? "/nowhere", large)).catch(() => null)) {
+  await test("models: a published critic, at its full size", async () => {
+    const page = await open(cpu, "?device=cpu#models");
+    await state(page, "ready");
+    const seconds = async (body) => {
+      const start = Date.now();
+      await body();
+      return ((Date.now() - start) / 1000).toFixed(1);
+    };
+    const brought = await seconds(async () => {
+      await bring(page, `${site}large/${large}`);
+      await told(page, "a critic of", 240_000);
+    });
+    const loaded = await seconds(async () => {
+      await page.locator('[data-test="cast-critic"]').selectOption(large);
+      await state(page, "loading");
+      await state(page, "ready", 120_000);
+    });
+    check((await page.locator('[data-test="cast-critic"]').inputValue()) === large, "it does not play");
+    await page.getByRole("link", { name: "Summarise" }).click();
+    await page.fill("#text", source.text);
+    await page.getByRole("button", { name: "Summarise", exact: true }).click();
+    await told(page, "Done");
+    const speed = await page.locator('[data-test="speed"]');
+    const memory = Number(await speed.getAttribute("data-memory")) / 1e6;
+    const words = await speed.textContent();
+    check(!words.includes(", 0 pairs"), "it judged nothing");
+    check(page.errors.length === 0, page.errors.join("; "));
+    await close(page);
+    return `; brought in ${brought} s, loaded in ${loaded} s; ${words}; the worker's memory: ${memory.toFixed(0)} MB`;
+  });
+} else {
+  console.log(`SKIPPED browser, a published critic: ${large} is not in IMPOSSIBLE_MODELS`);
+}
 
 await test("two tabs side by side", async () => {
   const [a, b] = [await open(cpu), await open(cpu)];

@@ -116,6 +116,11 @@ fn dropped(file: &File) -> Option<DroppedFile> {
     Some(DroppedFile { name: file.name(), url, bytes: file.size() as u64 })
 }
 
+/// Forgets an address of this tab.
+pub(super) fn revoke(url: &str) {
+    drop(Url::revoke_object_url(url));
+}
+
 /// Files that were chosen, and the name of their folder.
 pub(super) fn chosen(list: Option<FileList>) -> Source {
     let list: Vec<File> = list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default();

@@ -17,8 +17,8 @@ use crate::state::shelf::{HUB, Shelving};
 use crate::state::training::Learning;
 use crate::state::{Room, link};
 use protocol::{
-    Cast, Devices, Distill, Filtered, Json, LONGEST_TEXT, Part, Problem, Ready, Remote, Request, Response, Rewrite,
-    Run, Source, Student, Thresholds, Wanted,
+    Cast, Devices, Distill, DroppedFile, Filtered, Json, LONGEST_TEXT, Part, Problem, Ready, Remote, Request, Response,
+    Rewrite, Run, Source, Student, Thresholds, Wanted,
 };
 
 /// File of the worker, beside the page.
@@ -165,6 +165,8 @@ pub(super) struct Store {
     pub(super) held: RwSignal<bool>,
     runs: StoredValue<Run>,
     exporting: StoredValue<Run>,
+    /// Files that were dropped and are being read.
+    dropped: StoredValue<Vec<DroppedFile>>,
     hired: StoredValue<u32>,
     /// The critic that the thresholds are for.
     critic: StoredValue<Option<String>>,
@@ -199,6 +201,7 @@ impl Store {
             held: RwSignal::new(false),
             runs: StoredValue::new(0),
             exporting: StoredValue::new(0),
+            dropped: StoredValue::new(Vec::new()),
             hired: StoredValue::new(0),
             critic: StoredValue::new(None),
             deaths: StoredValue::new(0),
@@ -348,6 +351,7 @@ impl Store {
             }
             response @ (Response::Shelf(_) | Response::Keeping(_) | Response::Kept { .. }) => {
                 self.shelving.update(|s| s.hear(&response));
+                self.let_go();
             }
             Response::Pairs(pairs) => self.pairs.set(pairs),
             Response::Notice(problem) => self.notice.set(Some(problem)),
@@ -365,6 +369,7 @@ impl Store {
                 }
                 if self.shelving.with_untracked(|s| s.running) {
                     self.shelving.update(|s| s.hear(&response));
+                    self.let_go();
                 }
                 if self.distilling.with_untracked(|s| s.running) {
                     self.distilling.update(|s| s.hear(&response));
@@ -458,9 +463,20 @@ impl Store {
         }
     }
 
+    /// Forgets the addresses of dropped files once nobody reads them.
+    fn let_go(self) {
+        if !self.shelving.with_untracked(|s| s.running) {
+            let files = self.dropped.try_update_value(std::mem::take).unwrap_or_default();
+            files.iter().for_each(|file| browser::revoke(&file.url));
+        }
+    }
+
     /// Brings a model to this device.
     pub(super) fn keep(self, source: Source) {
         let run = self.next();
+        if let Source::Dropped { files, .. } = &source {
+            self.dropped.set_value(files.clone());
+        }
         self.shelving.update(|s| s.begin(run));
         browser::persist();
         self.send(Request::Keep { run, source });

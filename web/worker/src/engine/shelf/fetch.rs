@@ -131,7 +131,7 @@ async fn bring(
     stop: &AbortSignal,
 ) -> Result<Stored> {
     let listing = list(source, stop).await?;
-    let known: Option<u64> = listing.files.iter().map(|f| f.bytes).sum();
+    let known: Option<u64> = listing.files.iter().map(|f| f.about).sum();
     room(known.unwrap_or(0)).await?;
     let folder = claim(models, name, source).await?;
     progress.keeping.bytes = known;
@@ -140,7 +140,7 @@ async fn bring(
     for (nth, wanted) in listing.files.iter().enumerate() {
         progress.keeping.nth = nth;
         (progress.keeping.file, progress.keeping.file_done) = (wanted.name.clone(), 0);
-        progress.keeping.file_bytes = wanted.bytes;
+        progress.keeping.file_bytes = wanted.about;
         progress.say(true);
         files.push(file(&folder, wanted, progress, stop).await?);
     }
@@ -239,6 +239,10 @@ async fn file(folder: &Folder, wanted: &Wanted, progress: &mut Progress<'_>, sto
         return Ok(StoredFile { name, bytes, sha256: hex(hash) });
     }
     let to = folder.write(&part).await?;
+    if wanted.bytes.is_none() {
+        // What is there may be of another size than the server counts in.
+        to.cut(0)?;
+    }
     let (mut hash, mut bytes) = hashed(&to, progress).await?;
     let mut tries = 0;
     loop {
@@ -293,7 +297,8 @@ async fn stream(
     if wanted.bytes == Some(*bytes) {
         return Ok(());
     }
-    let response = ask(Method::GET, &wanted.url, *bytes, stop).await.map_err(|p| End::Broken(p.what))?;
+    let from = if wanted.bytes.is_some() { *bytes } else { 0 };
+    let response = ask(Method::GET, &wanted.url, from, stop).await.map_err(|p| End::Broken(p.what))?;
     match response.status() {
         206 => {}
         200 => {
@@ -303,8 +308,6 @@ async fn stream(
             (*hash, *bytes) = (Sha256::new(), 0);
             to.cut(0)?;
         }
-        // All of it was there, of a file whose size nobody knew.
-        416 if wanted.bytes.is_none() => return Ok(()),
         status @ (408 | 425 | 429 | 500..=599) => return Err(End::Broken(format!("the server answered {status}"))),
         status => return Err(judged(status, &wanted.name).into()),
     }

@@ -22,7 +22,10 @@ const MOST_SHARDS: usize = 64;
 pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) url: String,
+    /// Its exact size: then it can be gone on with in the middle.
     pub(super) bytes: Option<u64>,
+    /// About how large it is, to show progress.
+    pub(super) about: Option<u64>,
     pub(super) sha256: Option<String>,
 }
 
@@ -113,7 +116,13 @@ pub(super) async fn list(source: &Source, stop: &AbortSignal) -> Result<Listing>
             let files: Vec<Wanted> = files
                 .iter()
                 .filter(|f| known(&f.name))
-                .map(|f| Wanted { name: f.name.clone(), url: f.url.clone(), bytes: Some(f.bytes), sha256: None })
+                .map(|f| Wanted {
+                    name: f.name.clone(),
+                    url: f.url.clone(),
+                    bytes: Some(f.bytes),
+                    about: Some(f.bytes),
+                    sha256: None,
+                })
                 .collect();
             let lacks = |n: &str| files.iter().all(|f| f.name != n);
             let weights = lacks(WEIGHTS) && lacks(INDEX);
@@ -149,7 +158,7 @@ async fn hub(endpoint: &str, repo: &str, revision: &str, stop: &AbortSignal) -> 
         let sha256 = lfs["oid"].as_str().map(|oid| oid.trim_start_matches("sha256:").to_lowercase());
         let bytes = lfs["size"].as_u64().or_else(|| entry["size"].as_u64());
         let url = format!("{endpoint}/{}/resolve/{commit}/{}", escape(repo), escape(name));
-        Some(Wanted { name: name.to_owned(), url, bytes, sha256: sha256.filter(|s| s.len() == 64) })
+        Some(Wanted { name: name.to_owned(), url, bytes, about: bytes, sha256: sha256.filter(|s| s.len() == 64) })
     };
     let whole = |name: &str| {
         find(name).ok_or_else(|| {
@@ -185,8 +194,10 @@ async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wante
     match response.status() {
         404 | 410 => Ok(None),
         _ if response.ok() => {
-            let bytes = response.headers().get("content-length").and_then(|n| n.parse().ok());
-            Ok(Some(Wanted { name: name.to_owned(), url, bytes, sha256: None }))
+            let about = response.headers().get("content-length").and_then(|n| n.parse().ok());
+            // Of text that a server compresses on the way, that is the compressed size.
+            let bytes = about.filter(|_| name.ends_with(".safetensors"));
+            Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None }))
         }
         status => Err(judged(status, name)),
     }
