@@ -1,4 +1,5 @@
-//! What the page and its worker say to each other. Every answer to a piece of work carries the number of its run.
+//! What the page and its worker say to each other. Answers to a piece of work carry the number of its run, but for
+//! [`Response::Pairs`] and [`Response::Shelf`], which say how things stand.
 
 use impossible_core::plan::{Paraphrase, Summary};
 use impossible_core::record::{Funnel, Kept, Scored, Task};
@@ -235,7 +236,7 @@ pub struct StoredFile {
 pub struct Begun {
     /// Its name on the shelf.
     pub name: String,
-    /// What to ask for again.
+    /// What to ask for again; without files, where it was dropped.
     pub source: Source,
     /// Bytes that are there.
     pub bytes: u64,
@@ -252,7 +253,7 @@ pub struct Shelf {
     pub used: u64,
     /// See `used`.
     pub quota: u64,
-    /// Why nothing can be kept.
+    /// Why it cannot be looked at.
     pub problem: Option<Problem>,
 }
 
@@ -269,11 +270,11 @@ pub struct Keeping {
     pub nth: usize,
     /// Of how many.
     pub of: usize,
-    /// Bytes of this file that are there, and all of them where they are known.
+    /// Bytes of this file that are there, and about how many it has, where that is known.
     pub file_done: u64,
     /// See `file_done`.
     pub file_bytes: Option<u64>,
-    /// Bytes of all files that are there, and all of them where they are known.
+    /// Bytes of all files that are there, and about how many there are, where that is known.
     pub done: u64,
     /// See `done`.
     pub bytes: Option<u64>,
@@ -297,7 +298,7 @@ pub enum Response {
     },
     /// Everything is there and computes what it should.
     Ready(Ready),
-    /// To [`Request::Shelf`], and whenever it changes.
+    /// To [`Request::Shelf`], and after each [`Request::Keep`] and [`Request::Remove`].
     Shelf(Shelf),
     /// How far a model is that is being kept.
     Keeping(Keeping),
@@ -432,7 +433,7 @@ pub struct Ready {
     pub backend: String,
     /// The adapter, where it is WebGPU.
     pub adapter: Option<Adapter>,
-    /// Why it is not the device that was asked for.
+    /// Why it is not the device, or not the models, that were asked for.
     pub fallback: Option<String>,
     /// Largest difference from the golden values of the models that have some; none where no model has.
     pub golden: Option<f32>,

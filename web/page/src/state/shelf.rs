@@ -124,6 +124,8 @@ pub struct Shelving {
     pub run: Run,
     /// It is going on.
     pub running: bool,
+    /// It was dropped on the page: what there is of it is not kept.
+    pub dropped: bool,
     /// How far it is.
     pub keeping: Keeping,
     /// The last word about it.
@@ -133,9 +135,17 @@ pub struct Shelving {
 }
 
 impl Shelving {
-    /// A model is on its way.
-    pub fn begin(&mut self, run: Run) {
-        *self = Self { shelf: self.shelf.take(), run, running: true, ..Self::default() };
+    /// A model is on its way, over a network or dropped.
+    pub fn begin(&mut self, run: Run, dropped: bool) {
+        *self = Self { shelf: self.shelf.take(), run, running: true, dropped, ..Self::default() };
+    }
+
+    /// Where a repository was begun from.
+    #[must_use]
+    pub fn source_of(&self, repo: &str) -> Option<Source> {
+        let name = folder(repo);
+        let begun = self.shelf.iter().flat_map(|shelf| &shelf.begun).find(|b| b.name == name)?;
+        (!matches!(begun.source, Source::Dropped { .. })).then(|| begun.source.clone())
     }
 
     /// Takes an answer.
@@ -150,7 +160,8 @@ impl Shelving {
             }
             Response::Done { run, .. } if *run == self.run => {
                 self.running = false;
-                self.said = format!("Cancelled after {}; what is there is kept.", size(self.keeping.done));
+                let kept = if self.dropped { "nothing was kept" } else { "what is there is kept" };
+                self.said = format!("Cancelled after {}; {kept}.", size(self.keeping.done));
             }
             Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
             _ => {}
@@ -176,7 +187,8 @@ impl Shelving {
     pub fn progress(&self) -> String {
         let k = &self.keeping;
         let of = |done: u64, all: Option<u64>| match all {
-            Some(all) => format!("{} of {}", size(done), size(all)),
+            // About, where a server compresses on the way.
+            Some(all) => format!("{} of {}", size(done), size(all.max(done))),
             None => size(done),
         };
         if k.of == 0 {
@@ -242,7 +254,7 @@ mod tests {
     #[test]
     fn how_far_it_is() {
         let mut state = Shelving::default();
-        state.begin(4);
+        state.begin(4, false);
         let keeping = Keeping {
             run: 4,
             name: "a--b".into(),
@@ -266,7 +278,7 @@ mod tests {
         let problem = Problem { what: "It stopped.".into(), step: "Resume.".into() };
         state.hear(&Response::Failed { run: Some(4), problem });
         assert_eq!((state.running, state.told().as_str()), (false, "It stopped."));
-        state.begin(5);
+        state.begin(5, false);
         state.hear(&Response::Done { run: 5, stopped: true, speed: protocol::Speed::default() });
         assert!(!state.running && state.problem.is_none() && state.told().starts_with("Cancelled"));
     }

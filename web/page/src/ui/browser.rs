@@ -121,6 +121,14 @@ pub(super) fn revoke(url: &str) {
     drop(Url::revoke_object_url(url));
 }
 
+/// A name for files without a folder.
+fn name_of(files: &[File]) -> String {
+    match files {
+        [one] => one.name(),
+        _ => "dropped".to_owned(),
+    }
+}
+
 /// Files that were chosen, and the name of their folder.
 pub(super) fn chosen(list: Option<FileList>) -> Source {
     let list: Vec<File> = list.map(|list| (0..list.length()).filter_map(|i| list.get(i)).collect()).unwrap_or_default();
@@ -129,7 +137,7 @@ pub(super) fn chosen(list: Option<FileList>) -> Source {
         Reflect::get(file, &"webkitRelativePath".into()).ok().and_then(|p| p.as_string()).unwrap_or_default()
     };
     let folder = list.first().and_then(|f| path(f).split('/').next().map(str::to_owned)).filter(|f| !f.is_empty());
-    let name = folder.or_else(|| list.first().map(File::name)).unwrap_or_default();
+    let name = folder.unwrap_or_else(|| name_of(&list));
     let files = list.iter().filter(|f| path(f).matches('/').count() <= 1).filter_map(dropped).collect();
     Source::Dropped { name, files }
 }
@@ -146,7 +154,7 @@ pub(super) async fn drop_of(data: &DataTransfer) -> Source {
             _ => files.extend(item.get_as_file().ok().flatten()),
         }
     }
-    let mut name = files.first().map(File::name).unwrap_or_default();
+    let mut name = name_of(&files);
     if let Some(folder) = folders.first() {
         name = folder.name();
         let reader = folder.create_reader();

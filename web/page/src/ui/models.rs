@@ -66,6 +66,8 @@ fn Cast() -> impl IntoView {
                 <span>{part.name()}</span>
                 <select
                     data-test=format!("cast-{}", part.name())
+                    // Another choice is another worker, and the download is the worker's.
+                    disabled=move || busy(store)
                     on:change:target=move |ev| {
                         let name = ev.target().value();
                         store.recast(part, (!name.is_empty()).then_some(name));
@@ -156,7 +158,10 @@ fn Choice(
                     type="button"
                     class="quiet"
                     disabled=move || busy(store)
-                    on:click=move |_| store.keep(known.source(&store.hub.get_untracked()))
+                    on:click=move |_| {
+                        let begun = store.shelving.with_untracked(|s| s.source_of(known.repo));
+                        store.keep(begun.unwrap_or_else(|| known.source(&store.hub.get_untracked())));
+                    }
                 >
                     {move || if mark.get().is_some() { "Resume" } else { "Download" }}
                 </button>

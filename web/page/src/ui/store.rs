@@ -340,11 +340,14 @@ impl Store {
                         });
                     }
                 }
-                if self.cast.get_untracked() != ready.cast {
-                    self.remember(ready.cast.clone());
+                let as_asked = self.cast.get_untracked() == ready.cast;
+                if !as_asked {
+                    // Not remembered: another time they may be there.
+                    self.cast.set(ready.cast.clone());
                 }
                 if let Some(reason) = &ready.fallback {
-                    let step = "The CPU is used instead; the device menu lets you choose.".to_owned();
+                    let cpu = "The CPU is used instead; the device menu lets you choose.";
+                    let step = if as_asked { cpu } else { "Choose again under Models when you like." }.to_owned();
                     self.notice.set(Some(Problem { what: reason.clone(), step }));
                 }
                 self.status.set(Status::Ready(Box::new(ready)));
@@ -473,11 +476,17 @@ impl Store {
 
     /// Brings a model to this device.
     pub(super) fn keep(self, source: Source) {
+        if self.line.with_value(Option::is_none) {
+            let step = "Press Try again above, or reload the page.".to_owned();
+            self.keep_failed(Problem { what: "The models are not running.".to_owned(), step });
+            return;
+        }
         let run = self.next();
         if let Source::Dropped { files, .. } = &source {
             self.dropped.set_value(files.clone());
         }
-        self.shelving.update(|s| s.begin(run));
+        let dropped = matches!(source, Source::Dropped { .. });
+        self.shelving.update(|s| s.begin(run, dropped));
         browser::persist();
         self.send(Request::Keep { run, source });
     }
@@ -485,7 +494,7 @@ impl Store {
     /// Says what is wrong with a model that was asked for.
     pub(super) fn keep_failed(self, problem: Problem) {
         self.shelving.update(|s| {
-            s.begin(0);
+            s.begin(0, false);
             s.fail(problem);
         });
     }

@@ -108,6 +108,8 @@ pub(super) async fn load(desk: &Desk, base: &str, wanted: Wanted, cast: Cast) ->
         Err(problem) if cast != own => {
             let (models, ready) = of_cast(desk, base, wanted, &own).await?;
             let reason = format!("{} The models of this site are used instead. {}", problem.what, problem.step);
+            // The device's own story, where there is one, comes second.
+            let reason = ready.fallback.iter().fold(reason, |reason, more| format!("{reason} {more}"));
             Ok((models, Ready { fallback: Some(reason), ..ready }))
         }
         loaded => loaded,

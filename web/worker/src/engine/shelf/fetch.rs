@@ -6,7 +6,7 @@ use std::io::{Cursor, Read};
 use futures_util::future::{Either, select};
 use gloo::net::http::Method;
 use gloo::timers::future::TimeoutFuture;
-use impossible_core::model::files::check_name;
+use impossible_core::ErrorKind;
 use js_sys::{Reflect, Uint8Array};
 use sha2::{Digest, Sha256};
 use wasm_bindgen::{JsCast, JsValue};
@@ -14,7 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ReadableStreamDefaultReader};
 use zip::ZipArchive;
 
-use super::listing::{Wanted, ask, host, judged, list};
+use super::listing::{Wanted, ask, host, judged, known, list, plays};
 use super::opfs::{self, File, Folder};
 use super::{MOST_BYTES, RECORD, SOURCE, open, part, problem, record};
 use crate::engine::desk::{Desk, now};
@@ -36,6 +36,9 @@ const PIECE: usize = 1 << 20;
 
 /// Most bytes of a zip: it is opened in memory.
 const MOST_ZIP: u64 = 256 << 20;
+
+/// Most entries of a zip.
+const MOST_ENTRIES: usize = 1024;
 
 const AGAIN: &str = "Press Resume to go on; what is there is kept.";
 
@@ -64,8 +67,11 @@ fn origin(source: &Source) -> String {
 struct Progress<'a> {
     desk: &'a Desk,
     keeping: Keeping,
-    began: f64,
+    /// When the first file began to come: the rate is that of the network.
+    began: Option<f64>,
     said: f64,
+    /// The folder is this run's.
+    claimed: bool,
 }
 
 impl Progress<'_> {
@@ -81,7 +87,7 @@ impl Progress<'_> {
     fn say(&mut self, at_once: bool) {
         if at_once || now() - self.said > SAY_MS {
             self.said = now();
-            self.keeping.seconds = (now() - self.began) / 1000.0;
+            self.keeping.seconds = self.began.map_or(0.0, |began| (now() - began) / 1000.0);
             self.desk.say(Response::Keeping(self.keeping.clone()));
         }
     }
@@ -91,11 +97,11 @@ impl Progress<'_> {
 pub(super) async fn keep(desk: &Desk, run: Run, source: &Source, stop: &AbortSignal) -> Result<Stored> {
     let name = name_of(source);
     let keeping = Keeping { run, name: name.clone(), file: "the list of files".to_owned(), ..Keeping::default() };
-    let mut progress = Progress { desk, keeping, began: now(), said: 0.0 };
+    let mut progress = Progress { desk, keeping, began: None, said: 0.0, claimed: false };
     progress.say(true);
     let models = Folder::models().await?;
     if let Some(folder) = models.folder(&name).await?
-        && record(&folder).await.is_some()
+        && record(&folder).await?.is_some()
     {
         let step = "Use that one, or delete it first.";
         return Err(problem(format!("A model named {name} is on this device already."), step));
@@ -106,8 +112,8 @@ pub(super) async fn keep(desk: &Desk, run: Run, source: &Source, stop: &AbortSig
         None => bring(&models, &name, source, &mut progress, stop).await,
     };
     // What was dropped can be dropped again; what came over a network is worth keeping.
-    if kept.is_err() && dropped {
-        models.remove(&name).await?;
+    if kept.is_err() && dropped && progress.claimed {
+        drop(models.remove(&name).await);
     }
     kept
 }
@@ -131,9 +137,11 @@ async fn bring(
     stop: &AbortSignal,
 ) -> Result<Stored> {
     let listing = list(source, stop).await?;
-    let known: Option<u64> = listing.files.iter().map(|f| f.about).sum();
-    room(known.unwrap_or(0)).await?;
-    let folder = claim(models, name, source).await?;
+    let known = listing.files.iter().try_fold(0_u64, |sum, f| sum.checked_add(f.about?));
+    let least = listing.files.iter().fold(0_u64, |sum, f| sum.saturating_add(f.about.unwrap_or(0)));
+    fits(least)?;
+    let folder = claim(models, name, source, progress).await?;
+    room(least.saturating_sub(there(&folder, &listing.files).await?)).await?;
     progress.keeping.bytes = known;
     progress.keeping.of = listing.files.len();
     let mut files = Vec::new();
@@ -142,42 +150,72 @@ async fn bring(
         (progress.keeping.file, progress.keeping.file_done) = (wanted.name.clone(), 0);
         progress.keeping.file_bytes = wanted.about;
         progress.say(true);
-        files.push(file(&folder, wanted, progress, stop).await?);
+        let file = file(&folder, wanted, progress, stop).await?;
+        if file.name == super::listing::CONFIG
+            && let Some(bytes) = folder.small(&file.name, super::SMALL).await?
+            && let Err(error) = plays(&bytes)
+        {
+            // Before all the rest comes for nothing.
+            models.remove(name).await?;
+            return Err(problem(error.to_string(), "Nothing was kept. Take another model."));
+        }
+        files.push(file);
     }
     finish(models, &folder, name, source, listing.licence, files).await
 }
 
-/// The folder of a model that is begun; what another source has begun there is cleared away.
-async fn claim(models: &Folder, name: &str, source: &Source) -> Result<Folder> {
+/// The folder of a model that is begun. What another source has begun under the same name stays: someone waited for it.
+async fn claim(models: &Folder, name: &str, source: &Source, progress: &mut Progress<'_>) -> Result<Folder> {
     let ours = serde_json::to_vec(source).map_err(|e| problem(e.to_string(), "Try again."))?;
-    if let Some(folder) = models.folder(name).await?
-        && folder.small(SOURCE, super::SMALL).await?.is_none_or(|there| there != ours)
-    {
-        models.remove(name).await?;
+    if let Some(folder) = models.folder(name).await? {
+        match folder.small(SOURCE, super::SMALL).await? {
+            Some(there) if there == ours => {}
+            Some(_) => {
+                let what = format!("A model named {name} from elsewhere has begun to come.");
+                return Err(problem(what, "Resume that one, or delete it first."));
+            }
+            None => models.remove(name).await?,
+        }
     }
     let folder = models.make(name).await?;
-    if !matches!(source, Source::Dropped { .. }) && folder.read(SOURCE).await?.is_none() {
+    progress.claimed = true;
+    if !matches!(source, Source::Dropped { .. }) && folder.length(SOURCE).await?.is_none() {
         folder.put(SOURCE, &ours).await?;
     }
     Ok(folder)
 }
 
-/// Refuses what this tab or this device has no room for.
-async fn room(bytes: u64) -> Result<()> {
-    let mb = |n: u64| n as f64 / 1e6;
-    if bytes > MOST_BYTES {
-        let what = format!("The model has {:.0} MB; a tab has room for {:.0}.", mb(bytes), mb(MOST_BYTES));
-        return Err(problem(what, "Take a smaller one, or the native program."));
+/// Bytes of a model that are there, of those that are wanted.
+async fn there(folder: &Folder, files: &[Wanted]) -> Result<u64> {
+    let mut bytes = 0;
+    for wanted in files {
+        let part = format!("{}.part", wanted.name);
+        bytes += folder.length(&wanted.name).await?.or(folder.length(&part).await?).unwrap_or(0);
     }
+    Ok(bytes)
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// Refuses what a tab has no room for.
+fn fits(bytes: u64) -> Result<()> {
+    if bytes <= MOST_BYTES {
+        return Ok(());
+    }
+    let what = format!("The model has {:.0} MB; a tab has room for {:.0}.", mb(bytes), mb(MOST_BYTES));
+    Err(problem(what, "Take a smaller one, or the native program."))
+}
+
+/// Refuses what this device has no room for: so many bytes more.
+async fn room(bytes: u64) -> Result<()> {
     if let Some((used, quota)) = opfs::estimate().await
         && quota.saturating_sub(used) < bytes
     {
-        let what = format!(
-            "The model needs {:.0} MB, and this site may keep {:.0} more.",
-            mb(bytes),
-            mb(quota.saturating_sub(used))
-        );
-        return Err(problem(what, "Delete a model under Models, or free space on the disk, and press Resume."));
+        let left = mb(quota.saturating_sub(used));
+        let what = format!("The model needs {:.0} MB more, and this site may keep {left:.0}.", mb(bytes));
+        return Err(problem(what, "Delete a model under Models, or free space on the disk, and try again."));
     }
     Ok(())
 }
@@ -194,6 +232,7 @@ async fn finish(
     let opened = open(folder, name, files.iter().map(|f| f.name.as_str())).await?;
     let part = match part(&opened) {
         Ok(part) => part,
+        Err(error) if error.kind() == ErrorKind::Retry => return Err(problem(error.to_string(), AGAIN)),
         Err(error) => {
             drop(opened);
             // Bytes that came whole and are no model will not become one.
@@ -215,8 +254,14 @@ fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Lets messages in, and ends where one of them says so.
+async fn rest(progress: &Progress<'_>, stop: &AbortSignal) -> Result<()> {
+    progress.desk.listen().await;
+    if stop.aborted() { Err(problem("It was cancelled.".to_owned(), AGAIN)) } else { Ok(()) }
+}
+
 /// Hashes what is there of a file, letting messages in now and then.
-async fn hashed(there: &File, progress: &mut Progress<'_>) -> Result<(Sha256, u64)> {
+async fn hashed(there: &File, progress: &mut Progress<'_>, stop: &AbortSignal) -> Result<(Sha256, u64)> {
     let (mut hash, mut at, size) = (Sha256::new(), 0, there.size()?);
     let mut piece = vec![0; PIECE];
     while at < size {
@@ -225,7 +270,7 @@ async fn hashed(there: &File, progress: &mut Progress<'_>) -> Result<(Sha256, u6
         hash.update(&piece[..take]);
         at += take as u64;
         progress.moved(take as u64, false);
-        progress.desk.listen().await;
+        rest(progress, stop).await?;
     }
     Ok((hash, size))
 }
@@ -235,15 +280,25 @@ async fn file(folder: &Folder, wanted: &Wanted, progress: &mut Progress<'_>, sto
     let part = format!("{}.part", wanted.name);
     let name = wanted.name.clone();
     if let Some(there) = folder.read(&name).await? {
-        let (hash, bytes) = hashed(&there, progress).await?;
-        return Ok(StoredFile { name, bytes, sha256: hex(hash) });
+        let (hash, bytes) = hashed(&there, progress, stop).await?;
+        let sha256 = hex(hash);
+        drop(there);
+        let same = wanted.bytes.is_none_or(|all| all == bytes) && wanted.sha256.as_ref().is_none_or(|s| *s == sha256);
+        if same {
+            return Ok(StoredFile { name, bytes, sha256 });
+        }
+        // Another version of the model lies there by now.
+        folder.remove(&name).await?;
+        progress.keeping.done -= bytes;
+        progress.keeping.file_done -= bytes;
     }
     let to = folder.write(&part).await?;
-    if wanted.bytes.is_none() {
-        // What is there may be of another size than the server counts in.
+    if wanted.bytes.is_none_or(|all| to.size().is_ok_and(|size| size > all)) {
+        // What is there is of another version, or of another size than the server counts in.
         to.cut(0)?;
     }
-    let (mut hash, mut bytes) = hashed(&to, progress).await?;
+    let (mut hash, mut bytes) = hashed(&to, progress, stop).await?;
+    progress.began.get_or_insert_with(now);
     let mut tries = 0;
     loop {
         let before = bytes;
@@ -311,7 +366,8 @@ async fn stream(
         status @ (408 | 425 | 429 | 500..=599) => return Err(End::Broken(format!("the server answered {status}"))),
         status => return Err(judged(status, &wanted.name).into()),
     }
-    let most = wanted.bytes.unwrap_or(MOST_BYTES);
+    let before = progress.keeping.done.saturating_sub(progress.keeping.file_done);
+    let most = wanted.bytes.unwrap_or(MOST_BYTES).min(MOST_BYTES.saturating_sub(before));
     let body = response.body().ok_or_else(|| End::Broken("the answer is empty".to_owned()))?;
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let get = |of: &JsValue, field: &str| Reflect::get(of, &field.into()).unwrap_or(JsValue::UNDEFINED);
@@ -332,7 +388,8 @@ async fn stream(
         let chunk = Uint8Array::from(get(&next, "value")).to_vec();
         if *bytes + chunk.len() as u64 > most {
             drop(reader.cancel());
-            let what = format!("{} is larger than the {:.1} MB that were announced.", wanted.name, most as f64 / 1e6);
+            let what =
+                format!("{} is larger than the {:.1} MB that were announced or have room.", wanted.name, mb(most));
             return Err(problem(what, "Take another model.").into());
         }
         to.write_at(*bytes, &chunk)?;
@@ -368,17 +425,25 @@ async fn unpack(
     let damaged =
         |e: &dyn std::fmt::Display| problem(format!("{} is no zip that can be read here: {e}.", dropped.name), step);
     let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| damaged(&e))?;
+    if zip.len() > MOST_ENTRIES {
+        return Err(damaged(&format!("it has {} entries", zip.len())));
+    }
     let mut contents: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut left = MOST_ZIP;
-    for i in 0..zip.len().min(1024) {
+    for i in 0..zip.len() {
         let entry = zip.by_index(i).map_err(|e| damaged(&e))?;
-        let path = entry.name().map_err(|e| damaged(&e))?;
-        let Some(file) = path.rsplit('/').next().filter(|n| check_name(n).is_ok()).map(str::to_owned) else { continue };
-        drop(path);
-        let mut bytes = Vec::new();
+        let path = entry.name().map_err(|e| damaged(&e))?.into_owned();
+        let file = path.rsplit('/').next().unwrap_or_default();
+        // What lies deeper is no part of the model.
+        if path.matches('/').count() > 1 || !known(file) {
+            continue;
+        }
+        let mut bytes = Vec::with_capacity(usize::try_from(entry.size().min(left)).unwrap_or(0));
         entry.take(left + 1).read_to_end(&mut bytes).map_err(|e| damaged(&e))?;
         left = left.checked_sub(bytes.len() as u64).ok_or_else(|| damaged(&"it is larger inside than outside"))?;
-        contents.insert(file, bytes);
+        if contents.insert(file.to_owned(), bytes).is_some() {
+            return Err(damaged(&format!("it has {file} twice")));
+        }
     }
     drop(zip);
     let inside = contents.iter().map(|(n, b)| protocol::DroppedFile {
@@ -388,7 +453,7 @@ async fn unpack(
     });
     let inside = Source::Dropped { name: name.to_owned(), files: inside.collect() };
     let listing = list(&inside, stop).await?;
-    let folder = claim(models, name, source).await?;
+    let folder = claim(models, name, source, progress).await?;
     progress.keeping.of = listing.files.len();
     progress.keeping.bytes = Some(dropped.bytes);
     let mut files = Vec::new();
@@ -399,7 +464,7 @@ async fn unpack(
         (progress.keeping.file_done, progress.keeping.file_bytes) = (0, Some(bytes.len() as u64));
         folder.put(&wanted.name, &bytes).await?;
         progress.moved(bytes.len() as u64, true);
-        progress.desk.listen().await;
+        rest(progress, stop).await?;
         let mut hash = Sha256::new();
         hash.update(&bytes);
         files.push(StoredFile { name: wanted.name.clone(), bytes: bytes.len() as u64, sha256: hex(hash) });

@@ -1,7 +1,12 @@
 //! Which files a source has.
 
+use futures_util::future::{Either, select};
 use gloo::net::http::{Method, RequestBuilder, Response};
+use gloo::timers::future::TimeoutFuture;
 use impossible_core::golden;
+use impossible_core::model::LanguageModel;
+use impossible_core::model::classifier::entailment_label;
+use impossible_core::model::config::Config;
 use impossible_core::student::format;
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +17,8 @@ use protocol::{Problem, Source};
 
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-const ALWAYS: [&str; 2] = ["config.json", "tokenizer.json"];
+pub(super) const CONFIG: &str = "config.json";
+const ALWAYS: [&str; 2] = [CONFIG, "tokenizer.json"];
 const MAYBE: [&str; 2] = [format::FILE, golden::FILE];
 
 /// Most shards of a model.
@@ -35,7 +41,28 @@ pub(super) struct Listing {
     pub(super) licence: Option<String>,
 }
 
+/// Most bytes of an answer that lists files.
+const MOST_JSON: usize = 16 << 20;
+
+/// Longest wait for an answer.
+const PATIENCE_MS: u32 = 45_000;
+
 type Result<T> = std::result::Result<T, Problem>;
+
+/// Whether a file of this name may be a part of a model.
+pub(super) fn known(name: &str) -> bool {
+    let weights = name.starts_with("model") && name.ends_with(".safetensors");
+    ALWAYS.contains(&name) || MAYBE.contains(&name) || name == INDEX || weights
+}
+
+/// Refuses the config of a model that plays no part here.
+pub(super) fn plays(config: &[u8]) -> impossible_core::Result<()> {
+    let config = Config::parse(CONFIG, config)?;
+    match entailment_label(&config)? {
+        Some(_) => Ok(()),
+        None => LanguageModel::sizes(&config).map(drop),
+    }
+}
 
 /// Address of a part of a path.
 fn escape(text: &str) -> String {
@@ -49,7 +76,13 @@ pub(super) async fn ask(method: Method, url: &str, from: u64, stop: &AbortSignal
         request = request.header("Range", &format!("bytes={from}-"));
     }
     let sent = match request.build() {
-        Ok(request) => request.send().await,
+        Ok(request) => match select(Box::pin(request.send()), TimeoutFuture::new(PATIENCE_MS)).await {
+            Either::Left((sent, _)) => sent,
+            Either::Right(_) => {
+                let what = format!("{} did not answer within {} s.", host(url), PATIENCE_MS / 1000);
+                return Err(problem(what, "Try again in a while."));
+            }
+        },
         Err(error) => Err(error),
     };
     sent.map_err(|error| {
@@ -84,7 +117,12 @@ async fn json(url: &str, what: &str, stop: &AbortSignal) -> Result<Value> {
         return Err(judged(response.status(), what));
     }
     let step = "This is not the address of a model; check it.";
-    response.json().await.map_err(|e| problem(format!("The answer for {what} is no JSON: {e}"), step))
+    let text =
+        response.text().await.map_err(|e| problem(format!("The answer for {what} broke off: {e}"), "Try again."))?;
+    if text.len() > MOST_JSON {
+        return Err(problem(format!("The answer for {what} has {} bytes.", text.len()), step));
+    }
+    serde_json::from_str(&text).map_err(|e| problem(format!("The answer for {what} is no JSON: {e}"), step))
 }
 
 fn shards(index: &Value) -> Result<Vec<String>> {
@@ -108,11 +146,6 @@ pub(super) async fn list(source: &Source, stop: &AbortSignal) -> Result<Listing>
         Source::Hub { endpoint, repo, revision } => hub(endpoint, repo, revision, stop).await,
         Source::Url(base) => folder(base, stop).await,
         Source::Dropped { name, files } => {
-            let known = |n: &str| {
-                ALWAYS.contains(&n)
-                    || MAYBE.contains(&n)
-                    || n.starts_with("model") && (n.ends_with(".safetensors") || n == INDEX)
-            };
             let files: Vec<Wanted> = files
                 .iter()
                 .filter(|f| known(&f.name))
@@ -194,7 +227,7 @@ async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wante
     match response.status() {
         404 | 410 => Ok(None),
         _ if response.ok() => {
-            let about = response.headers().get("content-length").and_then(|n| n.parse().ok());
+            let about = response.headers().get("content-length").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
             // Of text that a server compresses on the way, that is the compressed size.
             let bytes = about.filter(|_| name.ends_with(".safetensors"));
             Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None }))

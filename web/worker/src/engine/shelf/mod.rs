@@ -90,9 +90,9 @@ async fn remove(name: &str) -> Result<(), Problem> {
     Folder::models().await?.remove(name).await
 }
 
-async fn record(folder: &Folder) -> Option<Stored> {
-    let bytes = folder.small(RECORD, SMALL).await.ok()??;
-    serde_json::from_slice(&bytes).ok()
+async fn record(folder: &Folder) -> Result<Option<Stored>, Problem> {
+    let bytes = folder.small(RECORD, SMALL).await?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
 /// What is there.
@@ -112,7 +112,7 @@ async fn look(contents: &mut Contents) -> Result<(), Problem> {
     let models = Folder::models().await?;
     for name in models.names().await? {
         let Ok(Some(folder)) = models.folder(&name).await else { continue };
-        if let Some(stored) = record(&folder).await {
+        if let Some(stored) = record(&folder).await? {
             contents.models.push(Stored { name, ..stored });
             continue;
         }
@@ -122,10 +122,7 @@ async fn look(contents: &mut Contents) -> Result<(), Problem> {
         let source = source.unwrap_or_else(|| Source::Dropped { name: name.clone(), files: Vec::new() });
         let mut bytes = 0;
         for file in folder.names().await?.iter().filter(|file| *file != SOURCE) {
-            // A file that is being written cannot be read.
-            if let Ok(Some(file)) = folder.read(file).await {
-                bytes += file.size().unwrap_or(0);
-            }
+            bytes += folder.length(file).await?.unwrap_or(0);
         }
         contents.begun.push(Begun { name, source, bytes });
     }
@@ -176,12 +173,12 @@ async fn open(folder: &Folder, model: &str, names: impl Iterator<Item = &str>) -
 pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
     let lost = || problem(format!("{name} is not on this device any more."), "Get it again under Models.");
     let folder = Folder::models().await?.folder(name).await?.ok_or_else(lost)?;
-    let stored = record(&folder).await.ok_or_else(lost)?;
+    let stored = record(&folder).await?.ok_or_else(lost)?;
     let mut tries = 0;
     let files = loop {
         match open(&folder, name, stored.files.iter().map(|f| f.name.as_str())).await {
             // The worker before may still hold them for a moment.
-            Err(_) if tries < 5 => tries += 1,
+            Err(_) if tries < 20 => tries += 1,
             files => break files?,
         }
         TimeoutFuture::new(300).await;

@@ -141,16 +141,23 @@ impl Folder {
         Ok(Some(File { handle: file.unchecked_into(), name: name.to_owned() }))
     }
 
+    /// A file as it is now, which keeps nobody from writing it.
+    async fn snapshot(&self, name: &str) -> Result<Option<web_sys::File>> {
+        let Some(handle) = self.handle(name, false).await? else { return Ok(None) };
+        let file = done(handle.get_file()).await.map_err(|e| refused(&format!("Reading {name}"), &e))?;
+        Ok(Some(file.unchecked_into()))
+    }
+
+    /// Bytes of a file; none where there is no such file.
+    pub(super) async fn length(&self, name: &str) -> Result<Option<u64>> {
+        Ok(self.snapshot(name).await?.map(|file| file.size() as u64))
+    }
+
     /// All bytes of a small file; none where there is no such file, or it is not small.
     pub(super) async fn small(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
-        let Some(file) = self.read(name).await? else { return Ok(None) };
-        let size = file.size()?;
-        if size > most {
-            return Ok(None);
-        }
-        let mut bytes = vec![0; usize::try_from(size).unwrap_or(0)];
-        file.read_at(0, &mut bytes)?;
-        Ok(Some(bytes))
+        let Some(file) = self.snapshot(name).await?.filter(|file| file.size() as u64 <= most) else { return Ok(None) };
+        let bytes = done(file.array_buffer()).await.map_err(|e| refused(&format!("Reading {name}"), &e))?;
+        Ok(Some(js_sys::Uint8Array::new(&bytes).to_vec()))
     }
 
     /// Writes a small file under a temporary name, then gives it its own.
@@ -221,7 +228,10 @@ impl File {
             let rest = &mut bytes[done..];
             let n = self.handle.read_with_u8_array_and_options(rest, &at(offset + done as u64));
             match n.map_err(|e| self.failed("Reading", &e))? as usize {
-                0 => return Err(self.failed("Reading", &"it is shorter than it was".into())),
+                0 => {
+                    let what = format!("Reading {}: it is shorter than it was", self.name);
+                    return Err(problem(what, "Delete the model under Models, and get it again."));
+                }
                 n => done += n,
             }
         }
