@@ -2,6 +2,7 @@
 # Builds the web app into web/dist: static files for any host. `web/build.sh serve` serves it on port 8080 and builds it
 # anew when a file changes. What is missing is prepared: the wasm target (rustup's, else Debian's web toolchain where apt-get
 # runs as root), trunk, and wasm-bindgen in the library's own version. Tools and target folder live in the user's cache folder.
+# IMPOSSIBLE_CODE_URL, where it is set, is the address of the code that the page links to.
 set -euo pipefail
 cd "$(dirname "$0")"
 cache="${IMPOSSIBLE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/impossible}"

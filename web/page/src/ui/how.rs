@@ -99,6 +99,8 @@ pub(super) fn Room() -> impl IntoView {
                 "The method: Jung et al., "
                 <a href="https://arxiv.org/abs/2305.16635">"Impossible Distillation"</a>
                 ", NAACL 2024. The program is written in Rust with burn; the page and the native program share one core."
+                // Whoever builds the page knows where its code lies.
+                {option_env!("IMPOSSIBLE_CODE_URL").map(|url| view! { " " <a href=url>"The code"</a> "." })}
             </p>
         </article>
     }
