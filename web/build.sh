@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the web app into web/dist: static files for any host. `web/build.sh serve` serves it on port 8080 and builds it
-# anew when a file changes. What is missing is prepared: the wasm target (rustup's, else Debian's web toolchain where apt-get
+# anew when a file changes; those files keep the names of functions. What is missing is prepared: the wasm target (rustup's, else Debian's web toolchain where apt-get
 # runs as root), trunk, and wasm-bindgen in the library's own version. Tools and target folder live in the user's cache folder.
 # IMPOSSIBLE_CODE_URL, where it is set, is the address of the code that the page links to.
 set -euo pipefail
@@ -17,6 +17,7 @@ tool() { # name, version, crate, flags
 }
 tool wasm-bindgen "$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')" wasm-bindgen-cli
 tool trunk 0.21.14 trunk --locked
+CARGO_TARGET_DIR="$cache/native" cargo build --release --quiet -p impossible-web-trim
 
 # SIMD is in every browser that has WebGPU; the CPU device needs it.
 export RUSTFLAGS='--cfg getrandom_backend="wasm_js" -C target-feature=+simd128' CARGO_TARGET_DIR="$cache/web"
@@ -40,4 +41,5 @@ export PATH="$tools/bin:$PATH"
 if [ "${1:-build}" = serve ]; then
     exec trunk serve
 fi
-exec trunk build
+trunk build
+"$cache/native/release/impossible-web-trim" dist/*.wasm

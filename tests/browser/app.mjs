@@ -7,6 +7,8 @@ import { createServer } from "node:http";
 import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
+import { brotliCompress, constants as zlib } from "node:zlib";
 import { chromium } from "playwright-core";
 import { AxeBuilder } from "@axe-core/playwright";
 
@@ -153,6 +155,18 @@ const axe = async (page, where) => {
 const cpu = await launch([]);
 const source = JSON.parse(await readFile(nativeFile, "utf8"));
 const scratch = await mkdtemp(join(tmpdir(), "impossible-"));
+
+// All that a visitor's browser runs, as a host would send it.
+const MOST = 2_500_000;
+await test("small", async () => {
+  const files = (await readdir(dist)).filter((file) => file.endsWith(".wasm"));
+  const params = { [zlib.BROTLI_PARAM_QUALITY]: 11, [zlib.BROTLI_PARAM_LGWIN]: 24 };
+  const sizes = await Promise.all(files.map(async (file) => (await promisify(brotliCompress)(await readFile(join(dist, file)), { params })).length));
+  const all = sizes.reduce((sum, size) => sum + size, 0);
+  const told = `${files.map((file, i) => `${file} ${(sizes[i] / 1e6).toFixed(3)}`).join(", ")}, together ${(all / 1e6).toFixed(3)} MB after brotli -q 11`;
+  check(all <= MOST, told);
+  return `; ${told}`;
+});
 
 await test("the page is there before the models", async () => {
   const page = await open(cpu, "?device=cpu", {
@@ -649,6 +663,4 @@ for (const attempt of [1, 2]) {
 }
 server.close();
 await rm(scratch, { recursive: true, force: true });
-const sizes = await Promise.all(["app_bg.wasm", "worker_bg.wasm"].map(async (f) => (await stat(join(dist, f)).catch(() => ({ size: 0 }))).size));
-console.log(`wasm: page ${(sizes[0] / 1e6).toFixed(2)} MB, worker ${(sizes[1] / 1e6).toFixed(2)} MB before compression`);
 process.exitCode = failed ? 1 : 0;

@@ -7,14 +7,14 @@
 
 mod candidates;
 mod rank;
-mod weigh;
 
 pub use candidates::{Candidates, Outcome};
+
+use impossible_kernels::{max_of, weigh};
 
 use super::process::{Processor, Processors, completing_ngrams, penalised};
 use crate::{Error, Result};
 use rank::{Cut, Ranked, token, weight};
-use weigh::{max_of, weigh};
 
 /// How to sample.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +134,7 @@ impl Sampler {
         check_call(logits.len(), u)?;
         self.find_edits(history, prompt_len, scratch);
         let any_finite = self.edit(logits, scratch)?;
-        let max = max_of(logits)?;
+        let max = max_of(logits).ok_or_else(non_finite)?;
         if max == f32::NEG_INFINITY {
             return if any_finite { Ok(None) } else { Err(non_finite()) };
         }

@@ -11,8 +11,11 @@ use crate::{Error, Result};
 #[derive(Deserialize)]
 struct News {
     outlets: Vec<String>,
+    /// City and country.
     places: Vec<[String; 2]>,
+    /// With an act the beginning of a report: "The central bank warned on Tuesday that".
     subjects: Vec<String>,
+    /// In the past tense, which fits every subject.
     acts: Vec<String>,
 }
 
@@ -50,12 +53,12 @@ impl Prefixes {
     /// # Errors
     /// [`Error::Broken`] when this build carries broken lists.
     pub fn new() -> Result<Self> {
-        let bad = |file: &str, e: toml::de::Error| Error::broken(file, e);
+        let bad = |file: &str, e: serde_json::Error| Error::broken(file, e);
         Ok(Self {
-            news: toml::from_str(include_str!("../../../assets/prefixes/news.toml"))
-                .map_err(|e| bad("news.toml", e))?,
-            biomedical: toml::from_str(include_str!("../../../assets/prefixes/biomedical.toml"))
-                .map_err(|e| bad("biomedical.toml", e))?,
+            news: serde_json::from_str(include_str!("../../../assets/prefixes/news.json"))
+                .map_err(|e| bad("news.json", e))?,
+            biomedical: serde_json::from_str(include_str!("../../../assets/prefixes/biomedical.json"))
+                .map_err(|e| bad("biomedical.json", e))?,
         })
     }
 

@@ -315,16 +315,17 @@ impl Activation {
 
     fn in_f32(self, x: Tensor<2>) -> Tensor<2> {
         let device = x.device();
-        let flex = crate::device::is_flex(&device);
-        // On the CPU a graph gets one product and one sum in place of a chain of elementwise steps, each with its gradient.
-        if let (Some(f), true) = (self.smooth(), !flex && crate::device::is_flex(&device.inner())) {
-            let (slope, offset) = kernels::tangent(x.clone().inner(), f);
-            return x * Tensor::from_inner(slope) + Tensor::from_inner(offset);
+        if let Some(f) = self.smooth() {
+            if crate::device::is_flex(&device) {
+                return kernels::activate(x, f);
+            }
+            // On the CPU a graph gets one product and one sum in place of a chain of elementwise steps, each with its gradient.
+            if crate::device::is_flex(&device.inner()) {
+                let (slope, offset) = kernels::tangent(x.clone().inner(), f);
+                return x * Tensor::from_inner(slope) + Tensor::from_inner(offset);
+            }
         }
         match self {
-            Self::Gelu if flex => kernels::gelu(x),
-            Self::GeluTanh if flex => kernels::gelu_tanh(x),
-            Self::Silu if flex => kernels::silu(x),
             Self::Gelu => activation::gelu(x),
             Self::GeluTanh => activation::gelu_approximate(x),
             Self::Silu => activation::silu(x),

@@ -1,10 +1,10 @@
 //! Draws from the best candidates of a row, for devices where reading whole rows back costs more than the model.
 
+use impossible_kernels::{exp_neg, max_of};
+
 use super::rank::{key, token, weight};
-use super::weigh::max_of;
 use super::{Sampler, Scratch, check_call, non_finite};
 use crate::decode::process::penalised;
-use crate::model::kernels::exp_neg;
 use crate::{Error, Result};
 
 /// What left the device when only the best candidates of a row did.
@@ -72,7 +72,7 @@ impl Sampler {
             let x = if is_seen { penalised(x, options.repetition_penalty) } else { x };
             weights.push(if is_banned { f32::NEG_INFINITY } else { x });
         }
-        let max = max_of(weights)?;
+        let max = max_of(weights).ok_or_else(non_finite)?;
         let floor = logits.iter().fold(f32::INFINITY, |m, &x| if x < m { x } else { m });
         if max == f32::NEG_INFINITY && complete {
             return Ok(Outcome::NoToken);
