@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createServer } from "node:http";
-import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -43,11 +43,18 @@ async function serveHub(path, request, response) {
     })));
   }
   const name = file?.replace(`resolve/${COMMIT}/`, "");
-  const bytes = await readFile(join(folder, name));
+  await sendSlowly(join(folder, name), name, request, response);
+}
+// A file as fast as `hub.rate` says, from where it was asked for.
+async function sendSlowly(file, name, request, response) {
+  const bytes = await readFile(file);
   const from = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
   if (from) hub.ranges.push(from);
   const rest = bytes.subarray(from);
-  response.writeHead(from ? 206 : 200, { "access-control-allow-origin": "*", "content-length": rest.length });
+  const { mtime } = await stat(file);
+  const head = { "access-control-allow-origin": "*", "content-length": rest.length, "last-modified": mtime.toUTCString() };
+  response.writeHead(from ? 206 : 200, head);
+  if (request.method === "HEAD") return response.end();
   for (let sent = 0; sent < rest.length; sent += 65536) {
     if (hub.breaks && name.endsWith(".safetensors") && from + sent > hub.breaks) {
       hub.breaks = 0;
@@ -66,10 +73,13 @@ const server = createServer(async (request, response) => {
   try {
     if (path.includes("..")) throw new Error("outside");
     if (path.startsWith("/hub/")) return await serveHub(path.slice(4), request, response);
+    if (path.startsWith("/moved/")) return await sendSlowly(join(scratch, path), path, request, response);
     if (path.startsWith("/large/")) {
       const file = join(process.env.IMPOSSIBLE_MODELS, path.slice(7));
-      response.writeHead(200, { "content-length": (await stat(file)).size });
-      return request.method === "HEAD" ? response.end() : createReadStream(file).pipe(response);
+      const { size } = await stat(file);
+      const start = Number(request.headers.range?.match(/^bytes=(\d+)-$/)?.[1] ?? 0);
+      response.writeHead(start ? 206 : 200, { "content-length": size - start });
+      return request.method === "HEAD" ? response.end() : createReadStream(file, { start }).pipe(response);
     }
     const bytes = await readFile(join(dist, path));
     const head = { "content-type": types[path.split(".").pop()] ?? "application/octet-stream", "content-length": bytes.length };
@@ -425,6 +435,68 @@ await test("models: cancelled, broken off, resumed, used, offline, deleted", asy
   await close(page);
 });
 
+await test("models: two of one name, little room, and files that change between cancel and resume", async () => {
+  const page = await open(cpu, "?device=cpu#models");
+  await state(page, "ready");
+  const folder = join(scratch, "moved/critic");
+  await cp(join(dist, "tiny/critic"), folder, { recursive: true });
+  const begun = page.locator('[data-test="begun-model"]', { hasText: "critic" });
+  const cancelled = async (start) => {
+    hub.rate = 1000;
+    await start();
+    await page.locator('[data-test="bringing"]', { hasText: /model\.safetensors .* left/ }).waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await told(page, "Cancelled");
+    await begun.waitFor();
+  };
+  await cancelled(() => bring(page, `${site}moved/critic`));
+  // The same name from elsewhere does not take its place.
+  await bring(page, `${site}tiny/critic`);
+  await told(page, "A model named critic from elsewhere has begun to come");
+  // Room for what is missing, not for all of it.
+  const weights = join(folder, "model.safetensors");
+  const there = Number((await begun.textContent()).match(/([\d.]+) MB/)[1]) * 1e6;
+  const { size } = await stat(weights);
+  check(there > 100_000 && there < size, `${there} of ${size} bytes are there`);
+  const session = await page.context().newCDPSession(page);
+  const origin = site.slice(0, -1);
+  const used = await page.evaluate(async () => (await navigator.storage.estimate()).usage);
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: used + size - there / 2 });
+  Object.assign(hub, { rate: 0, ranges: [] });
+  await begun.getByRole("button", { name: "Resume" }).click();
+  await told(page, "critic is on this device, a critic");
+  check(hub.ranges.length === 1, `it did not go on where it was: ${hub.ranges}`);
+  await session.send("Storage.overrideQuotaForOrigin", { origin });
+  await kept(page, "critic").getByRole("button", { name: /Delete/ }).click();
+  await page.locator("p", { hasText: "Nothing yet" }).waitFor();
+  // Both a file that was whole and one that had begun are others by now, of the same size.
+  await cancelled(() => bring(page, `${site}moved/critic`));
+  const later = new Date(Date.now() + 3_600_000);
+  const bytes = await readFile(weights);
+  bytes[bytes.length - 3] ^= 1;
+  await writeFile(weights, bytes);
+  await utimes(weights, later, later);
+  const golden = join(folder, "golden.json");
+  const text = await readFile(golden, "utf8");
+  await writeFile(golden, text.replace(/(\d)(\s*\])/, (_, digit, end) => `${(Number(digit) + 1) % 10}${end}`));
+  await utimes(golden, later, later);
+  Object.assign(hub, { rate: 0, ranges: [] });
+  await begun.getByRole("button", { name: "Resume" }).click();
+  await told(page, "critic is on this device, a critic");
+  check(hub.ranges.length === 0, `it went on in another version: ${hub.ranges}`);
+  for (const [name, file] of [["model.safetensors", weights], ["golden.json", golden]]) {
+    const kept = await page.evaluate(async (name) => {
+      const models = await (await navigator.storage.getDirectory()).getDirectoryHandle("models");
+      const file = await (await (await models.getDirectoryHandle("critic")).getFileHandle(name)).getFile();
+      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+      return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    }, name);
+    check(kept === createHash("sha256").update(await readFile(file)).digest("hex"), `${name} is of the version before`);
+  }
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(page);
+});
+
 await test("models: folders and zips of the visitor's own", async () => {
   const page = await open(cpu, "?device=cpu#models");
   await state(page, "ready");
@@ -537,6 +609,27 @@ if (await stat(join(process.env.IMPOSSIBLE_MODELS ?? "/nowhere", large)).catch((
       await body();
       return ((Date.now() - start) / 1000).toFixed(1);
     };
+    await bring(page, `${site}large/${large}`);
+    await page.waitForFunction(() => Number(document.querySelector('[data-test="bringing"]')?.textContent.match(/([\d.]+) MB of/)?.[1]) > 150);
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await told(page, "Cancelled");
+    const begun = page.locator('[data-test="begun-model"]', { hasText: large });
+    const resume = begun.getByRole("button", { name: "Resume" });
+    await begun.waitFor();
+    const there = (await begun.textContent()).match(/([\d.]+) MB/)[1];
+    // What is there is hashed first, for a second or so; that can be cancelled as well.
+    await resume.click();
+    const stopping = await seconds(async () => {
+      await page.getByRole("button", { name: "Cancel" }).click();
+      await told(page, "Cancelled");
+    });
+    await begun.waitFor();
+    const left = (await begun.textContent()).match(/([\d.]+) MB/)[1];
+    check(left === there, `${there} MB were there, ${left} after a cancelled resume`);
+    await resume.click();
+    await told(page, "a critic of", 240_000);
+    await kept(page, large).getByRole("button", { name: /Delete/ }).click();
+    await page.locator("p", { hasText: "Nothing yet" }).waitFor();
     const brought = await seconds(async () => {
       await bring(page, `${site}large/${large}`);
       await told(page, "a critic of", 240_000);
@@ -557,7 +650,7 @@ if (await stat(join(process.env.IMPOSSIBLE_MODELS ?? "/nowhere", large)).catch((
     check(!words.includes(", 0 pairs"), "it judged nothing");
     check(page.errors.length === 0, page.errors.join("; "));
     await close(page);
-    return `; brought in ${brought} s, loaded in ${loaded} s; ${words}; the worker's memory: ${memory.toFixed(0)} MB`;
+    return `; stopped while ${there} MB were hashed in ${stopping} s; brought in ${brought} s, loaded in ${loaded} s; ${words}; the worker's memory: ${memory.toFixed(0)} MB`;
   });
 } else {
   console.log(`SKIPPED browser, a published critic: ${large} is not in IMPOSSIBLE_MODELS`);

@@ -16,7 +16,7 @@ use zip::ZipArchive;
 
 use super::listing::{Wanted, ask, host, judged, known, list, plays};
 use super::opfs::{self, File, Folder};
-use super::{MOST_BYTES, RECORD, SOURCE, open, part, problem, record};
+use super::{MOST_BYTES, RECORD, SOURCE, VERSIONS, open, part, problem, record};
 use crate::engine::desk::{Desk, now};
 use protocol::{Keeping, Problem, Response, Run, Source, Stored, StoredFile};
 
@@ -141,6 +141,7 @@ async fn bring(
     let least = listing.files.iter().fold(0_u64, |sum, f| sum.saturating_add(f.about.unwrap_or(0)));
     fits(least)?;
     let folder = claim(models, name, source, progress).await?;
+    renew(&folder, &listing.files).await?;
     room(least.saturating_sub(there(&folder, &listing.files).await?)).await?;
     progress.keeping.bytes = known;
     progress.keeping.of = listing.files.len();
@@ -183,6 +184,25 @@ async fn claim(models: &Folder, name: &str, source: &Source, progress: &mut Prog
         folder.put(SOURCE, &ours).await?;
     }
     Ok(folder)
+}
+
+/// Lets go of files whose version is another by now, and notes the versions that are to come.
+async fn renew(folder: &Folder, files: &[Wanted]) -> Result<()> {
+    let noted = folder.small(VERSIONS, super::SMALL).await?;
+    let noted: BTreeMap<String, String> = noted.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    let mut versions = BTreeMap::new();
+    for Wanted { name, version, .. } in files {
+        let Some(version) = version else { continue };
+        if noted.get(name).is_some_and(|noted| noted != version) {
+            folder.remove(name).await?;
+            folder.remove(&format!("{name}.part")).await?;
+        }
+        versions.insert(name, version);
+    }
+    if versions.is_empty() {
+        return Ok(());
+    }
+    folder.put(VERSIONS, &serde_json::to_vec(&versions).map_err(|e| problem(e.to_string(), "Try again."))?).await
 }
 
 /// Bytes of a model that are there, of those that are wanted.
@@ -396,6 +416,8 @@ async fn stream(
         hash.update(&chunk);
         *bytes += chunk.len() as u64;
         progress.moved(chunk.len() as u64, true);
+        // A server that is faster than the disk leaves no moment in which "cancel" would be heard.
+        rest(progress, stop).await?;
     }
     match wanted.bytes {
         Some(all) if *bytes < all => Err(End::Broken("the connection broke".to_owned())),

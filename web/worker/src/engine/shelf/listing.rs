@@ -33,6 +33,8 @@ pub(super) struct Wanted {
     /// About how large it is, to show progress.
     pub(super) about: Option<u64>,
     pub(super) sha256: Option<String>,
+    /// Tells it from another file of this name and size: what the hub or the server calls this version of it.
+    pub(super) version: Option<String>,
 }
 
 /// What a source has for us.
@@ -155,6 +157,7 @@ pub(super) async fn list(source: &Source, stop: &AbortSignal) -> Result<Listing>
                     bytes: Some(f.bytes),
                     about: Some(f.bytes),
                     sha256: None,
+                    version: None,
                 })
                 .collect();
             let lacks = |n: &str| files.iter().all(|f| f.name != n);
@@ -191,7 +194,9 @@ async fn hub(endpoint: &str, repo: &str, revision: &str, stop: &AbortSignal) -> 
         let sha256 = lfs["oid"].as_str().map(|oid| oid.trim_start_matches("sha256:").to_lowercase());
         let bytes = lfs["size"].as_u64().or_else(|| entry["size"].as_u64());
         let url = format!("{endpoint}/{}/resolve/{commit}/{}", escape(repo), escape(name));
-        Some(Wanted { name: name.to_owned(), url, bytes, about: bytes, sha256: sha256.filter(|s| s.len() == 64) })
+        let version = entry["oid"].as_str().map(str::to_owned);
+        let sha256 = sha256.filter(|s| s.len() == 64);
+        Some(Wanted { name: name.to_owned(), url, bytes, about: bytes, sha256, version })
     };
     let whole = |name: &str| {
         find(name).ok_or_else(|| {
@@ -230,7 +235,9 @@ async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wante
             let about = response.headers().get("content-length").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
             // Of text that a server compresses on the way, that is the compressed size.
             let bytes = about.filter(|_| name.ends_with(".safetensors"));
-            Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None }))
+            // A page may read the first of another site's answer without that site's leave.
+            let version = ["last-modified", "etag"].iter().find_map(|name| response.headers().get(name));
+            Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None, version }))
         }
         status => Err(judged(status, name)),
     }

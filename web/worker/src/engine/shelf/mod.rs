@@ -29,7 +29,10 @@ const RECORD: &str = "record.json";
 /// Where a model that was begun comes from.
 const SOURCE: &str = "source.json";
 
-/// Most bytes of those two.
+/// Versions of the files that were to come.
+const VERSIONS: &str = "versions.json";
+
+/// Most bytes of each of those three.
 const SMALL: u64 = 1 << 20;
 
 /// Most bytes of a model: a tab has room for no more than four times as much.
@@ -121,7 +124,7 @@ async fn look(contents: &mut Contents) -> Result<(), Problem> {
         // What was dropped says nothing of where it came from.
         let source = source.unwrap_or_else(|| Source::Dropped { name: name.clone(), files: Vec::new() });
         let mut bytes = 0;
-        for file in folder.names().await?.iter().filter(|file| *file != SOURCE) {
+        for file in folder.names().await?.iter().filter(|file| ![SOURCE, VERSIONS].contains(&file.as_str())) {
             bytes += folder.length(file).await?.unwrap_or(0);
         }
         contents.begun.push(Begun { name, source, bytes });
