@@ -11,7 +11,7 @@ mkdir -p "$cache"
 # cargo itself may be Debian's below; tools are built with the one that is here now.
 tool() { # name, version, crate, flags
     if [ "$("$tools/bin/$1" --version 2>/dev/null)" != "$1 $2" ]; then
-        CARGO_TARGET_DIR="$cache/tools-build" RUSTFLAGS="" cargo install --quiet "$3" --version "$2" --root "$tools" ${4:-}
+        CARGO_TARGET_DIR="$cache/tools-build" cargo install --quiet "$3" --version "$2" --root "$tools" ${4:-}
         rm -rf "$cache/tools-build"
     fi
 }
@@ -19,8 +19,9 @@ tool wasm-bindgen "$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n '
 tool trunk 0.21.14 trunk --locked
 CARGO_TARGET_DIR="$cache/native" cargo build --release --quiet -p impossible-web-trim
 
-# SIMD is in every browser that has WebGPU; the CPU device needs it.
-export RUSTFLAGS='--cfg getrandom_backend="wasm_js" -C target-feature=+simd128' CARGO_TARGET_DIR="$cache/web"
+# The flags of the target stand in `.cargo/config.toml`, so that trunk alone builds it too; this variable would replace them.
+unset RUSTFLAGS
+export CARGO_TARGET_DIR="$cache/web"
 if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
     if command -v rustup >/dev/null && rustup target add wasm32-unknown-unknown 2>/dev/null; then
         :

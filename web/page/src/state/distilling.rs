@@ -2,7 +2,8 @@
 
 use impossible_core::record::{Kept, Task};
 
-use protocol::{Filtered, Problem, Response, Run, Speed};
+use super::work::Work;
+use protocol::{Filtered, Response, Run, Speed};
 
 /// Siblings of the context at work that are shown.
 const SHOWN: usize = 60;
@@ -10,8 +11,8 @@ const SHOWN: usize = 60;
 /// Where a distillation stands.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Distilling {
-    /// Its run; 0 before the first.
-    pub run: Run,
+    /// Its run.
+    pub work: Work,
     /// Contexts asked for.
     pub of: usize,
     /// Contexts so far.
@@ -22,60 +23,45 @@ pub struct Distilling {
     pub rows: u64,
     /// How fast.
     pub speed: Speed,
-    /// It is going on.
-    pub running: bool,
-    /// The visitor stopped it.
-    pub stopped: bool,
-    /// It failed.
-    pub problem: Option<Problem>,
 }
 
 impl Distilling {
     /// A new run.
     #[must_use]
     pub fn begin(run: Run) -> Self {
-        Self { run, running: true, ..Self::default() }
+        Self { work: Work::begin(run), ..Self::default() }
     }
 
     /// Takes an answer of this run.
     pub fn hear(&mut self, response: &Response) {
+        self.work.hear(response);
         match response {
-            Response::Context { run, of, text, .. } if *run == self.run => {
+            Response::Context { run, of, text, .. } if *run == self.work.run => {
                 self.of = *of;
                 self.contexts.push(text.clone());
                 self.siblings.clear();
             }
-            Response::Siblings { run, sentences, rows, .. } if *run == self.run => {
+            Response::Siblings { run, sentences, rows, .. } if *run == self.work.run => {
                 self.rows += u64::from(*rows);
                 self.siblings.extend(sentences.iter().cloned());
                 let surplus = self.siblings.len().saturating_sub(SHOWN);
                 self.siblings.drain(..surplus);
             }
-            Response::Done { run, stopped, speed } if *run == self.run => {
-                (self.running, self.stopped, self.speed) = (false, *stopped, *speed);
-            }
-            Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
+            Response::Done { run, speed, .. } if *run == self.work.run => self.speed = *speed,
             _ => {}
-        }
-    }
-
-    /// It ends here.
-    pub fn fail(&mut self, problem: Problem) {
-        if self.running {
-            (self.running, self.problem) = (false, Some(problem));
         }
     }
 
     /// A sentence for those who cannot see the page.
     #[must_use]
     pub fn told(&self, pairs: &Filtered) -> String {
-        match (&self.problem, self.run) {
+        match (&self.work.problem, self.work.run) {
             (Some(problem), _) => problem.what.clone(),
             (_, 0) => String::new(),
-            _ if self.running => format!("Context {} of {}.", self.contexts.len().max(1), self.of.max(1)),
+            _ if self.work.running => format!("Context {} of {}.", self.contexts.len().max(1), self.of.max(1)),
             _ => {
                 let [p, s] = Task::ALL.map(|task| count(&pairs.kept, task));
-                let how = if self.stopped { "Stopped" } else { "Done" };
+                let how = if self.work.stopped { "Stopped" } else { "Done" };
                 format!("{how}: {p} paraphrase and {s} summary pairs from {} contexts.", pairs.contexts)
             }
         }

@@ -7,6 +7,7 @@ pub mod plane;
 pub mod rewriting;
 pub mod shelf;
 pub mod training;
+pub mod work;
 
 /// The rooms of the app.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use impossible_core::record::Task;
 use impossible_core::student::Version;
 use serde::Serialize;
 
-use protocol::{Problem, Response, Run, Speed};
+use super::work::Work;
+use protocol::{Response, Run, Speed};
 
 /// A sentence and its versions.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,8 +36,8 @@ impl Sentence {
 /// Where a rewriting stands.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rewriting {
-    /// Its run; 0 before the first.
-    pub run: Run,
+    /// Its run.
+    pub work: Work,
     /// Sentences of the text.
     pub of: usize,
     /// Those that were begun.
@@ -45,31 +46,21 @@ pub struct Rewriting {
     pub judged: usize,
     /// How fast.
     pub speed: Speed,
-    /// It is going on.
-    pub running: bool,
-    /// The visitor stopped it.
-    pub stopped: bool,
-    /// It failed.
-    pub problem: Option<Problem>,
 }
 
 /// Where a rewriting stands, without its sentences.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Glance {
-    /// Its run; 0 before the first.
-    pub run: Run,
+    /// Its run.
+    pub work: Work,
     /// Sentences that were begun.
     pub begun: usize,
     /// Sentences that are judged.
     pub judged: usize,
     /// How fast.
     pub speed: Speed,
-    /// It is going on.
-    pub running: bool,
     /// In a sentence.
     pub told: String,
-    /// It failed.
-    pub problem: Option<Problem>,
 }
 
 /// A line of a download.
@@ -89,23 +80,24 @@ impl Rewriting {
     /// A new run.
     #[must_use]
     pub fn begin(run: Run) -> Self {
-        Self { run, running: true, ..Self::default() }
+        Self { work: Work::begin(run), ..Self::default() }
     }
 
     /// Takes an answer of this run; others are not its business. Says which sentence it is about.
     pub fn hear(&mut self, response: &Response) -> Option<usize> {
+        self.work.hear(response);
         match response {
-            Response::Reading { run, sentence, of, source } if *run == self.run => {
+            Response::Reading { run, sentence, of, source } if *run == self.work.run => {
                 self.of = *of;
                 let place = self.place(*sentence);
                 place.source.clone_from(source);
                 return Some(*sentence);
             }
-            Response::Written { run, sentence, versions } if *run == self.run => {
+            Response::Written { run, sentence, versions } if *run == self.work.run => {
                 self.place(*sentence).waiting.extend(versions.iter().cloned());
                 return Some(*sentence);
             }
-            Response::Judged { run, sentence, versions, note, speed } if *run == self.run => {
+            Response::Judged { run, sentence, versions, note, speed } if *run == self.work.run => {
                 let place = self.place(*sentence);
                 place.waiting.clear();
                 place.versions = Some(versions.clone());
@@ -114,20 +106,10 @@ impl Rewriting {
                 self.judged += 1;
                 return Some(*sentence);
             }
-            Response::Done { run, stopped, speed } if *run == self.run => {
-                (self.running, self.stopped, self.speed) = (false, *stopped, *speed);
-            }
-            Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
+            Response::Done { run, speed, .. } if *run == self.work.run => self.speed = *speed,
             _ => {}
         }
         None
-    }
-
-    /// It ends here.
-    pub fn fail(&mut self, problem: Problem) {
-        if self.running {
-            (self.running, self.problem) = (false, Some(problem));
-        }
     }
 
     fn place(&mut self, sentence: usize) -> &mut Sentence {
@@ -141,13 +123,11 @@ impl Rewriting {
     #[must_use]
     pub fn glance(&self, task: Task) -> Glance {
         Glance {
-            run: self.run,
+            work: self.work.clone(),
             begun: self.sentences.len(),
             judged: self.judged,
             speed: self.speed,
-            running: self.running,
             told: self.told(task),
-            problem: self.problem.clone(),
         }
     }
 
@@ -186,11 +166,11 @@ impl Rewriting {
     pub fn told(&self, task: Task) -> String {
         let kept = self.sentences.iter().filter(|s| s.kept().next().is_some()).count();
         let word = if task == Task::Paraphrase { "paraphrase" } else { "summary" };
-        match (&self.problem, self.running, self.run) {
+        match (&self.work.problem, self.work.running, self.work.run) {
             (Some(problem), ..) => problem.what.clone(),
             (_, true, _) => format!("Sentence {} of {}.", (self.judged + 1).min(self.of.max(1)), self.of.max(1)),
             (_, _, 0) => String::new(),
-            _ if self.stopped => format!("Stopped after {} of {} sentences.", self.judged, self.of),
+            _ if self.work.stopped => format!("Stopped after {} of {} sentences.", self.judged, self.of),
             _ => format!("Done: {kept} of {} sentences have a {word} that every critic kept.", self.of),
         }
     }
@@ -239,18 +219,21 @@ pub(crate) mod tests {
         assert!(state.sentences[0].waiting.is_empty() && state.told(Task::Paraphrase).contains("2 of 2"));
         assert_eq!(state.jsonl().lines().count(), 2);
         state.hear(&Response::Done { run: 3, stopped: true, speed });
-        assert!(!state.running && state.told(Task::Paraphrase).contains("Stopped after 1 of 2"));
+        assert!(!state.work.running && state.told(Task::Paraphrase).contains("Stopped after 1 of 2"));
     }
 
     #[test]
     fn a_failure_ends_what_runs_and_keeps_what_is_there() {
-        let problem = Problem { what: "The device is gone.".into(), step: "Reload.".into() };
+        let problem = protocol::Problem { what: "The device is gone.".into(), step: "Reload.".into() };
         let mut state = Rewriting::begin(1);
         state.hear(&Response::Reading { run: 1, sentence: 0, of: 1, source: "It rained.".into() });
         state.hear(&Response::Failed { run: Some(1), problem: problem.clone() });
-        assert_eq!((state.running, state.problem.as_ref(), state.sentences.len()), (false, Some(&problem), 1));
+        assert_eq!(
+            (state.work.running, state.work.problem.as_ref(), state.sentences.len()),
+            (false, Some(&problem), 1)
+        );
         let mut idle = Rewriting::default();
-        idle.fail(problem);
+        idle.work.fail(problem);
         assert_eq!(idle, Rewriting::default());
     }
 }

@@ -1,5 +1,6 @@
 //! Models that can be brought to this device: the ones that are known, what a visitor may type, and how far one is.
 
+use super::work::Work;
 use protocol::{Keeping, Part, Problem, Response, Run, Shelf, Source};
 
 /// Where repositories are looked for unless the visitor names another hub.
@@ -120,24 +121,20 @@ pub fn size(bytes: u64) -> String {
 pub struct Shelving {
     /// What is there; none until the worker has looked.
     pub shelf: Option<Shelf>,
-    /// The run that brings a model; 0 before the first.
-    pub run: Run,
-    /// It is going on.
-    pub running: bool,
+    /// The run that brings a model.
+    pub work: Work,
     /// It was dropped on the page: what there is of it is not kept.
     pub dropped: bool,
     /// How far it is.
     pub keeping: Keeping,
     /// The last word about it.
     pub said: String,
-    /// It failed.
-    pub problem: Option<Problem>,
 }
 
 impl Shelving {
     /// A model is on its way, over a network or dropped.
     pub fn begin(&mut self, run: Run, dropped: bool) {
-        *self = Self { shelf: self.shelf.take(), run, running: true, dropped, ..Self::default() };
+        *self = Self { shelf: self.shelf.take(), work: Work::begin(run), dropped, ..Self::default() };
     }
 
     /// Where a repository was begun from.
@@ -150,28 +147,20 @@ impl Shelving {
 
     /// Takes an answer.
     pub fn hear(&mut self, response: &Response) {
+        self.work.hear(response);
         match response {
             Response::Shelf(shelf) => self.shelf = Some(shelf.clone()),
-            Response::Keeping(keeping) if keeping.run == self.run => self.keeping = keeping.clone(),
-            Response::Kept { run, model } if *run == self.run => {
-                self.running = false;
+            Response::Keeping(keeping) if keeping.run == self.work.run => self.keeping = keeping.clone(),
+            Response::Kept { run, model } if *run == self.work.run => {
+                self.work.running = false;
                 self.said =
                     format!("{} is on this device, a {} of {}.", model.name, model.part.name(), size(model.bytes()));
             }
-            Response::Done { run, .. } if *run == self.run => {
-                self.running = false;
+            Response::Done { run, .. } if *run == self.work.run => {
                 let kept = if self.dropped { "nothing was kept" } else { "what is there is kept" };
                 self.said = format!("Cancelled after {}; {kept}.", size(self.keeping.done));
             }
-            Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
             _ => {}
-        }
-    }
-
-    /// It ends here.
-    pub fn fail(&mut self, problem: Problem) {
-        if self.running {
-            (self.running, self.problem) = (false, Some(problem));
         }
     }
 
@@ -212,7 +201,7 @@ impl Shelving {
     /// What stands in the line that is read out: changes seldom.
     #[must_use]
     pub fn told(&self) -> String {
-        match (&self.problem, self.running) {
+        match (&self.work.problem, self.work.running) {
             (Some(problem), _) => problem.what.clone(),
             (_, true) => {
                 format!("Bringing {}.", if self.keeping.name.is_empty() { "a model" } else { &self.keeping.name })
@@ -277,9 +266,9 @@ mod tests {
         assert_eq!(state.share(), Some(0.51));
         let problem = Problem { what: "It stopped.".into(), step: "Resume.".into() };
         state.hear(&Response::Failed { run: Some(4), problem });
-        assert_eq!((state.running, state.told().as_str()), (false, "It stopped."));
+        assert_eq!((state.work.running, state.told().as_str()), (false, "It stopped."));
         state.begin(5, false);
         state.hear(&Response::Done { run: 5, stopped: true, speed: protocol::Speed::default() });
-        assert!(!state.running && state.problem.is_none() && state.told().starts_with("Cancelled"));
+        assert!(!state.work.running && state.work.problem.is_none() && state.told().starts_with("Cancelled"));
     }
 }

@@ -1,6 +1,7 @@
 //! A training as the page has heard of it.
 
-use protocol::{Look, Problem, Response, Run, Training};
+use super::work::Work;
+use protocol::{Look, Response, Run, Training};
 
 /// What the student wrote at some point.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,8 +15,8 @@ pub struct Seen {
 /// Where a training stands.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Learning {
-    /// Its run; 0 before the first.
-    pub run: Run,
+    /// Its latest run.
+    pub work: Work,
     /// Step and loss.
     pub losses: Vec<(u64, f32)>,
     /// Step and loss on held-out pairs.
@@ -28,12 +29,8 @@ pub struct Learning {
     pub total: u64,
     /// Seconds of the latest run.
     pub seconds: f64,
-    /// It is going on.
-    pub running: bool,
     /// Every step is taken.
     pub finished: bool,
-    /// It failed.
-    pub problem: Option<Problem>,
 }
 
 impl Learning {
@@ -42,17 +39,15 @@ impl Learning {
         if self.finished {
             *self = Self::default();
         }
-        (self.run, self.running, self.problem) = (run, true, None);
+        self.work = Work::begin(run);
     }
 
     /// Takes an answer of this run.
     pub fn hear(&mut self, response: &Response) {
+        self.work.hear(response);
         match response {
-            Response::Training(t) if t.run == self.run => self.step(t),
-            Response::Done { run, stopped, .. } if *run == self.run => {
-                (self.running, self.finished) = (false, !*stopped);
-            }
-            Response::Failed { run: Some(run), problem } if *run == self.run => self.fail(problem.clone()),
+            Response::Training(t) if t.run == self.work.run => self.step(t),
+            Response::Done { run, stopped, .. } if *run == self.work.run => self.finished = !*stopped,
             _ => {}
         }
     }
@@ -60,8 +55,7 @@ impl Learning {
     fn step(&mut self, t: &Training) {
         // Other pairs than before: the worker began anew.
         if t.step < self.step {
-            let run = self.run;
-            *self = Self { run, running: true, ..Self::default() };
+            *self = Self { work: Work::begin(t.run), ..Self::default() };
         }
         (self.step, self.total, self.seconds) = (t.step, t.total, t.seconds);
         self.losses.extend(t.loss.map(|loss| (t.step, loss)));
@@ -71,22 +65,15 @@ impl Learning {
         }
     }
 
-    /// It ends here.
-    pub fn fail(&mut self, problem: Problem) {
-        if self.running {
-            (self.running, self.problem) = (false, Some(problem));
-        }
-    }
-
     /// A sentence for those who cannot see the page.
     #[must_use]
     pub fn told(&self) -> String {
         let loss = self.losses.last().map_or_else(String::new, |(_, l)| format!(" Loss {l:.2}."));
-        match (&self.problem, self.run) {
+        match (&self.work.problem, self.work.run) {
             (Some(problem), _) => problem.what.clone(),
             (_, 0) => String::new(),
             _ if self.finished => format!("The student is trained: {} steps.{loss}", self.step),
-            _ if self.running => format!("Step {} of {}.{loss}", self.step, self.total),
+            _ if self.work.running => format!("Step {} of {}.{loss}", self.step, self.total),
             _ => format!("Stopped after step {} of {}; it can go on.{loss}", self.step, self.total),
         }
     }
@@ -109,7 +96,7 @@ mod tests {
             state.hear(&step(1, n));
         }
         state.hear(&Response::Done { run: 1, stopped: true, speed: Speed::default() });
-        assert!(!state.running && !state.finished && state.told().contains("can go on"));
+        assert!(!state.work.running && !state.finished && state.told().contains("can go on"));
         state.begin(2);
         state.hear(&step(1, 99));
         for n in 5..=10 {
@@ -131,6 +118,6 @@ mod tests {
         state.hear(&Response::Done { run: 1, stopped: true, speed: Speed::default() });
         state.begin(2);
         state.hear(&step(2, 1));
-        assert_eq!((state.losses.len(), state.step, state.running), (1, 1, true));
+        assert_eq!((state.losses.len(), state.step, state.work.running), (1, 1, true));
     }
 }

@@ -19,7 +19,7 @@ const SHOWN: usize = 60;
 pub(super) fn Room() -> impl IntoView {
     let store = store();
     let task = RwSignal::new(Task::Summary);
-    let begun = Memo::new(move |_| store.distilling.with(|d| d.run > 0));
+    let begun = Memo::new(move |_| store.distilling.with(|d| d.work.run > 0));
     let any = Memo::new(move |_| store.pairs.with(|p| p.contexts > 0));
     view! {
         <section class="room" aria-labelledby="room-title">
@@ -33,7 +33,7 @@ pub(super) fn Room() -> impl IntoView {
                     <p class="told" role="status" data-test="told">
                         {move || store.distilling.with(|d| store.pairs.with(|p| d.told(p)))}
                     </p>
-                    <Step problem=Signal::derive(move || store.distilling.with(|d| d.problem.clone())) />
+                    <Step problem=Signal::derive(move || store.distilling.with(|d| d.work.problem.clone())) />
                     <Show when=move || begun.get()>
                         <Live />
                     </Show>
@@ -139,11 +139,11 @@ fn Recipe() -> impl IntoView {
             <div class="act">
                 <StartStop
                     start=Signal::stored("Distil".to_owned())
-                    running=Signal::derive(move || store.distilling.with(|d| d.running))
-                    able=Signal::derive(move || store.ready() && !store.learning.with(|l| l.running))
+                    running=Signal::derive(move || store.distilling.with(|d| d.work.running))
+                    able=Signal::derive(move || store.ready() && !store.learning.with(|l| l.work.running))
                     press=move |running| {
                         if running {
-                            store.stop(store.distilling.with_untracked(|d| d.run));
+                            store.stop(store.distilling.with_untracked(|d| d.work.run));
                         } else {
                             store.distil();
                         }

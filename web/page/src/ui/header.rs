@@ -82,7 +82,7 @@ fn Badge() -> impl IntoView {
                 </p>
                 <label>
                     "Device "
-                    <select disabled=move || store.shelving.with(|s| s.running) on:change:target=move |ev| {
+                    <select disabled=move || store.shelving.with(|s| s.work.running) on:change:target=move |ev| {
                         store
                             .wanted
                             .set(

@@ -12,10 +12,10 @@ use protocol::Student;
 pub(super) fn Learn() -> impl IntoView {
     let store = store();
     let learning = store.learning;
-    let begun = Memo::new(move |_| learning.with(|l| l.run > 0));
+    let begun = Memo::new(move |_| learning.with(|l| l.work.run > 0));
     let finished = Memo::new(move |_| learning.with(|l| l.finished));
     let start = Signal::derive(move || {
-        let paused = learning.with(|l| l.step > 0 && !l.finished && l.problem.is_none());
+        let paused = learning.with(|l| l.step > 0 && !l.finished && l.work.problem.is_none());
         if paused { "Go on" } else { "Train the student" }.to_owned()
     });
     view! {
@@ -26,16 +26,16 @@ pub(super) fn Learn() -> impl IntoView {
         <div class="act">
             <StartStop
                 start=start
-                running=Signal::derive(move || learning.with(|l| l.running))
+                running=Signal::derive(move || learning.with(|l| l.work.running))
                 able=Signal::derive(move || {
                     store.ready()
                         && store.held.get()
-                        && !store.distilling.with(|d| d.running)
+                        && !store.distilling.with(|d| d.work.running)
                         && store.pairs.with(|p| !p.kept.is_empty())
                 })
                 press=move |running| {
                     if running {
-                        store.stop(learning.with_untracked(|l| l.run));
+                        store.stop(learning.with_untracked(|l| l.work.run));
                     } else {
                         store.train();
                     }
@@ -52,10 +52,10 @@ pub(super) fn Learn() -> impl IntoView {
             </div>
         </div>
         // Every step changes the words: they are read out when a training ends, not while it goes on.
-        <p class="told" aria-live=move || if learning.with(|l| l.running) { "off" } else { "polite" } data-test="learning">
+        <p class="told" aria-live=move || if learning.with(|l| l.work.running) { "off" } else { "polite" } data-test="learning">
             {move || learning.with(Learning::told)}
         </p>
-        <Step problem=Signal::derive(move || learning.with(|l| l.problem.clone())) />
+        <Step problem=Signal::derive(move || learning.with(|l| l.work.problem.clone())) />
         <Show when=move || begun.get()>
             <Curve learning=learning />
             <Progress />

@@ -25,8 +25,8 @@ pub(super) fn Room() -> impl IntoView {
             <p class="told" role="status" data-test="told">
                 {move || told.get()}
             </p>
-            <Step problem=Signal::derive(move || shelving.with(|s| s.problem.clone())) />
-            <Show when=move || shelving.with(|s| s.running)>
+            <Step problem=Signal::derive(move || shelving.with(|s| s.work.problem.clone())) />
+            <Show when=move || shelving.with(|s| s.work.running)>
                 <Bringing />
             </Show>
             <div class="two">
@@ -46,7 +46,7 @@ pub(super) fn Room() -> impl IntoView {
 }
 
 fn busy(store: Store) -> bool {
-    store.shelving.with(|s| s.running)
+    store.shelving.with(|s| s.work.running)
 }
 
 /// Who plays which part.
@@ -118,7 +118,7 @@ fn Bringing() -> impl IntoView {
             <p class="count" data-test="bringing">
                 {move || shelving.with(shelf::Shelving::progress)}
             </p>
-            <button type="button" class="quiet" on:click=move |_| store.stop(shelving.with_untracked(|s| s.run))>
+            <button type="button" class="quiet" on:click=move |_| store.stop(shelving.with_untracked(|s| s.work.run))>
                 "Cancel"
             </button>
         </div>
@@ -332,7 +332,7 @@ fn Dropping() -> impl IntoView {
     let store = store();
     let over = RwSignal::new(false);
     let take = move |source: Source| {
-        if !store.shelving.with_untracked(|s| s.running) {
+        if !store.shelving.with_untracked(|s| s.work.running) {
             store.keep(source);
         }
     };

@@ -96,11 +96,11 @@ pub(super) fn Room(
                     <div class="act">
                         <StartStop
                             start=Signal::stored(if summary { "Summarise" } else { "Paraphrase" }.to_owned())
-                            running=Signal::derive(move || desk.glance.with(|g| g.running))
+                            running=Signal::derive(move || desk.glance.with(|g| g.work.running))
                             able=Signal::derive(move || store.ready() && desk.text.with(|t| !t.trim().is_empty()))
                             press=move |running| {
                                 if running {
-                                    store.stop(desk.glance.with_untracked(|g| g.run));
+                                    store.stop(desk.glance.with_untracked(|g| g.work.run));
                                 } else {
                                     store.rewrite(task);
                                 }
@@ -274,7 +274,7 @@ fn Results(
             <p class="told" role="status" data-test="told">
                 {move || told.get()}
             </p>
-            <Step problem=Signal::derive(move || glance.with(|g| g.problem.clone())) />
+            <Step problem=Signal::derive(move || glance.with(|g| g.work.problem.clone())) />
             <Show when=move || any.get()>
                 <div class="tools">
                     <button type="button" class="quiet" on:click=move |_| copy(desk.all(Rewriting::text), "Text")>

@@ -92,7 +92,7 @@ impl Desk {
     }
 
     fn fail(self, problem: &Problem) {
-        self.state.update_value(|s| s.fail(problem.clone()));
+        self.state.update_value(|s| s.work.fail(problem.clone()));
         self.look();
     }
 
@@ -312,9 +312,9 @@ impl Store {
         for task in Task::ALL {
             self.desk(task).fail(problem);
         }
-        self.shelving.update(|s| s.fail(problem.clone()));
-        self.distilling.update(|s| s.fail(problem.clone()));
-        self.learning.update(|s| s.fail(problem.clone()));
+        self.shelving.update(|s| s.work.fail(problem.clone()));
+        self.distilling.update(|s| s.work.fail(problem.clone()));
+        self.learning.update(|s| s.work.fail(problem.clone()));
     }
 
     fn hear(self, response: Response) {
@@ -366,18 +366,18 @@ impl Store {
             response => {
                 for task in Task::ALL {
                     let desk = self.desk(task);
-                    if desk.glance.with_untracked(|g| g.running) {
+                    if desk.glance.with_untracked(|g| g.work.running) {
                         desk.hear(&response);
                     }
                 }
-                if self.shelving.with_untracked(|s| s.running) {
+                if self.shelving.with_untracked(|s| s.work.running) {
                     self.shelving.update(|s| s.hear(&response));
                     self.let_go();
                 }
-                if self.distilling.with_untracked(|s| s.running) {
+                if self.distilling.with_untracked(|s| s.work.running) {
                     self.distilling.update(|s| s.hear(&response));
                 }
-                if self.learning.with_untracked(|s| s.running) {
+                if self.learning.with_untracked(|s| s.work.running) {
                     self.learning.update(|s| s.hear(&response));
                 }
             }
@@ -468,7 +468,7 @@ impl Store {
 
     /// Forgets the addresses of dropped files once nobody reads them.
     fn let_go(self) {
-        if !self.shelving.with_untracked(|s| s.running) {
+        if !self.shelving.with_untracked(|s| s.work.running) {
             let files = self.dropped.try_update_value(std::mem::take).unwrap_or_default();
             files.iter().for_each(|file| browser::revoke(&file.url));
         }
@@ -495,7 +495,7 @@ impl Store {
     pub(super) fn keep_failed(self, problem: Problem) {
         self.shelving.update(|s| {
             s.begin(0, false);
-            s.fail(problem);
+            s.work.fail(problem);
         });
     }
 
