@@ -8,6 +8,8 @@ cd "$(dirname "$0")"
 cache="${IMPOSSIBLE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/impossible}"
 tools="$cache/tools"
 mkdir -p "$cache"
+# Flags and target of the caller are not those of the tools, and would replace those of the wasm in `.cargo/config.toml`.
+unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_TARGET
 # cargo itself may be Debian's below; tools are built with the one that is here now.
 tool() { # name, version, crate, flags
     if [ "$("$tools/bin/$1" --version 2>/dev/null)" != "$1 $2" ]; then
@@ -17,10 +19,8 @@ tool() { # name, version, crate, flags
 }
 tool wasm-bindgen "$(grep -A1 '^name = "wasm-bindgen"$' ../Cargo.lock | sed -n 's/^version = "\(.*\)"/\1/p')" wasm-bindgen-cli
 tool trunk 0.21.14 trunk --locked
-CARGO_TARGET_DIR="$cache/native" cargo build --release --quiet -p impossible-web-trim
+CARGO_TARGET_DIR="$cache/native" cargo install --quiet --locked --path trim --root "$tools"
 
-# The flags of the target stand in `.cargo/config.toml`, so that trunk alone builds it too; this variable would replace them.
-unset RUSTFLAGS
 export CARGO_TARGET_DIR="$cache/web"
 if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
     if command -v rustup >/dev/null && rustup target add wasm32-unknown-unknown 2>/dev/null; then
@@ -43,4 +43,4 @@ if [ "${1:-build}" = serve ]; then
     exec trunk serve
 fi
 trunk build
-"$cache/native/release/impossible-web-trim" dist/*.wasm
+impossible-web-trim dist/*.wasm

@@ -28,7 +28,7 @@ const answer = (response, status, body, more = {}) => {
 };
 async function serveHub(path, request, response) {
   const [, kind, model, file] = path.match(/^\/(api\/models\/)?own\/(\w+)\/(.+)$/) ?? [];
-  const folder = join(dist, "tiny", model ?? "none");
+  const folder = model === "moved" ? join(scratch, "moved/critic") : join(dist, "tiny", model ?? "none");
   const json = (value) => answer(response, 200, Buffer.from(JSON.stringify(value)), { "content-type": "application/json" });
   if (kind && file.startsWith("revision/")) {
     await stat(folder);
@@ -39,7 +39,8 @@ async function serveHub(path, request, response) {
     return json(await Promise.all(names.map(async (path) => {
       const bytes = await readFile(join(folder, path));
       const oid = hub.lies ? "0".repeat(64) : createHash("sha256").update(bytes).digest("hex");
-      return { type: "file", path, size: bytes.length, ...(path.endsWith(".safetensors") && { lfs: { oid, size: bytes.length } }) };
+      const blob = createHash("sha1").update(bytes).digest("hex");
+      return { type: "file", path, size: bytes.length, oid: blob, ...(path.endsWith(".safetensors") && { lfs: { oid, size: bytes.length } }) };
     })));
   }
   const name = file?.replace(`resolve/${COMMIT}/`, "");
@@ -58,6 +59,7 @@ async function sendSlowly(file, name, request, response) {
   for (let sent = 0; sent < rest.length; sent += 65536) {
     if (hub.breaks && name.endsWith(".safetensors") && from + sent > hub.breaks) {
       hub.breaks = 0;
+      await hub.broken?.();
       return response.destroy();
     }
     response.write(rest.subarray(sent, sent + 65536));
@@ -166,10 +168,11 @@ const cpu = await launch([]);
 const source = JSON.parse(await readFile(nativeFile, "utf8"));
 const scratch = await mkdtemp(join(tmpdir(), "impossible-"));
 
-// All that a visitor's browser runs, as a host would send it.
+// The wasm of page and worker, as a host would send it; the JavaScript beside it has 0.02 MB.
 const MOST = 2_500_000;
 await test("small", async () => {
   const files = (await readdir(dist)).filter((file) => file.endsWith(".wasm"));
+  check(files.length === 2, `${files.length} wasm files`);
   const params = { [zlib.BROTLI_PARAM_QUALITY]: 11, [zlib.BROTLI_PARAM_LGWIN]: 24 };
   const sizes = await Promise.all(files.map(async (file) => (await promisify(brotliCompress)(await readFile(join(dist, file)), { params })).length));
   const all = sizes.reduce((sum, size) => sum + size, 0);
@@ -441,13 +444,14 @@ await test("models: two of one name, little room, and files that change between 
   const folder = join(scratch, "moved/critic");
   await cp(join(dist, "tiny/critic"), folder, { recursive: true });
   const begun = page.locator('[data-test="begun-model"]', { hasText: "critic" });
+  // Begun, and cancelled in the middle of its weights.
   const cancelled = async (start) => {
     hub.rate = 1000;
     await start();
     await page.locator('[data-test="bringing"]', { hasText: /model\.safetensors .* left/ }).waitFor();
     await page.getByRole("button", { name: "Cancel" }).click();
     await told(page, "Cancelled");
-    await begun.waitFor();
+    await page.locator('[data-test="begun-model"]').waitFor();
   };
   await cancelled(() => bring(page, `${site}moved/critic`));
   // The same name from elsewhere does not take its place.
@@ -470,29 +474,57 @@ await test("models: two of one name, little room, and files that change between 
   await kept(page, "critic").getByRole("button", { name: /Delete/ }).click();
   await page.locator("p", { hasText: "Nothing yet" }).waitFor();
   // Both a file that was whole and one that had begun are others by now, of the same size.
-  await cancelled(() => bring(page, `${site}moved/critic`));
-  const later = new Date(Date.now() + 3_600_000);
-  const bytes = await readFile(weights);
-  bytes[bytes.length - 3] ^= 1;
-  await writeFile(weights, bytes);
-  await utimes(weights, later, later);
   const golden = join(folder, "golden.json");
-  const text = await readFile(golden, "utf8");
-  await writeFile(golden, text.replace(/(\d)(\s*\])/, (_, digit, end) => `${(Number(digit) + 1) % 10}${end}`));
-  await utimes(golden, later, later);
+  let hours = 0;
+  const change = async (file) => {
+    const bytes = await readFile(file);
+    // The last digit, or a bit of the last weight.
+    const text = bytes.toString().replace(/(\d)(\D*)$/, (_, digit, end) => `${(Number(digit) + 1) % 10}${end}`);
+    if (file === golden) await writeFile(file, text);
+    else await writeFile(file, bytes.with(bytes.length - 3, bytes.at(-3) ^ 1));
+    const later = new Date(Date.now() + 3_600_000 * ++hours);
+    await utimes(file, later, later);
+  };
+  const current = async (model) => {
+    for (const [name, file] of [["model.safetensors", weights], ["golden.json", golden]]) {
+      const kept = await page.evaluate(async ([model, name]) => {
+        const models = await (await navigator.storage.getDirectory()).getDirectoryHandle("models");
+        const file = await (await (await models.getDirectoryHandle(model)).getFileHandle(name)).getFile();
+        const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+        return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      }, [model, name]);
+      check(kept === createHash("sha256").update(await readFile(file)).digest("hex"), `${name} is of the version before`);
+    }
+    await kept(page, model).getByRole("button", { name: /Delete/ }).click();
+    await page.locator("p", { hasText: "Nothing yet" }).waitFor();
+  };
+  await cancelled(() => bring(page, `${site}moved/critic`));
+  await change(weights);
+  await change(golden);
   Object.assign(hub, { rate: 0, ranges: [] });
   await begun.getByRole("button", { name: "Resume" }).click();
   await told(page, "critic is on this device, a critic");
   check(hub.ranges.length === 0, `it went on in another version: ${hub.ranges}`);
-  for (const [name, file] of [["model.safetensors", weights], ["golden.json", golden]]) {
-    const kept = await page.evaluate(async (name) => {
-      const models = await (await navigator.storage.getDirectory()).getDirectoryHandle("models");
-      const file = await (await (await models.getDirectoryHandle("critic")).getFileHandle(name)).getFile();
-      const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-      return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    }, name);
-    check(kept === createHash("sha256").update(await readFile(file)).digest("hex"), `${name} is of the version before`);
-  }
+  await current("critic");
+  // A hub says the version of small files, too.
+  await page.locator("summary", { hasText: "Another hub" }).click();
+  await page.fill("#hub", `${site}hub`);
+  await page.locator("#hub").blur();
+  await cancelled(() => bring(page, "own/moved"));
+  await change(golden);
+  Object.assign(hub, { rate: 0, ranges: [] });
+  await page.locator('[data-test="begun-model"]', { hasText: "own--moved" }).getByRole("button", { name: "Resume" }).click();
+  await told(page, "own--moved is on this device, a critic");
+  check(hub.ranges.length === 1, `the weights, which are the same, came anew: ${hub.ranges}`);
+  await current("own--moved");
+  // It changes while it comes, between a connection that breaks and the next.
+  Object.assign(hub, { breaks: 1_500_000, broken: () => change(weights) });
+  await bring(page, `${site}moved/critic`);
+  await told(page, "model.safetensors has changed while it came");
+  hub.broken = undefined;
+  await begun.getByRole("button", { name: "Resume" }).click();
+  await told(page, "critic is on this device, a critic");
+  await current("critic");
   check(page.errors.length === 0, page.errors.join("; "));
   await close(page);
 });
@@ -625,7 +657,7 @@ if (await stat(join(process.env.IMPOSSIBLE_MODELS ?? "/nowhere", large)).catch((
     });
     await begun.waitFor();
     const left = (await begun.textContent()).match(/([\d.]+) MB/)[1];
-    check(left === there, `${there} MB were there, ${left} after a cancelled resume`);
+    check(Number(left) >= Number(there) && Number(left) < 290, `${there} MB were there, ${left} after a cancelled resume`);
     await resume.click();
     await told(page, "a critic of", 240_000);
     await kept(page, large).getByRole("button", { name: /Delete/ }).click();

@@ -14,7 +14,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, ReadableStreamDefaultReader};
 use zip::ZipArchive;
 
-use super::listing::{Wanted, ask, host, judged, known, list, plays};
+use super::listing::{Wanted, ask, host, judged, known, list, plays, version};
 use super::opfs::{self, File, Folder};
 use super::{MOST_BYTES, RECORD, SOURCE, VERSIONS, open, part, problem, record};
 use crate::engine::desk::{Desk, now};
@@ -186,14 +186,14 @@ async fn claim(models: &Folder, name: &str, source: &Source, progress: &mut Prog
     Ok(folder)
 }
 
-/// Lets go of files whose version is another by now, and notes the versions that are to come.
+/// Lets go of files whose version is another by now or was not noted, and notes the versions that are to come.
 async fn renew(folder: &Folder, files: &[Wanted]) -> Result<()> {
     let noted = folder.small(VERSIONS, super::SMALL).await?;
     let noted: BTreeMap<String, String> = noted.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
     let mut versions = BTreeMap::new();
     for Wanted { name, version, .. } in files {
         let Some(version) = version else { continue };
-        if noted.get(name).is_some_and(|noted| noted != version) {
+        if noted.get(name).is_none_or(|noted| noted != version) {
             folder.remove(name).await?;
             folder.remove(&format!("{name}.part")).await?;
         }
@@ -375,6 +375,10 @@ async fn stream(
     let from = if wanted.bytes.is_some() { *bytes } else { 0 };
     let response = ask(Method::GET, &wanted.url, from, stop).await.map_err(|p| End::Broken(p.what))?;
     match response.status() {
+        206 if wanted.served && version(&response) != wanted.version => {
+            let what = format!("{} has changed while it came.", wanted.name);
+            return Err(problem(what, "Press Resume to get it anew.").into());
+        }
         206 => {}
         200 => {
             // The server begins anew.

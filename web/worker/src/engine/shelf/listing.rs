@@ -35,6 +35,8 @@ pub(super) struct Wanted {
     pub(super) sha256: Option<String>,
     /// Tells it from another file of this name and size: what the hub or the server calls this version of it.
     pub(super) version: Option<String>,
+    /// The server says the version with each answer.
+    pub(super) served: bool,
 }
 
 /// What a source has for us.
@@ -158,6 +160,7 @@ pub(super) async fn list(source: &Source, stop: &AbortSignal) -> Result<Listing>
                     about: Some(f.bytes),
                     sha256: None,
                     version: None,
+                    served: false,
                 })
                 .collect();
             let lacks = |n: &str| files.iter().all(|f| f.name != n);
@@ -196,7 +199,7 @@ async fn hub(endpoint: &str, repo: &str, revision: &str, stop: &AbortSignal) -> 
         let url = format!("{endpoint}/{}/resolve/{commit}/{}", escape(repo), escape(name));
         let version = entry["oid"].as_str().map(str::to_owned);
         let sha256 = sha256.filter(|s| s.len() == 64);
-        Some(Wanted { name: name.to_owned(), url, bytes, about: bytes, sha256, version })
+        Some(Wanted { name: name.to_owned(), url, bytes, about: bytes, sha256, version, served: false })
     };
     let whole = |name: &str| {
         find(name).ok_or_else(|| {
@@ -225,6 +228,12 @@ async fn hub(endpoint: &str, repo: &str, revision: &str, stop: &AbortSignal) -> 
     Ok(Listing { files, licence })
 }
 
+/// What a server calls the version of a file that it answers with.
+pub(super) fn version(response: &Response) -> Option<String> {
+    // A page may read the first of another site's answer without that site's leave.
+    ["last-modified", "etag"].iter().find_map(|name| response.headers().get(name))
+}
+
 /// A file of a folder at an address: none where the server has none.
 async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wanted>> {
     let url = format!("{base}{}", escape(name));
@@ -235,9 +244,8 @@ async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wante
             let about = response.headers().get("content-length").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
             // Of text that a server compresses on the way, that is the compressed size.
             let bytes = about.filter(|_| name.ends_with(".safetensors"));
-            // A page may read the first of another site's answer without that site's leave.
-            let version = ["last-modified", "etag"].iter().find_map(|name| response.headers().get(name));
-            Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None, version }))
+            let version = version(&response);
+            Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None, version, served: true }))
         }
         status => Err(judged(status, name)),
     }
