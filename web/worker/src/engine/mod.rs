@@ -185,6 +185,10 @@ impl Bench {
         match (done, run) {
             (Ok(()), Some(run)) => self.over(run, false),
             (Err(Error::Interrupted), Some(run)) => self.over(run, true),
+            // What is left of a lost device answers nothing any more: the page starts another worker, on the CPU.
+            (Err(error @ Error::Device { .. }), Some(_)) if self.models.as_ref().is_some_and(Models::on_gpu) => {
+                ring(&format!("the graphics device failed ({})", error.to_string().lines().next().unwrap_or_default()));
+            }
             (Err(error), run) => self.desk.say(Response::Failed { run, problem: problem(&error) }),
             (Ok(()), None) => {}
         }

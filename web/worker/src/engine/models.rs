@@ -58,6 +58,11 @@ pub(super) struct Models {
 }
 
 impl Models {
+    /// They are not on the CPU.
+    pub(super) fn on_gpu(&self) -> bool {
+        !self.compute.is_host()
+    }
+
     /// The student that writes, and the critic.
     pub(super) fn writer(&mut self) -> (&Teacher, &Format, &mut Entailment) {
         let student = self.trained.as_ref().filter(|_| self.trained_writes).unwrap_or(&self.student);
