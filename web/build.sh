@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the web app into web/dist: static files for any host. `web/build.sh serve` serves it on port 8080 and builds it
-# anew when a file changes; those files keep the names of functions. What is missing is prepared: the wasm target (rustup's, else Debian's web toolchain where apt-get
-# runs as root), trunk, and wasm-bindgen in the library's own version. Tools and target folder live in the user's cache folder.
+# anew when a file changes; those files are not trimmed. What is missing is prepared: the wasm target (rustup's, else
+# Debian's web toolchain where apt-get runs as root), trunk, and wasm-bindgen in the library's own version. Tools and target
+# folder live in the user's cache folder.
 # IMPOSSIBLE_CODE_URL, where it is set, is the address of the code that the page links to.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -682,7 +682,7 @@ if (await stat(join(process.env.IMPOSSIBLE_MODELS ?? "/nowhere", large)).catch((
     check(!words.includes(", 0 pairs"), "it judged nothing");
     check(page.errors.length === 0, page.errors.join("; "));
     await close(page);
-    return `; stopped while ${there} MB were hashed in ${stopping} s; brought in ${brought} s, loaded in ${loaded} s; ${words}; the worker's memory: ${memory.toFixed(0)} MB`;
+    return `; a resume of ${there} MB was cancelled in ${stopping} s; brought in ${brought} s, loaded in ${loaded} s; ${words}; the worker's memory: ${memory.toFixed(0)} MB`;
   });
 } else {
   console.log(`SKIPPED browser, a published critic: ${large} is not in IMPOSSIBLE_MODELS`);

@@ -90,10 +90,10 @@ await measure("distillation", 3, 0, async (page) => {
 measured.training = trainings;
 
 const median = (list) => [...list].sort((x, y) => x - y)[list.length >> 1];
-for (const [name, [ours, theirs]] of Object.entries(measured)) {
-  const ratios = theirs.map((x, i) => x / ours[i]);
+for (const [name, [before, after]] of Object.entries(measured)) {
+  const ratios = after.map((x, i) => x / before[i]);
   const range = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
-  console.log(`${name}: A ${median(ours).toFixed(3)}, B ${median(theirs).toFixed(3)} a second; B to A ${median(ratios).toFixed(2)} (${range}, ${ratios.length} pairs)`);
+  console.log(`${name}: A ${median(before).toFixed(3)}, B ${median(after).toFixed(3)} a second; B to A ${median(ratios).toFixed(2)} (${range}, ${ratios.length} pairs)`);
 }
 await browser.close();
 servers.forEach((server) => server.close());

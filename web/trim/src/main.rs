@@ -1,5 +1,5 @@
 //! `impossible-web-trim FILE..`: takes out of wasm files, in place, the names of functions (a fifth of the file) and the
-//! readers of the GPU compiler's textual form. The compiler registers a reader for each of its thousand operations, so that a
+//! readers of the GPU compiler's textual form. The compiler registers a reader for each of its operations, types and attributes, so that a
 //! linker has to keep them; the app never reads such text, and a call would end the worker, which the page notices.
 
 use std::path::Path;
