@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::pull::preset::{self, PRESETS, Role};
-use crate::pull::store::{self, Cached, Store};
+use record::Preset;
+use record::presets::Role;
+
+use crate::models::store::{self, Cached, Store};
 
 /// Facts about this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,7 +100,7 @@ impl Host {
             disks: vec![disk("models", store.root()), disk("current folder", &here)],
             models_folder: store.root().to_path_buf(),
             models: store.list().unwrap_or_default(),
-            presets: PRESETS.iter().map(|preset| preset_state(preset, store)).collect(),
+            presets: Preset::DOWNLOADED.iter().map(|&preset| preset_state(preset, store)).collect(),
         }
     }
 }
@@ -162,9 +164,9 @@ fn disk(purpose: &'static str, path: &Path) -> Disk {
     Disk { purpose, path, free }
 }
 
-fn preset_state(preset: &'static preset::Preset, store: &Store) -> PresetState {
+fn preset_state(preset: Preset, store: &Store) -> PresetState {
     let missing: Vec<MissingModel> = preset
-        .models
+        .models()
         .iter()
         .filter_map(|model| {
             let lacks = match store.find(model.folder) {
@@ -174,8 +176,8 @@ fn preset_state(preset: &'static preset::Preset, store: &Store) -> PresetState {
             Some(MissingModel { role: model.role, repo: model.repo, bytes: model.bytes, lacks })
         })
         .collect();
-    let command = (!missing.is_empty()).then(|| format!("impossible pull {}", preset.name));
-    PresetState { name: preset.name, missing, command }
+    let command = (!missing.is_empty()).then(|| format!("impossible pull {}", preset.name()));
+    PresetState { name: preset.name(), missing, command }
 }
 
 /// `1.4 GB`, `92 MB`.

@@ -1,23 +1,26 @@
-//! Library of the `impossible` binary: arguments, files, run folders, downloads, progress.
+//! Library of the `impossible` binary: arguments, stages, run folders, models on the disk, downloads, pages, progress.
 
 pub mod args;
-mod builtin;
+pub mod bench;
 pub mod commands;
 pub mod evaluate;
-pub mod files;
+pub mod fs;
 pub mod host;
+pub mod html;
 pub mod models;
 pub mod plans;
 pub mod progress;
 pub mod pull;
-pub mod pytorch;
+pub mod report;
 pub mod run;
+pub mod session;
+pub mod stages;
 pub mod training;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use impossible_core::Error;
+use record::Error;
 
 /// Parses the process's arguments, runs the command, and answers with the exit code: 0 done, 1 retry, 2 wrong input,
 /// 3 broken data, 130 interrupted.

@@ -2,93 +2,15 @@
 
 use std::path::Path;
 
-use impossible_core::device::DeviceSpec;
-use impossible_core::plan::{Contexts, Critics, Diversity, Models, Paraphrase, Plan, Siblings, Source, Summary};
-use impossible_core::{Error, Result};
+use lm::device::DeviceSpec;
+use method::distill::contexts::{self, Seed};
+use record::plan::{Paraphrase, Plan, Source, Summary};
+use record::presets::{Preset, Role};
+use record::{Error, Result};
 
-use crate::args::{CriticsName, DiversityName, PlanFlags, PresetName, Thresholds};
-use crate::pull::preset;
+use crate::args::{PlanFlags, Thresholds};
+use crate::run::jsonl::read_seeds;
 use crate::run::read_plan;
-
-impl From<CriticsName> for Critics {
-    fn from(name: CriticsName) -> Self {
-        match name {
-            CriticsName::Paper => Self::Paper,
-            CriticsName::Reference => Self::Reference,
-            CriticsName::Strict => Self::Strict,
-        }
-    }
-}
-
-impl From<DiversityName> for Diversity {
-    fn from(name: DiversityName) -> Self {
-        match name {
-            DiversityName::Component => Self::Component,
-            DiversityName::Independent => Self::Independent,
-            DiversityName::Off => Self::Off,
-        }
-    }
-}
-
-/// Folder of a preset's model.
-fn folder(name: PresetName, role: preset::Role) -> String {
-    let model = preset::find(name.as_str()).and_then(|p| p.models.iter().find(|m| m.role == role));
-    model.map(|m| m.folder.to_owned()).unwrap_or_default()
-}
-
-/// The plan of a preset.
-#[must_use]
-pub fn preset_plan(name: PresetName, device: DeviceSpec) -> Plan {
-    if name == PresetName::Tiny {
-        return Plan::tiny(device);
-    }
-    let paper = name == PresetName::Paper;
-    let critics = if paper { Critics::Paper } else { Critics::Strict };
-    let encoder = if paper { String::new() } else { folder(name, preset::Role::Encoder) };
-    Plan {
-        seed: 7,
-        device: device.to_string(),
-        models: Models {
-            teacher: folder(name, preset::Role::Teacher),
-            critic: folder(name, preset::Role::Critic),
-            encoder,
-            student: String::new(),
-        },
-        contexts: Contexts {
-            count: if paper { 1000 } else { 30 },
-            source: match name {
-                PresetName::Tiny | PresetName::Small => Source::Newswire,
-                PresetName::Paper => Source::News,
-                PresetName::Biomedical => Source::Biomedical,
-            },
-            seeds: String::new(),
-            seeds_sha256: String::new(),
-            min_sentences: if paper { 1 } else { 3 },
-            max_sentences: 5,
-            max_tokens: 150,
-            // At 1.0 a teacher of this size drifts into repetitive talk.
-            temperature: if paper { 1.0 } else { 0.8 },
-            top_p: 0.9,
-        },
-        siblings: Siblings {
-            // Pairs grow with k squared, cost with k; the floors of `strict` need many pairs.
-            k: if name == PresetName::Small { 400 } else { 100 },
-            temperature: if paper { 0.7 } else { 0.5 },
-            top_p: 0.9,
-            top_k: 0,
-            min_p: 0.0,
-            typical_p: 1.0,
-            repetition_penalty: 1.0,
-            no_repeat_ngram: 3,
-            min_tokens: 0,
-            max_tokens: if paper { 100 } else { 60 },
-            // Two half batches of 48 rows: whole tiles of the CPU's kernel. A GPU wants more rows at once.
-            batch: if matches!(device, DeviceSpec::Flex | DeviceSpec::NdArray) { 96 } else { 256 },
-        },
-        paraphrase: Paraphrase::preset(critics),
-        summary: Summary::preset(critics),
-    }
-}
 
 /// Changes thresholds.
 pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &mut Summary) {
@@ -97,22 +19,27 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
             *target = v;
         }
     }
+    fn set_floor(target: &mut Option<f32>, value: Option<f32>) {
+        if let Some(floor) = value {
+            *target = (floor > -1.0).then_some(floor);
+        }
+    }
     set(&mut paraphrase.rouge_min, t.rouge_min);
     set(&mut paraphrase.rouge_max, t.rouge_max);
     if t.rouge_min.is_none() && paraphrase.rouge_min > paraphrase.rouge_max {
         // Who asks for less overlap than the floor allows does not want the floor.
         paraphrase.rouge_min = 0.0;
     }
-    set(&mut paraphrase.cosine_min, t.cosine_min);
+    set_floor(&mut paraphrase.cosine_min, t.cosine_min);
     set(&mut paraphrase.entailment_min, t.entailment_min);
     set(&mut summary.entailment_min, t.summary_entailment_min);
-    set(&mut summary.cosine_min, t.summary_cosine_min);
+    set_floor(&mut summary.cosine_min, t.summary_cosine_min);
     set(&mut summary.length_max, t.summary_length_max);
     if let Some(on) = t.modality {
         (paraphrase.modality, summary.modality) = (on, on);
     }
     if let Some(rule) = t.diversity {
-        (paraphrase.diversity, summary.diversity) = (rule.into(), rule.into());
+        (paraphrase.diversity, summary.diversity) = (rule, rule);
     }
 }
 
@@ -123,11 +50,11 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
 pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     let mut plan = match &flags.plan {
         Some(file) => read_plan(file)?,
-        None => preset_plan(flags.preset(), device),
+        None => flags.preset().plan(device),
     };
     if let Some(critics) = flags.critics {
-        plan.paraphrase = Paraphrase::preset(critics.into());
-        plan.summary = Summary::preset(critics.into());
+        plan.paraphrase = Paraphrase::preset(critics);
+        plan.summary = Summary::preset(critics);
     }
     apply_thresholds(&flags.thresholds, &mut plan.paraphrase, &mut plan.summary);
     let m = &mut plan.models;
@@ -148,24 +75,85 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
         plan.contexts.seeds = file.display().to_string();
     }
     if plan.contexts.source == Source::Seeds {
-        plan.contexts.seeds_sha256 = crate::run::atomic::hash_file(Path::new(&plan.contexts.seeds))?.1;
+        plan.contexts.seeds_sha256 = crate::fs::hash_file(Path::new(&plan.contexts.seeds))?.1;
         plan.contexts.max_sentences = plan.contexts.max_sentences.max(plan.contexts.min_sentences);
     }
     if let Some(count) = flags.contexts {
         plan.contexts.count = count;
     }
-    let encoder_is_used = plan.paraphrase.cosine_min > -1.0 || plan.summary.cosine_min > -1.0;
-    if encoder_is_used && plan.models.encoder.is_empty() {
-        plan.models.encoder = folder(PresetName::Small, preset::Role::Encoder);
+    if plan.needs_encoder() && plan.models.encoder.is_empty() {
+        plan.models.encoder = Preset::Small.model(Role::Encoder).to_owned();
     }
     plan.validate()?;
     Ok(plan)
 }
 
-/// The device a plan names.
+/// The user's sentences of a plan, cut into contexts; the plan's count shrinks to what there is.
 ///
 /// # Errors
-/// [`Error::Input`] for a device this project does not know.
-pub fn device(plan: &Plan) -> Result<DeviceSpec> {
-    plan.device.parse().map_err(|_| Error::input("device", "a device this project knows", &plan.device))
+/// [`Error::Input`] for a file without a sentence; the file's own.
+pub fn seeds(plan: &mut Plan, flags: &PlanFlags) -> Result<Vec<Seed>> {
+    if plan.contexts.source != Source::Seeds {
+        return Ok(Vec::new());
+    }
+    let path = Path::new(&plan.contexts.seeds);
+    let rows = read_seeds(path, flags.field.as_deref())?;
+    let name = path.file_name().map_or_else(|| plan.contexts.seeds.clone(), |n| n.to_string_lossy().into_owned());
+    let texts = rows.iter().map(|r| (format!("{name}, line {}", r.line), r.text.as_str()));
+    let seeds = contexts::seeds(texts, plan.contexts.max_sentences);
+    if seeds.is_empty() {
+        return Err(Error::input(&plan.contexts.seeds, "at least one sentence", "none"));
+    }
+    plan.contexts.count = flags.contexts.unwrap_or(seeds.len()).min(seeds.len());
+    Ok(seeds)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn planned(flags: &[&str]) -> Result<Plan> {
+        let all = ["impossible", "distill"].iter().chain(flags);
+        match Args::try_parse_from(all).unwrap().command {
+            Command::Distill(distill) => plan(&distill.plan, DeviceSpec::Flex),
+            _ => panic!("another command"),
+        }
+    }
+
+    #[test]
+    fn flags_change_the_preset() {
+        assert_eq!(planned(&[]).unwrap(), Preset::Tiny.plan(DeviceSpec::Flex));
+        let plan = planned(&["--preset", "small", "--k", "50", "--seed", "3", "--rouge-max", "0.6"]).unwrap();
+        assert_eq!((plan.siblings.k, plan.seed, plan.paraphrase.rouge_max), (50, 3, 0.6));
+        // Less overlap than the preset's floor allows takes the floor away.
+        assert_eq!(plan.paraphrase.rouge_min, 0.0);
+        // A model that is named starts from preset small.
+        assert_eq!(planned(&["--teacher", "gpt2"]).unwrap().models.critic, Preset::Small.model(Role::Critic));
+    }
+
+    #[test]
+    fn a_floor_of_minus_one_is_off_and_a_floor_brings_its_encoder() {
+        let off = planned(&["--preset", "small", "--cosine-min", "-1", "--summary-cosine-min", "-1"]).unwrap();
+        assert!(!off.needs_encoder());
+        let on = planned(&["--cosine-min", "0.7"]).unwrap();
+        assert_eq!((on.paraphrase.cosine_min, on.models.encoder.as_str()), (Some(0.7), "all-MiniLM-L6-v2"));
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused_by_name() {
+        for (flags, name) in [
+            (&["--k", "1"][..], "siblings.k"),
+            (&["--temperature", "0"], "siblings.temperature"),
+            (&["--contexts", "0"], "contexts.count"),
+            (&["--cosine-min", "1.5"], "paraphrase.cosine_min"),
+            (&["--summary-length-max", "2"], "summary.length_max"),
+        ] {
+            let error = planned(flags).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{flags:?}: {error}");
+        }
+    }
 }

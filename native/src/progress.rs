@@ -1,12 +1,14 @@
-//! Progress on stderr, Ctrl-C, and the seconds each stage took.
+//! The progress bar on stderr, Ctrl-C, and the seconds each stage took.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use impossible_core::event::{Event, Observer, Signal, Stage};
-use impossible_core::{Error, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use record::monitor::{Progress, Signal, Stage, Watch};
+use record::{Error, Result};
 
 use crate::run::timings::Timings;
 
@@ -27,81 +29,95 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// Shows events and times stages.
-pub struct Progress {
+/// What a bar shows after its position, in place of rates; can be changed while the bar watches the work.
+#[derive(Debug, Clone, Default)]
+pub struct Note(Rc<RefCell<Option<String>>>);
+
+impl Note {
+    /// Shows this from now on, with the time left.
+    pub fn set(&self, text: String) {
+        *self.0.borrow_mut() = Some(text);
+    }
+}
+
+/// Shows progress, times the stages, and stops work when the flag is set.
+pub struct Bar {
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
     start: Instant,
     stage: Stage,
     since: Instant,
     first_done: u64,
+    note: Note,
     /// Seconds by stage.
     pub timings: Timings,
 }
 
-fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Loading => "loading",
-        Stage::Contexts => "contexts",
-        Stage::Siblings => "siblings",
-        Stage::Critics => "critics",
-        Stage::Writing => "writing",
-    }
-}
-
-impl Progress {
-    /// A bar over `total` contexts, `done` of which are there already.
+impl Bar {
+    /// A bar over `total` units, of which `done` were finished before.
     #[must_use]
-    pub fn new(total: u64, done: u64, quiet: bool, stop: Arc<AtomicBool>) -> Self {
-        Self::of("contexts", total, done, quiet, stop)
-    }
-
-    /// A bar over things of another kind.
-    #[must_use]
-    pub fn of(things: &str, total: u64, done: u64, quiet: bool, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(units: &str, done: u64, total: u64, quiet: bool, stop: Arc<AtomicBool>) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
-        let style =
-            ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:24}} {{pos}}/{{len}} {things}  {{msg}}"));
+        let style = ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:24}} {{pos}}/{{len}} {units}  {{msg}}"));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(done);
         let now = Instant::now();
-        Self { bar, stop, start: now, stage: Stage::Loading, since: now, first_done: done, timings: Timings::default() }
+        let (stage, timings) = (Stage::default(), Timings::default());
+        Self { bar, stop, start: now, stage, since: now, first_done: done, note: Note::default(), timings }
     }
 
-    /// Ends the current stage.
-    pub fn enter(&mut self, stage: Stage) {
-        if stage != self.stage {
-            let now = Instant::now();
-            self.timings.add(stage_name(self.stage), (now - self.since).as_secs_f64());
-            (self.stage, self.since) = (stage, now);
-        }
+    /// The note behind the position.
+    #[must_use]
+    pub fn note(&self) -> Note {
+        self.note.clone()
     }
 
     /// Takes the bar away and closes the last stage.
     pub fn finish(&mut self) {
-        self.timings.add(stage_name(self.stage), self.since.elapsed().as_secs_f64());
+        self.timings.add(self.stage.name(), self.since.elapsed().as_secs_f64());
         self.since = Instant::now();
         self.bar.finish_and_clear();
     }
-}
 
-impl Observer for Progress {
-    fn event(&mut self, event: &Event) -> Signal {
-        self.enter(event.stage);
-        self.bar.set_prefix(stage_name(event.stage));
-        self.bar.set_position(event.done);
-        let seconds = self.start.elapsed().as_secs_f64().max(1e-3);
-        #[allow(clippy::cast_precision_loss)]
-        let (tokens, pairs) = (event.tokens as f64 / seconds, event.pairs as f64 / seconds);
-        let new = event.done.saturating_sub(self.first_done);
-        #[allow(clippy::cast_precision_loss)]
+    /// Seconds since the bar was made.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.start.elapsed().as_secs_f64().max(1e-3)
+    }
+
+    fn enter(&mut self, stage: Stage) {
+        if stage != self.stage {
+            let now = Instant::now();
+            self.timings.add(self.stage.name(), (now - self.since).as_secs_f64());
+            (self.stage, self.since) = (stage, now);
+            self.bar.set_prefix(stage.name());
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss)]
+    fn message(&self, progress: &Progress) -> String {
+        let seconds = self.seconds();
+        let new = progress.done.saturating_sub(self.first_done);
         let left = if new == 0 {
             "time left: not known yet".to_owned()
         } else {
-            let left = seconds / new as f64 * event.total.saturating_sub(event.done) as f64;
-            format!("{} left", indicatif::HumanDuration(std::time::Duration::from_secs_f64(left)))
+            let left = seconds / new as f64 * progress.total.saturating_sub(progress.done) as f64;
+            format!("{} left", HumanDuration(Duration::from_secs_f64(left)))
         };
-        self.bar.set_message(format!("{} kept, {tokens:.0} tokens/s, {pairs:.1} pairs/s, {left}", event.kept));
+        if let Some(note) = &*self.note.0.borrow() {
+            return format!("{note}, {left}");
+        }
+        let (tokens, pairs) = (progress.tokens as f64 / seconds, progress.pairs as f64 / seconds);
+        format!("{} kept, {tokens:.0} tokens/s, {pairs:.1} pairs/s, {left}", progress.kept)
+    }
+}
+
+impl Watch for Bar {
+    fn progress(&mut self, progress: &Progress) -> Signal {
+        self.enter(progress.stage);
+        self.bar.set_length(progress.total);
+        self.bar.set_position(progress.done);
+        self.bar.set_message(self.message(progress));
         if self.stop.load(Ordering::Relaxed) { Signal::Stop } else { Signal::Continue }
     }
 }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use impossible::files::FolderFiles;
-use impossible_core::device::{Compute, DeviceSpec};
-use impossible_core::model::ModelFolder;
-use impossible_core::model::config::Config;
-use impossible_core::model::files::Files;
-use impossible_core::train::initial::initial;
+use impossible::models::files::FolderFiles;
+use lm::device::{Compute, DeviceSpec};
+use lm::model::ModelFolder;
+use lm::model::config::Config;
+use lm::model::files::Files;
+use lm::train::initial::initial;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-pub use impossible_core::lanes::wait;
+pub use lm::lanes::wait;
 
 /// A path below `tests/golden`.
 #[must_use]
@@ -22,18 +22,28 @@ pub fn golden(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")).join(path)
 }
 
-/// The devices of this build and machine: both CPU backends, and Vulkan where an adapter exists.
+/// The devices of this build and machine: both CPU backends, and with the feature `gpu` Vulkan where an adapter exists.
 ///
 /// # Errors
 /// When a CPU device does not open.
 pub fn devices() -> Result<Vec<Compute>> {
-    let mut devices = vec![DeviceSpec::Flex.open()?, DeviceSpec::NdArray.open()?];
-    if impossible_core::device::adapters().iter().any(|a| a.spec == DeviceSpec::Vulkan) {
-        devices.push(DeviceSpec::Vulkan.open()?);
-    } else {
-        eprintln!("SKIPPED on vulkan: this machine has no Vulkan adapter");
+    let mut devices = vec![Compute::open(DeviceSpec::Flex)?, Compute::open(DeviceSpec::NdArray)?];
+    match vulkan() {
+        Ok(()) => devices.push(Compute::open(DeviceSpec::Vulkan)?),
+        Err(why) => eprintln!("SKIPPED on vulkan: {why}"),
     }
     Ok(devices)
+}
+
+#[cfg(feature = "gpu")]
+fn vulkan() -> Result<(), &'static str> {
+    let here = lm::device::adapters().iter().any(|a| a.spec == DeviceSpec::Vulkan);
+    if here { Ok(()) } else { Err("this machine has no Vulkan adapter") }
+}
+
+#[cfg(not(feature = "gpu"))]
+fn vulkan() -> Result<(), &'static str> {
+    Err("this build has no GPU (cargo test --features impossible-tests/gpu)")
 }
 
 /// Whether `IMPOSSIBLE_MODELS` has the models of preset small; says so when it has not.

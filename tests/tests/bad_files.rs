@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use impossible::files::FolderFiles;
-use impossible_core::Error;
-use impossible_core::device::DeviceSpec;
-use impossible_core::model::config::Config;
-use impossible_core::model::files::Files;
-use impossible_core::model::{LanguageModel, ModelFolder};
-use impossible_core::text::tokenizer::Tokenizer;
+use impossible::models::files::FolderFiles;
 use impossible_tests::golden;
+use lm::device::{Compute, DeviceSpec};
+use lm::model::config::Config;
+use lm::model::files::Files;
+use lm::model::{LanguageModel, ModelFolder};
+use lm::tokenizer::Tokenizer;
+use record::Error;
 
 #[derive(serde::Deserialize)]
 struct Manifest {
@@ -40,7 +40,7 @@ fn agrees(case: &Case, found: &Result<(), Error>) -> bool {
 
 #[test]
 fn model_folders() -> Result<()> {
-    let compute = DeviceSpec::Flex.open()?;
+    let compute = Compute::open(DeviceSpec::Flex)?;
     for case in cases("models/")? {
         let folder = case.file.trim_end_matches("/model.safetensors.index.json").trim_end_matches('/');
         let open = || -> Result<(), Error> {
@@ -63,7 +63,7 @@ fn model_folders() -> Result<()> {
 
 #[test]
 fn configs() -> Result<()> {
-    let compute = DeviceSpec::Flex.open()?;
+    let compute = Compute::open(DeviceSpec::Flex)?;
     let files: Arc<dyn Files> = Arc::new(FolderFiles::new(golden("bad/models/good"))?);
     let good = ModelFolder::open(&files)?;
     for case in cases("config/")? {

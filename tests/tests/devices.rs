@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::TensorData;
-use impossible_core::decode::Teacher;
-use impossible_core::decode::sample::SampleOptions;
-use impossible_core::decode::siblings::{Job, Limits, Stop, sample};
-use impossible_core::device::Compute;
-use impossible_core::event::{Event, Signal, Stage};
-use impossible_core::model::ModelFolder;
-use impossible_core::model::cache::Sequences;
-use impossible_core::model::files::{Files, MemoryFiles};
-use impossible_core::record::Sample;
 use impossible_tests::{devices, wait};
+use lm::decode::TextModel;
+use lm::decode::sample::SampleOptions;
+use lm::decode::siblings::{Job, Limits, Stop, sample};
+use lm::device::Compute;
+use lm::model::ModelFolder;
+use lm::model::cache::Sequences;
+use lm::model::files::{Files, MemoryFiles};
+use record::Monitor;
+use record::Sample;
+use record::monitor::Unwatched;
+use record::random::Purpose;
 use safetensors::SafeTensors;
 
 const CONFIG: &[u8] = include_bytes!("../golden/models/llama/config.json");
@@ -47,17 +49,17 @@ async fn check(compute: &Compute) -> Result<Report> {
         BTreeMap::from([("config.json", CONFIG), ("model.safetensors", WEIGHTS), ("tokenizer.json", TOKENIZER)]);
     let files: MemoryFiles = files.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).collect();
     let files: Arc<dyn Files> = Arc::new(files);
-    let teacher = Teacher::load(&ModelFolder::open(&files)?, compute)?;
+    let teacher = TextModel::load(&ModelFolder::open(&files)?, compute)?;
     let worst_logit = worst_logit(&teacher, compute).await?;
     let rows = siblings(&teacher).await?.into_iter().map(|r| r.text).collect();
     Ok(Report { worst_logit, rows })
 }
 
-async fn worst_logit(teacher: &Teacher, compute: &Compute) -> Result<f32> {
+async fn worst_logit(teacher: &TextModel, compute: &Compute) -> Result<f32> {
     let expected = SafeTensors::deserialize(EXPECTED)?;
     let (prompt, want) = (ids(&expected, "single.input_ids")?, floats(&expected, "single.logits")?);
     let positions: Vec<u32> = (0..u32::try_from(prompt.len())?).collect();
-    let mut cache = Sequences::new(teacher.lm.shape().layers, &compute.device);
+    let mut cache = Sequences::new(teacher.lm.sizes().layers, &compute.device);
     cache.extend(&[vec![true; prompt.len()]]);
     let hidden = teacher.lm.forward(1, &prompt, &positions, &mut cache, &compute.device);
     let data: TensorData =
@@ -68,13 +70,11 @@ async fn worst_logit(teacher: &Teacher, compute: &Compute) -> Result<f32> {
 }
 
 /// Twelve siblings of one context, in a batch of five.
-async fn siblings(teacher: &Teacher) -> Result<Vec<Sample>> {
+async fn siblings(teacher: &TextModel) -> Result<Vec<Sample>> {
     let job = Job { context: 0, prompt: vec![5, 9, 30, 17, 80], rows: 0..12, stop: Stop::FirstSentence };
     let sampler = teacher.sampler(SampleOptions { temperature: 0.5, top_p: 0.9, ..SampleOptions::default() })?;
     let limits = Limits { batch: 5, max_tokens: 12 };
-    let mut event = Event { stage: Stage::Siblings, done: 0, total: 0, tokens: 0, pairs: 0, kept: 0 };
-    let mut observer = |_: &Event| Signal::Continue;
-    Ok(sample(teacher, &[job], &sampler, limits, (7, 0), &mut event, &mut observer).await?)
+    Ok(sample(teacher, &[job], &sampler, limits, (7, Purpose::Other), &mut Monitor::new(&mut Unwatched, 0, 0)).await?)
 }
 
 #[test]

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use impossible_core::critic::models::Entailment;
-use impossible_core::decode::Teacher;
-use impossible_core::device::DeviceSpec;
-use impossible_core::random::Stream;
 use impossible_tests::{folder, wait};
+use lm::decode::TextModel;
+use lm::device::{Compute, DeviceSpec};
+use lm::scoring::PairModel;
+use record::random::Stream;
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
@@ -117,8 +117,8 @@ fn a_domain_of_ones_own() -> Result<()> {
     let last = samples.lines().last().context("no samples")?;
     ensure!(FIRMS.iter().any(|f| last.contains(&f[..3])) && last.contains("in the quarter."), "{last}");
     let model = teacher.join("model");
-    let loaded = Teacher::load(&folder(model.clone())?, &DeviceSpec::Flex.open()?)?;
-    ensure!((300..=512).contains(&loaded.tokenizer.len()) && loaded.lm.shape().eos == [1]);
+    let loaded = TextModel::load(&folder(model.clone())?, &Compute::open(DeviceSpec::Flex)?)?;
+    ensure!((300..=512).contains(&loaded.tokenizer.len()) && loaded.lm.sizes().eos == [1]);
     refused(&[&causal[..], &["--length", "64"]].concat(), &["pretrain.toml", "another --out"])?;
     refused(&[&pretrain[..], &["--task", "spans", "--out", text(&at("x"))?]].concat(), &["encoder"])?;
     refused(&[&pretrain[..], &["--length", "3", "--out", text(&at("x"))?]].concat(), &["--length"])?;
@@ -138,7 +138,7 @@ fn a_domain_of_ones_own() -> Result<()> {
         let t5 = folder(out.join("model"))?;
         ensure!(t5.tokenizer()?.encode_special("The firm")?.0.last() == Some(&1), "an encoder's text has no end");
         ensure!(t5.tokenizer()?.encode("The firm")?.last() != Some(&1));
-        Teacher::load(&t5, &DeviceSpec::Flex.open()?)?;
+        TextModel::load(&t5, &Compute::open(DeviceSpec::Flex)?)?;
     }
 
     // A critic, from labels.
@@ -162,7 +162,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     let agreement = held_out["agreement"].as_f64().context("no agreement")?;
     ensure!(agreement > 0.95 && held_out["commonest"].as_f64().is_some_and(|c| c < 0.6), "{told}");
     ensure!(told["temperature"].as_f64().is_some_and(|t| (0.2..5.0).contains(&t)), "{told}");
-    let mut loaded = Entailment::load(&folder(critic.join("model"))?, &DeviceSpec::Flex.open()?)?;
+    let mut loaded = PairModel::load(&folder(critic.join("model"))?, &Compute::open(DeviceSpec::Flex)?)?;
     ensure!(loaded.labels()[loaded.label()] == "entailment");
     let ask = [("Elm Group said, report 7, that its debt rose.", "The debt of Elm Group rose.")];
     let said = wait(loaded.probabilities(&ask))?;

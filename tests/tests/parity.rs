@@ -3,10 +3,10 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
-use impossible_core::device::Compute;
-use impossible_core::model::cache::{Sequences, Siblings};
-use impossible_core::model::{Batch, Bert, LanguageModel, PairClassifier};
 use impossible_tests::{Expected, close, devices, folder, golden};
+use lm::device::Compute;
+use lm::model::cache::{Sequences, Siblings};
+use lm::model::{Batch, Bert, LanguageModel, PairClassifier};
 
 const LOGITS: f32 = 1e-4;
 const CAUSAL: [&str; 4] = ["gpt2", "gpt2-hub-layout", "llama", "biogpt"];
@@ -42,7 +42,7 @@ fn causal_logits() -> Result<()> {
     each(&CAUSAL, |model, compute| {
         let (lm, want) = (causal(model, compute)?, expected(model)?);
         let ids = &want.rows("single.input_ids")?[0];
-        let mut cache = Sequences::new(lm.shape().layers, &compute.device);
+        let mut cache = Sequences::new(lm.sizes().layers, &compute.device);
         cache.extend(&[vec![true; ids.len()]]);
         let hidden = lm.forward(1, ids, &positions(0, ids.len()), &mut cache, &compute.device);
         close("hidden", &host(hidden.clone())?, want.values("single.hidden")?, LOGITS)?;
@@ -55,7 +55,7 @@ fn causal_cached_equals_uncached() -> Result<()> {
     each(&CAUSAL, |model, compute| {
         let (lm, want) = (causal(model, compute)?, expected(model)?);
         let ids = &want.rows("single.input_ids")?[0];
-        let mut cache = Sequences::new(lm.shape().layers, &compute.device);
+        let mut cache = Sequences::new(lm.sizes().layers, &compute.device);
         let mut logits = Vec::new();
         let mut at = 0;
         for n in [4, 1, 1, 1, 1, 1, 1, 1, 1] {
@@ -75,9 +75,9 @@ fn causal_padded_rows_equal_unpadded() -> Result<()> {
         let (lm, want) = (causal(model, compute)?, expected(model)?);
         let ids = want.rows("padded.input_ids")?;
         let mask = want.rows("padded.attention_mask")?;
-        let (rows, length, vocabulary) = (ids.len(), ids[0].len(), lm.shape().vocabulary);
+        let (rows, length, vocabulary) = (ids.len(), ids[0].len(), lm.sizes().vocabulary);
         let visible: Vec<Vec<bool>> = mask.iter().map(|r| r.iter().map(|&m| m == 1).collect()).collect();
-        let mut cache = Sequences::new(lm.shape().layers, &compute.device);
+        let mut cache = Sequences::new(lm.sizes().layers, &compute.device);
         cache.extend(&visible);
         let hidden =
             lm.forward(rows, &ids.concat(), &want.rows("padded.position_ids")?.concat(), &mut cache, &compute.device);
@@ -125,7 +125,7 @@ fn encoder_decoder() -> Result<()> {
         let (lm, want) = (causal(model, compute)?, expected(model)?);
         let device = &compute.device;
         let (sources, texts) = (sources(&want)?, want.rows("decoder.input_ids")?);
-        let (length, hidden, vocabulary) = (texts[0].len(), lm.shape().hidden, lm.shape().vocabulary);
+        let (length, hidden, vocabulary) = (texts[0].len(), lm.sizes().hidden, lm.sizes().vocabulary);
         let labels = want.values("labels")?;
         let real: Vec<usize> =
             labels.chunks(length).map(|row| row.iter().filter(|label| **label >= 0.0).count()).collect();
@@ -135,7 +135,7 @@ fn encoder_decoder() -> Result<()> {
             let one: Vec<(&[u32], &[u32])> =
                 rows.iter().map(|&r| (sources[r].as_slice(), &types[..sources[r].len()])).collect();
             let read = Batch::new(&one, 0);
-            let mut cache = Sequences::new(lm.shape().layers, device);
+            let mut cache = Sequences::new(lm.sizes().layers, device);
             let memory = lm.encode(&read, &mut cache, device).context("an encoder")?;
             let states = host(memory.states.clone())?;
             let golden_states = want.values("encoder.hidden")?;
@@ -155,11 +155,11 @@ fn encoder_decoder() -> Result<()> {
             };
             let n = rows.len();
             let ids: Vec<u32> = rows.iter().flat_map(|&r| texts[r].clone()).collect();
-            let mut whole = Sequences::new(lm.shape().layers, device).with_memory(memory.clone());
+            let mut whole = Sequences::new(lm.sizes().layers, device).with_memory(memory.clone());
             whole.extend(&vec![vec![true; length]; n]);
             let x = lm.forward(n, &ids, &positions(0, length).repeat(n), &mut whole, device);
             check("logits", &host(lm.logits(x))?, "logits")?;
-            let mut stepwise = Sequences::new(lm.shape().layers, device).with_memory(memory);
+            let mut stepwise = Sequences::new(lm.sizes().layers, device).with_memory(memory);
             let mut logits = vec![0.0; n * length * vocabulary];
             for place in positions(0, length) {
                 let step = usize::try_from(place)?;
@@ -187,24 +187,24 @@ fn siblings_share_a_prefix() -> Result<()> {
         let prompts: [Vec<u32>; 2] = [vec![5, 9, 3, 17, 8], vec![40, 2, 77]];
         // The logits after a prompt and a row's own tokens. An encoder reads the prompt apart.
         let whole = |prompt: &[u32], own: &[u32]| -> Result<Vec<f32>> {
-            let mut cache = Sequences::new(lm.shape().layers, device);
+            let mut cache = Sequences::new(lm.sizes().layers, device);
             let types = vec![0; prompt.len()];
             let memory = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device);
-            let before = lm.shape().start.map_or_else(|| prompt.to_vec(), |start| vec![start]);
+            let before = lm.sizes().start.map_or_else(|| prompt.to_vec(), |start| vec![start]);
             let tokens = &[before, own.to_vec()].concat();
             if let Some(memory) = memory {
                 cache = cache.with_memory(memory);
             }
             cache.extend(&[vec![true; tokens.len()]]);
             let logits = host(lm.logits(lm.forward(1, tokens, &positions(0, tokens.len()), &mut cache, device)))?;
-            Ok(logits[(tokens.len() - 1) * lm.shape().vocabulary..].to_vec())
+            Ok(logits[(tokens.len() - 1) * lm.sizes().vocabulary..].to_vec())
         };
         let prefixes: Vec<_> = prompts.iter().map(|p| lm.prefill(p, device)).collect::<Result<_, _>>()?;
         close("prefill", &host(prefixes[0].1.clone().reshape([1, -1]))?, &whole(&prompts[0], &[])?, LOGITS)?;
         let token = |row: usize, step: usize| u32::try_from((row * 31 + step * 7 + 1) % 200).unwrap_or(0);
         // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
         let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
-        let mut cache = Siblings::new(lm.shape().layers, 3, 24, device);
+        let mut cache = Siblings::new(lm.sizes().layers, 3, 24, device);
         let group = |rows: &[(usize, Vec<u32>)]| {
             let members = |p: usize| (0..rows.len()).filter(|&r| rows[r].0 == p).collect::<Vec<_>>();
             (0..2).filter(|&p| !members(p).is_empty()).map(|p| (prefixes[p].0.clone(), members(p))).collect::<Vec<_>>()
@@ -234,7 +234,7 @@ fn siblings_share_a_prefix() -> Result<()> {
             cache.advance();
             let logits = host(lm.logits(lm.forward(rows.len(), &ids, &places, &mut cache, device)))?;
             for (r, row) in rows.iter().enumerate() {
-                let v = lm.shape().vocabulary;
+                let v = lm.sizes().vocabulary;
                 let want = whole(&prompts[row.0], &row.1)?;
                 close(&format!("row {r} step {step}"), &logits[r * v..(r + 1) * v], &want, LOGITS)?;
             }

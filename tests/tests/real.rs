@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use impossible_core::critic::SentenceEncoder;
-use impossible_core::critic::models::{Encoder, Entailment};
-use impossible_core::decode::Teacher;
-use impossible_core::device::DeviceSpec;
-use impossible_core::model::cache::Sequences;
 use impossible_tests::{Expected, close, folder, golden, wait};
+use lm::decode::TextModel;
+use lm::device::{Compute, DeviceSpec};
+use lm::model::cache::Sequences;
+use lm::scoring::{PairModel, TextEncoder};
+use method::critic::SentenceEncoder;
 use serde_json::Value;
 
 /// The folder of a model, if it holds the weights that the golden file was made with.
@@ -18,7 +18,7 @@ fn weights(name: &str, sha256: &Value) -> Result<Option<PathBuf>> {
         eprintln!("SKIPPED {name}: IMPOSSIBLE_MODELS has no such model");
         return Ok(None);
     };
-    let found = impossible::run::atomic::hash_file(&dir.join("model.safetensors"))?.1;
+    let found = impossible::fs::hash_file(&dir.join("model.safetensors"))?.1;
     if sha256.as_str() != Some(&found) {
         eprintln!("SKIPPED {name}: other weights than the golden file's");
         return Ok(None);
@@ -38,7 +38,7 @@ fn floats(value: &Value) -> Result<Vec<f32>> {
 fn smollm2() -> Result<()> {
     let want = read("smollm2.json")?;
     let Some(dir) = weights("smollm2-135m-instruct", &want["weights_sha256"])? else { return Ok(()) };
-    let teacher = Teacher::load(&folder(dir)?, &DeviceSpec::Flex.open()?)?;
+    let teacher = TextModel::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
     for case in want["prompts"].as_array().context("prompts")? {
         let ids: Vec<u32> = serde_json::from_value(case["ids"].clone())?;
         anyhow::ensure!(teacher.tokenizer.encode(case["prompt"].as_str().context("prompt")?)? == ids, "ids of {case}");
@@ -52,13 +52,13 @@ fn smollm2() -> Result<()> {
     }
     let text = &want["perplexity"];
     let ids: Vec<u32> = serde_json::from_value(text["ids"].clone())?;
-    let mut cache = Sequences::new(teacher.lm.shape().layers, &teacher.compute.device);
+    let mut cache = Sequences::new(teacher.lm.sizes().layers, &teacher.compute.device);
     cache.extend(&[vec![true; ids.len()]]);
     let positions: Vec<u32> = (0..u32::try_from(ids.len())?).collect();
     let hidden = teacher.lm.forward(1, &ids, &positions, &mut cache, &teacher.compute.device);
     let log_p = burn::tensor::activation::log_softmax(teacher.lm.logits(hidden), 1);
     let log_p = log_p.into_data().try_into_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))?;
-    let vocabulary = teacher.lm.shape().vocabulary;
+    let vocabulary = teacher.lm.sizes().vocabulary;
     let nll: Vec<f32> = ids.windows(2).enumerate().map(|(i, w)| -log_p[i * vocabulary + w[1] as usize]).collect();
     close("token losses", &nll, &floats(&text["nll"])?, 5e-3)?;
     #[allow(clippy::cast_precision_loss)]
@@ -70,7 +70,7 @@ fn smollm2() -> Result<()> {
 fn entailment_critic() -> Result<()> {
     let want = read("nli.json")?;
     let Some(dir) = weights("nli-deberta-v3-xsmall", &want["weights_sha256"])? else { return Ok(()) };
-    let mut critic = Entailment::load(&folder(dir)?, &DeviceSpec::Flex.open()?)?;
+    let mut critic = PairModel::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
     let cases = want["pairs"].as_array().context("pairs")?;
     let pairs: Vec<(&str, &str)> = cases
         .iter()
@@ -87,7 +87,7 @@ fn entailment_critic() -> Result<()> {
 fn sentence_encoder() -> Result<()> {
     let want = read("minilm.json")?;
     let Some(dir) = weights("all-MiniLM-L6-v2", &want["weights_sha256"])? else { return Ok(()) };
-    let mut encoder = Encoder::load(&folder(dir)?, &DeviceSpec::Flex.open()?)?;
+    let mut encoder = TextEncoder::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
     let cases = want["sentences"].as_array().context("sentences")?;
     let texts: Vec<&str> = cases.iter().map(|c| c["text"].as_str().context("text")).collect::<Result<_>>()?;
     let found = wait(encoder.embed(&texts))?.concat();

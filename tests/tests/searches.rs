@@ -1,15 +1,13 @@
 //! Greedy, beam and diverse beam search with our models, against `generate` of transformers on the same checkpoints.
 
 use anyhow::{Context, Result};
-use impossible_core::decode::drive::drive;
-use impossible_core::decode::group::{GroupBeamSearch, GroupOptions};
-use impossible_core::decode::process::{Processor, Processors};
-use impossible_core::decode::search::{
-    BeamOptions, BeamSearch, EarlyStopping, Finish, Greedy, GreedyOptions, Hypothesis,
-};
-use impossible_core::device::{Compute, DeviceSpec};
-use impossible_core::model::LanguageModel;
 use impossible_tests::{folder, golden, wait};
+use lm::decode::drive::drive;
+use lm::decode::group::{GroupBeamSearch, GroupOptions};
+use lm::decode::process::{Processor, Processors};
+use lm::decode::search::{BeamOptions, BeamSearch, EarlyStopping, Finish, Greedy, GreedyOptions, Hypothesis};
+use lm::device::{Compute, DeviceSpec};
+use lm::model::LanguageModel;
 use serde::Deserialize;
 
 const SCORE: f64 = 1e-4;
@@ -95,7 +93,7 @@ fn check(lm: &LanguageModel, compute: &Compute, case: &Case) -> Result<()> {
     for (row, (ids, mask)) in case.input_ids.iter().zip(&case.attention_mask).enumerate() {
         let prompt: Vec<u32> = ids.iter().zip(mask).filter(|(_, m)| **m == 1).map(|(t, _)| *t).collect();
         // Processors see what the decoder has written.
-        let seen = lm.shape().start.map_or_else(|| prompt.clone(), |start| vec![start]);
+        let seen = lm.sizes().start.map_or_else(|| prompt.clone(), |start| vec![start]);
         let (max_new_tokens, eos, processors) = (o.max_new_tokens, o.eos(), o.processors()?);
         let length_penalty = o.length_penalty.unwrap_or(1.0);
         if let (Some(groups), Some(num_groups)) = (&case.groups, o.num_beam_groups) {
@@ -139,7 +137,7 @@ fn run(file: &str) -> Result<()> {
     let cases: Vec<Case> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     anyhow::ensure!(!cases.is_empty(), "no cases in {file}");
     for spec in [DeviceSpec::Flex, DeviceSpec::NdArray] {
-        let compute = spec.open()?;
+        let compute = Compute::open(spec)?;
         for model in ["gpt2", "llama", "biogpt", "t5-v1_0", "t5-v1_1"] {
             let checkpoint = folder(golden(&format!("models/{model}")))?;
             let lm = LanguageModel::load(&checkpoint.config, &checkpoint.tensors, &compute.device)?;

@@ -6,9 +6,9 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use impossible::run::dataset::write_pairs;
-use impossible_core::plan::Plan;
-use impossible_core::record::{Funnel, Kept, Scored, Task};
 use impossible_tests::{models_are_here, new_model};
+use record::plan::Plan;
+use record::{Funnel, Kept, Scored, Task};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 

@@ -3,17 +3,17 @@
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
-use impossible_core::device::Compute as Host;
-use impossible_core::model::{LanguageModel, ModelFolder};
-use impossible_core::train::gradient::{Options, Precision, gradients, loss};
-use impossible_core::train::lora::Lora;
-use impossible_core::train::objective::Likelihood;
-use impossible_core::train::optimizer::{self, Kind, Optimizer};
-use impossible_core::train::parameters::Gradients;
-use impossible_core::train::schedule::Shape;
-use impossible_core::train::trainer::{Settings, Trainer};
-use impossible_core::train::{Batch, Example, Parameters};
 use impossible_tests::{Expected, devices, folder, golden, wait};
+use lm::device::Compute as Host;
+use lm::model::{LanguageModel, ModelFolder};
+use lm::train::gradient::{Options, Precision, gradients, loss};
+use lm::train::lora::Lora;
+use lm::train::objective::Likelihood;
+use lm::train::optimizer::{self, Kind, Optimizer};
+use lm::train::parameters::Gradients;
+use lm::train::schedule::Shape;
+use lm::train::trainer::{Settings, Trainer};
+use lm::train::{Batch, Example, Parameters};
 
 const MODELS: [&str; 4] = ["gpt2", "llama", "t5-v1_0", "t5-v1_1"];
 
@@ -81,7 +81,7 @@ fn case(model: &str) -> Result<Case> {
     let losses = losses.iter().map(|l| l.as_f64().context("a loss")).collect::<Result<_>>()?;
     let unsettled = all["models"][model]["elements_off_by_1e-5_at_step10"].as_object().context("no list")?;
     let unsettled = unsettled.keys().cloned().collect();
-    let batch = batch(&want, LanguageModel::sizes(&folder.config)?.start)?;
+    let batch = batch(&want, LanguageModel::sizes_of(&folder.config)?.start)?;
     Ok(Case { folder, want, batch, losses, unsettled })
 }
 
@@ -161,7 +161,7 @@ fn devices_agree() -> Result<()> {
 
 fn devices_agree_on(model: &str) -> Result<()> {
     let case = case(model)?;
-    let dropout = impossible_core::train::attention::Dropout { rate: 0.3, seed: 5, step: 9 };
+    let dropout = lm::train::attention::Dropout { rate: 0.3, seed: 5, step: 9 };
     let mut all = Vec::new();
     for compute in devices()? {
         for checkpointing in [false, true] {
@@ -216,7 +216,7 @@ fn lora_trains_adapters_only_and_merges() -> Result<()> {
             let adapted = targets.iter().any(|t| name.ends_with(&format!("{t}.weight")));
             anyhow::ensure!((values == &before[name].1) != adapted, "{name}");
         }
-        let tensors = impossible_core::model::tensors::Tensors::Memory(merged);
+        let tensors = lm::model::tensors::Tensors::Memory(merged);
         let merged = Parameters::read(&tensors, None, 0, &compute.device)?;
         let found = wait(loss(config, &merged, &case.batch, Precision::F32))?;
         anyhow::ensure!((found - after).abs() < 1e-3, "{found}, expected {after}");

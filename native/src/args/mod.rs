@@ -1,5 +1,7 @@
-//! The command line as the user types it.
+//! The command line: its commands and options.
 
+mod choice;
+pub mod evaluate;
 mod new;
 mod plan;
 mod student;
@@ -8,34 +10,38 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::evaluate::args::EvaluateArgs;
+use lm::device::DeviceSpec;
+use record::plan::Critics;
+use record::{Preset, Task};
 
+use evaluate::EvaluateArgs;
 pub use new::{Pretrain, Size, TrainCritic};
-pub use plan::{CriticsName, DiversityName, PlanFlags, PresetName, Thresholds};
+pub use plan::{PlanFlags, Thresholds};
 pub use student::{Export, FitFlags, Refine, Rewrite, Train, TrainFlags};
 
-/// Paraphrase and summary datasets out of one small language model, on your own machine.
+/// Create paraphrase and summary datasets from one small language model, on your own machine.
 #[derive(Debug, Parser)]
 #[command(
     name = "impossible",
     version,
     about,
-    after_help = "Exit codes: 0 done, 1 try again, 2 wrong input, 3 broken data, 130 interrupted."
+    after_help = "Exit codes: 0 success, 1 error that may be temporary, 2 wrong input, 3 broken data, 130 interrupted."
 )]
 pub struct Args {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Folder of models; else $IMPOSSIBLE_MODELS, else the platform's cache folder.
+    /// Folder of models (default: $IMPOSSIBLE_MODELS, or else the platform's cache folder).
     #[arg(long, global = true, value_name = "DIR")]
     pub models: Option<PathBuf>,
-    /// Where to compute: auto, flex, ndarray, vulkan, metal, dx12, webgpu, cuda:N. `auto` takes a real GPU if there is one, else flex (CPU).
-    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto")]
-    pub device: String,
-    /// Machine-readable output on stdout.
+    /// Device to compute on: auto, flex (CPU), or in builds with GPU support vulkan, metal, dx12, webgpu, cuda:N.
+    /// `auto` uses a hardware GPU if there is one, else flex.
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceSpec>)]
+    pub device: DeviceSpec,
+    /// Print machine-readable output (JSON) on stdout.
     #[arg(long, global = true)]
     pub json: bool,
-    /// No progress on stderr.
+    /// Show no progress on stderr.
     #[arg(long, short, global = true)]
     pub quiet: bool,
 }
@@ -43,59 +49,59 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the method: contexts, siblings, critics, dataset. A run that was stopped goes on where it was.
+    /// Run the method: contexts, siblings, critics, dataset. An interrupted run is resumed.
     Distill(Box<Distill>),
-    /// Sample the first sentences a teacher writes after a context.
+    /// Sample the first sentences that a teacher writes after a context.
     Generate(Generate),
-    /// Make a language model for a domain from nothing: tokenizer, weights, training.
+    /// Train a language model for a domain from scratch, including its tokenizer.
     Pretrain(Box<Pretrain>),
-    /// Make an entailment critic for a domain, from labelled pairs or from a larger critic.
+    /// Train an entailment critic for a domain, on labelled pairs or by distilling a larger critic.
     TrainCritic(Box<TrainCritic>),
-    /// Train a student on the pairs of a run. A training that was stopped goes on where it was
+    /// Train a student on the pairs of a run. An interrupted training is resumed.
     Train(Box<Train>),
-    /// Let the student make pairs from fresh sentences, filter them, and train it on them (self-distillation)
+    /// Let the student rewrite new sentences, filter the resulting pairs, and train it on them (self-distillation).
     Refine(Box<Refine>),
     /// Paraphrase sentences with a student.
     Paraphrase(Box<Rewrite>),
     /// Shorten sentences with a student.
     Summarize(Box<Rewrite>),
-    /// Write a student, a teacher or a critic as a model folder for other libraries, or in half precision.
+    /// Export a student, teacher or critic as a model folder for other libraries, optionally in half precision.
     Export(Export),
     /// Apply other thresholds to a finished run, without sampling again.
     Filter(Filter),
     /// Show pairs side by side.
     Inspect(Inspect),
-    /// Score a random sample of pairs without the floors: what they cost and what they buy.
+    /// Score a random sample of pairs without the floors on cosine and ROUGE-L, to see what these gain and lose.
     Audit(Audit),
-    /// Read pairs blind and say whether they are good; prints precision with its interval.
+    /// Judge pairs by hand without seeing their scores; prints the precision with its confidence interval.
     Judge(Judge),
-    /// Score systems on a benchmark beside honest baselines, or a dataset by itself.
+    /// Evaluate systems on a benchmark along with baselines, or compute statistics of a dataset.
     Evaluate(Box<EvaluateArgs>),
-    /// Join runs made with --shard.
+    /// Merge runs that were made with --shard.
     Merge(Merge),
-    /// Re-hash every file of a run.
+    /// Check the hash of every file of a run.
     Verify(Verify),
-    /// Get models: small, paper, biomedical, or a repository.
+    /// Download models: small, paper, biomedical, or a repository.
     Pull(Pull),
-    /// What this machine has, and what is missing.
+    /// Show what this machine offers, and what is missing.
     Doctor,
-    /// Measure sampling, entailment and embedding on this machine.
+    /// Measure the speed of sampling, entailment and embedding on this machine.
     Bench(Bench),
-    /// Shell completions.
+    /// Print shell completions.
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
     },
 }
 
-/// Last stage to run.
+/// The last stage to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Until {
     /// The filtered dataset.
     Dataset,
     /// A student trained on it.
     Student,
-    /// The student after self-distillation.
+    /// The student trained further by self-distillation.
     Refined,
 }
 
@@ -105,25 +111,25 @@ pub struct Distill {
     /// The plan.
     #[command(flatten)]
     pub plan: PlanFlags,
-    /// Run folder; else runs/PRESET.
+    /// Run folder (default: runs/PRESET).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Last stage; else `refined` for preset tiny, `dataset` for all others.
+    /// Last stage to run (default: `refined` for preset tiny, `dataset` for all others).
     #[arg(long, value_enum)]
     pub until: Option<Until>,
-    /// With `--until refined`: your own sentences for the student to rewrite; else the teacher writes fresh ones.
+    /// With `--until refined`: file of sentences for the student to rewrite (default: new ones written by the teacher).
     #[arg(long, value_name = "FILE")]
     pub sentences: Option<PathBuf>,
-    /// With `--until refined`: sentences to rewrite.
+    /// With `--until refined`: number of sentences to rewrite.
     #[arg(long, value_name = "N")]
     pub sources: Option<usize>,
-    /// With `--until student` or `refined`.
+    /// Training settings, with `--until student` or `refined`.
     #[command(flatten)]
     pub train: TrainFlags,
-    /// This machine's part of the work: the i-th (from 1) of N.
+    /// Do only the i-th (from 1) of N parts of the work, to share it among machines.
     #[arg(long, value_name = "i/N")]
     pub shard: Option<String>,
-    /// Show this many kept pairs of the first contexts, and stop.
+    /// Show this many kept pairs from the first contexts, then stop.
     #[arg(long, value_name = "N")]
     pub preview: Option<usize>,
 }
@@ -131,7 +137,7 @@ pub struct Distill {
 /// `generate`.
 #[derive(Debug, ClapArgs)]
 pub struct Generate {
-    /// The context; else read from stdin.
+    /// The context (default: read from stdin).
     pub context: Option<String>,
     /// The plan.
     #[command(flatten)]
@@ -144,24 +150,15 @@ pub struct Filter {
     /// Run folder.
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Where to write the new dataset; else `RUN/filtered`.
+    /// Folder for the new dataset (default: `RUN/filtered`).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Critics to start from; else the run's own.
-    #[arg(long, value_enum)]
-    pub critics: Option<CriticsName>,
+    /// Set of critics to start from (default: that of the run).
+    #[arg(long, value_parser = choice::critics())]
+    pub critics: Option<Critics>,
     /// Thresholds.
     #[command(flatten)]
     pub thresholds: Thresholds,
-}
-
-/// Which dataset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TaskName {
-    /// Paraphrase pairs.
-    Paraphrase,
-    /// Sentence-summary pairs.
-    Summary,
 }
 
 /// `inspect`.
@@ -170,24 +167,25 @@ pub struct Inspect {
     /// Run folder.
     pub run: PathBuf,
     /// Only this dataset.
-    #[arg(long, value_enum)]
-    pub task: Option<TaskName>,
-    /// Sort by this score, highest first: length_ratio, rouge_l, numbers, entities, modality, cosine, forward, backward.
+    #[arg(long, value_parser = choice::task())]
+    pub task: Option<Task>,
+    /// Sort by this score, highest first: length_ratio, rouge_l, numbers, entities, modality, cosine, forward,
+    /// backward.
     #[arg(long, value_name = "SCORE")]
     pub sort: Option<String>,
-    /// Lowest first.
+    /// Sort lowest first.
     #[arg(long)]
     pub ascending: bool,
-    /// Only pairs whose score lies in a range: SCORE=MIN..MAX.
+    /// Only pairs whose score is in a range: SCORE=MIN..MAX.
     #[arg(long, value_name = "SCORE=MIN..MAX")]
     pub only: Vec<String>,
-    /// Pairs that this critic refused, instead of kept ones ("all": whoever did).
+    /// Show pairs rejected by this critic instead of kept ones ("all" for any critic).
     #[arg(long, value_name = "CRITIC")]
     pub refused_by: Option<String>,
-    /// Only this context.
+    /// Only pairs of this context.
     #[arg(long, value_name = "ID")]
     pub context: Option<u64>,
-    /// Most pairs to show.
+    /// Maximum number of pairs to show.
     #[arg(long, default_value_t = 20)]
     pub limit: usize,
 }
@@ -198,7 +196,7 @@ pub struct Audit {
     /// Run folder.
     #[arg(long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Pairs to score.
+    /// Number of pairs to score.
     #[arg(long, default_value_t = 500)]
     pub sample: usize,
     /// Seed of the sample.
@@ -211,15 +209,15 @@ pub struct Audit {
 pub struct Judge {
     /// Run folder.
     pub run: PathBuf,
-    /// Kept pairs to read.
+    /// Number of kept pairs to judge.
     #[arg(long, default_value_t = 50)]
     pub sample: usize,
-    /// Refused pairs to mix in.
+    /// Number of rejected pairs to mix in.
     #[arg(long, default_value_t = 10)]
     pub refused: usize,
     /// Only this dataset.
-    #[arg(long, value_enum, default_value = "paraphrase")]
-    pub task: TaskName,
+    #[arg(long, value_parser = choice::task(), default_value = "paraphrase")]
+    pub task: Task,
     /// Seed of the sample.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -228,10 +226,10 @@ pub struct Judge {
 /// `merge`.
 #[derive(Debug, ClapArgs)]
 pub struct Merge {
-    /// Run folders of one plan.
+    /// Run folders with the same plan.
     #[arg(required = true)]
     pub runs: Vec<PathBuf>,
-    /// Where the joined run goes.
+    /// Folder for the merged run.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -248,7 +246,7 @@ pub struct Verify {
 pub struct Pull {
     /// `small`, `paper`, `biomedical`, or `OWNER/NAME[@REVISION]`.
     pub what: String,
-    /// Another server of the hub's layout; else $HF_ENDPOINT, else the public hub.
+    /// Address of another server with the hub's layout (default: $HF_ENDPOINT, or else the public hub).
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
 }
@@ -256,31 +254,31 @@ pub struct Pull {
 /// `bench`.
 #[derive(Debug, ClapArgs)]
 pub struct Bench {
-    /// Models to measure.
-    #[arg(long, value_enum, default_value = "small")]
-    pub preset: PresetName,
-    /// Only this teacher (with no --critic or --encoder: only sampling).
+    /// Preset whose models are measured.
+    #[arg(long, value_parser = choice::preset(), default_value = "small")]
+    pub preset: Preset,
+    /// Measure this teacher (without --critic and --encoder, only sampling is measured).
     #[arg(long, value_name = "MODEL")]
     pub teacher: Option<String>,
-    /// Only this critic.
+    /// Measure this critic.
     #[arg(long, value_name = "MODEL")]
     pub critic: Option<String>,
-    /// Only this encoder.
+    /// Measure this encoder.
     #[arg(long, value_name = "MODEL")]
     pub encoder: Option<String>,
-    /// Siblings.
+    /// Number of siblings sampled together.
     #[arg(long, default_value_t = 100)]
     pub k: usize,
-    /// Rows decoded together.
+    /// Number of rows decoded together.
     #[arg(long, value_name = "N")]
     pub batch: Option<usize>,
     /// Pairs for the critic (JSONL: text, target) instead of sampled ones.
     #[arg(long, value_name = "FILE")]
     pub pairs: Option<PathBuf>,
-    /// Texts for the encoder (JSONL or a line each) instead of sampled ones.
+    /// Texts for the encoder (JSONL, or one per line) instead of sampled ones.
     #[arg(long, value_name = "FILE")]
     pub texts: Option<PathBuf>,
-    /// Only these measures.
+    /// Only these measurements.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     pub only: Vec<Measure>,
 }
@@ -288,18 +286,18 @@ pub struct Bench {
 /// What `bench` measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Measure {
-    /// Sampled tokens and usable sentences a second, at k = 1 and k.
+    /// Sampled tokens and usable sentences per second, with 1 and with k siblings.
     Sampling,
-    /// Directed pairs a second.
+    /// Directed pairs per second.
     Entailment,
-    /// Sentences a second.
+    /// Sentences per second.
     Embedding,
-    /// Two contexts from siblings to kept pairs.
+    /// Time for two contexts, from siblings to kept pairs.
     Context,
-    /// Tokens a second of 32 texts decoded together.
+    /// Tokens per second for 32 texts decoded together.
     Decoding,
-    /// Steps of training with adapters; only when asked for.
+    /// Training steps with adapters; only when requested.
     TrainingLora,
-    /// Steps of training of all weights; only when asked for.
+    /// Training steps on all weights; only when requested.
     TrainingFull,
 }

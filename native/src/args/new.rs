@@ -1,10 +1,10 @@
-//! The commands that make models from nothing.
+//! The commands that train new models.
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, ValueEnum};
-use impossible_core::text::train_tokenizer::Kind;
-use impossible_core::train::pretraining::Task;
+use lm::train::pretraining::Task;
+use lm::train_tokenizer::Kind;
 
 use super::FitFlags;
 use super::student::word;
@@ -12,50 +12,50 @@ use super::student::word;
 /// Sizes of a new model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Size {
-    /// One to four million parameters: one narrow domain.
+    /// One to four million parameters, for one narrow domain.
     Tiny,
 }
 
 /// `pretrain`.
 #[derive(Debug, ClapArgs)]
 pub struct Pretrain {
-    /// Texts: .txt (a document a line) or .jsonl.
+    /// Texts: .txt (one document per line) or .jsonl.
     #[arg(long, value_name = "FILES", num_args = 1.., required = true)]
     pub text: Vec<PathBuf>,
-    /// Field of .jsonl files.
+    /// Field of the text in .jsonl files.
     #[arg(long, value_name = "NAME")]
     pub field: Option<String>,
-    /// Folder of the training; the model comes to OUT/model.
+    /// Training folder; the model is written to OUT/model.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// What is learned: causal (a teacher), spans or denoising (T5, a student to be).
+    /// Training task: causal (for a teacher), spans or denoising (for a T5 as the base of a student).
     #[arg(long, value_name = "TASK", value_parser = word::<Task>, default_value = "causal")]
     pub task: Task,
-    /// Architecture: a Llama for `causal`, else a T5.
+    /// Size of the model: a Llama for `causal`, else a T5.
     #[arg(long, value_enum, default_value = "tiny")]
     pub preset: Size,
-    /// Another architecture: a config.json without vocab_size (gpt2, llama, t5).
+    /// Architecture to use instead: a config.json without vocab_size (gpt2, llama, t5).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// A tokenizer that is there (tokenizer.json, or a model folder), instead of a new one.
+    /// Existing tokenizer (tokenizer.json, or a model folder) to use instead of a new one.
     #[arg(long, value_name = "FILE")]
     pub tokenizer: Option<PathBuf>,
-    /// Kind of a new tokenizer: bpe (of bytes) or unigram.
+    /// Kind of a new tokenizer: bpe (byte-level) or unigram.
     #[arg(long, value_name = "KIND", value_parser = word::<Kind>, default_value = "bpe")]
     pub tokenizer_kind: Kind,
-    /// Ids of a new tokenizer.
+    /// Vocabulary size of a new tokenizer.
     #[arg(long, value_name = "N", default_value_t = 4096)]
     pub vocabulary: usize,
-    /// Most tokens of a run of sentences.
+    /// Maximum number of tokens in a training example.
     #[arg(long, value_name = "N", default_value_t = 128)]
     pub length: usize,
-    /// Texts written at each look at held-out documents (causal); 0 = none.
+    /// Number of texts sampled at each evaluation on held-out documents (causal only); 0 for none.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(..=100))]
     pub samples: u32,
-    /// Seed.
+    /// Seed of all random streams.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// Training.
+    /// Training settings.
     #[command(flatten)]
     pub train: FitFlags,
 }
@@ -63,40 +63,41 @@ pub struct Pretrain {
 /// `train-critic`.
 #[derive(Debug, ClapArgs)]
 pub struct TrainCritic {
-    /// Pairs (.jsonl: premise, hypothesis, and label or probabilities; pairs without need --teacher-critic).
+    /// Labelled pairs (.jsonl: premise, hypothesis, and label or probabilities; pairs with neither need
+    /// --teacher-critic).
     #[arg(long, value_name = "FILES", num_args = 1..)]
     pub pairs: Vec<PathBuf>,
-    /// Runs whose siblings become pairs, both ways.
+    /// Runs whose siblings are used as pairs, in both directions.
     #[arg(long, value_name = "RUNS", num_args = 1.., requires = "teacher_critic")]
     pub siblings: Vec<PathBuf>,
-    /// Pairs of siblings, of each run.
+    /// Number of sibling pairs from each run.
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     pub sample: u64,
-    /// A critic whose probabilities are learned, where a pair has no label.
+    /// Critic whose probabilities are the targets for pairs without a label.
     #[arg(long, value_name = "MODEL")]
     pub teacher_critic: Option<String>,
-    /// Pairs that are not learned, only measured: files like those of --pairs.
+    /// Test pairs, not used for training: files like those of --pairs.
     #[arg(long, value_name = "FILES", num_args = 1..)]
     pub test: Vec<PathBuf>,
-    /// Folder of the training; the critic comes to OUT/model.
+    /// Training folder; the critic is written to OUT/model.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// A classifier to start from; else a new one.
+    /// Classifier to start from (default: a new one).
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["config", "tokenizer"])]
     pub base: Option<String>,
-    /// Architecture of a new one.
+    /// Size of a new classifier.
     #[arg(long, value_enum, default_value = "tiny")]
     pub preset: Size,
-    /// Another architecture: a config.json without vocab_size (roberta).
+    /// Architecture to use instead: a config.json without vocab_size (roberta).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Tokenizer of a new one: tokenizer.json, or a model folder.
+    /// Tokenizer of a new classifier: tokenizer.json, or a model folder.
     #[arg(long, value_name = "FILE", required_unless_present = "base")]
     pub tokenizer: Option<PathBuf>,
-    /// Seed.
+    /// Seed of all random streams.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
-    /// Training.
+    /// Training settings.
     #[command(flatten)]
     pub train: FitFlags,
 }

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::Session;
 use crate::host::Host;
+use crate::session::Session;
 
 #[cfg(feature = "gpu")]
 fn adapters() -> Vec<(String, String, bool)> {
-    impossible_core::device::adapters().into_iter().map(|a| (a.spec.to_string(), a.name, a.real)).collect()
+    lm::device::adapters().into_iter().map(|a| (a.spec.to_string(), a.name, a.real)).collect()
 }
 
 #[cfg(not(feature = "gpu"))]
@@ -19,7 +19,7 @@ fn adapters() -> Vec<(String, String, bool)> {
 pub(super) fn run(session: &Session) -> Result<()> {
     let host = Host::look(&session.store);
     let adapters = adapters();
-    let auto = impossible_core::device::DeviceSpec::Auto.open()?.spec.to_string();
+    let auto = lm::device::Compute::open(record::DeviceSpec::Auto)?.spec.to_string();
     session.say(&json!({"host": host, "adapters": adapters, "auto": auto}), || {
         let mut text = format!("{host}\n");
         if adapters.is_empty() {

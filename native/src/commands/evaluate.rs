@@ -1,32 +1,27 @@
 //! `impossible evaluate`: what a dataset or a system's outputs are worth.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use anyhow::Result;
-use impossible_core::Error;
-use impossible_core::decode::sample::SampleOptions;
-use impossible_core::decode::siblings::{Job, Limits, Stop, sample};
-use impossible_core::device::Compute;
-use impossible_core::evaluate::models::{Bert, Critic};
-use impossible_core::evaluate::{Judge, Model, TokenEncoder, baseline};
-use impossible_core::event::{Event, Observer, Stage};
-use impossible_core::record::Task;
+use lm::decode::sample::SampleOptions;
+use lm::decode::siblings::{Job, Limits, Stop, sample};
+use lm::device::Compute;
+use lm::lanes::wait;
+use method::evaluate::models::{Bert, Critic};
+use method::evaluate::{Judge, Model, TokenEncoder, baseline};
+use record::monitor::Stage;
+use record::presets::Role;
+use record::random::Purpose;
+use record::{Error, Monitor, Preset, Task};
 
-use super::{Session, distill, wait};
-use crate::evaluate::args::EvaluateArgs;
-use crate::evaluate::bar::Bar;
+use crate::args::evaluate::EvaluateArgs;
 use crate::evaluate::{self, Loaded, Models, datasets};
-use crate::models;
-use crate::progress::stop_flag;
-use crate::pull::preset;
+use crate::session::Session;
 
 /// Most new tokens of a zero-shot answer.
 const ANSWER_TOKENS: usize = 80;
 
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
-    let stop = stop_flag()?;
-    let mut bar = Bar::new(session.quiet, stop.clone());
+    let mut bar = session.bar("items", 0, 0)?;
+    let mut monitor = Monitor::new(&mut bar, 0, 0);
     // Files first: what is wrong with them is said before a model is loaded.
     let loaded = if args.dataset.is_empty() { Some(evaluate::load(args)?) } else { None };
     let mut compute = None;
@@ -34,7 +29,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
     let no_models = "switched off".to_owned();
     let mut why = [no_models.clone(), no_models];
     if args.needs(Model::Judge)? {
-        match critic(session, args, &mut compute, &stop) {
+        match critic(session, args, &mut compute) {
             Ok(model) => judge = Some(model),
             Err(error) => why[0] = missing(error)?,
         }
@@ -49,7 +44,7 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
     let judge = judge.as_mut().map(|model| model as &mut dyn Judge).ok_or(no_judge);
     let encoder = encoder.as_mut().map(|model| model as &mut dyn TokenEncoder).ok_or(no_encoder);
     let Some(mut loaded) = loaded else {
-        let found = wait(datasets::measure(args, encoder, &mut bar))?;
+        let found = wait(datasets::measure(args, encoder, &mut monitor))?;
         bar.finish();
         session.say(&found.json(), || if args.markdown { found.markdown() } else { found.text() })?;
         if let Some(dir) = &args.out {
@@ -58,11 +53,11 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
         return Ok(evaluate::finish(found.problems)?);
     };
     if let Some(name) = &args.zero_shot
-        && let Err(problem) = zero_shot(session, name, &mut loaded, &mut compute, &mut bar)
+        && let Err(problem) = zero_shot(session, name, &mut loaded, &mut compute, &mut monitor)
     {
         loaded.problem(problem);
     }
-    let found = wait(evaluate::score(args, loaded, Models { judge, encoder }, &mut bar))?;
+    let found = wait(evaluate::score(args, loaded, Models { judge, encoder }, &mut monitor))?;
     bar.finish();
     session.say(&found.json(), || if args.markdown { found.markdown() } else { found.text() })?;
     if let Some(dir) = &args.out {
@@ -72,40 +67,29 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
 }
 
 /// Why a model's columns are left out: it is not there. Anything else ends the command.
-fn missing(error: Error) -> impossible_core::Result<String> {
+fn missing(error: Error) -> record::Result<String> {
     match error {
         Error::Missing { .. } => Ok(error.to_string()),
         _ => Err(error),
     }
 }
 
-fn device<'c>(session: &Session, compute: &'c mut Option<Compute>) -> impossible_core::Result<&'c Compute> {
+fn device<'c>(session: &Session, compute: &'c mut Option<Compute>) -> record::Result<&'c Compute> {
     if compute.is_none() {
         *compute = Some(session.compute()?);
     }
     compute.as_ref().ok_or(Error::Interrupted)
 }
 
-fn folder(role: preset::Role) -> &'static str {
-    let small = preset::find("small").and_then(|p| p.models.iter().find(|m| m.role == role));
-    small.map_or("", |m| m.folder)
-}
-
-fn critic(
-    session: &Session,
-    args: &EvaluateArgs,
-    compute: &mut Option<Compute>,
-    stop: &Arc<AtomicBool>,
-) -> impossible_core::Result<Critic> {
-    let name = args.critic.as_deref().unwrap_or(folder(preset::Role::Critic));
-    let mut model = models::entailment(&session.store, name, device(session, compute)?)?;
-    distill::watch(&mut model, stop.clone());
+fn critic(session: &Session, args: &EvaluateArgs, compute: &mut Option<Compute>) -> record::Result<Critic> {
+    let name = args.critic.as_deref().unwrap_or(Preset::Small.model(Role::Critic));
+    let model = session.pair_model(name, device(session, compute)?)?;
     Ok(Critic::new(model, &shown(name)))
 }
 
-fn bert(session: &Session, args: &EvaluateArgs, compute: &mut Option<Compute>) -> impossible_core::Result<Bert> {
-    let name = args.encoder.as_deref().unwrap_or(folder(preset::Role::Encoder));
-    let model = models::encoder(&session.store, name, device(session, compute)?)?;
+fn bert(session: &Session, args: &EvaluateArgs, compute: &mut Option<Compute>) -> record::Result<Bert> {
+    let name = args.encoder.as_deref().unwrap_or(Preset::Small.model(Role::Encoder));
+    let model = session.text_encoder(name, device(session, compute)?)?;
     Bert::new(model, &shown(name), args.layer)
 }
 
@@ -121,9 +105,9 @@ fn zero_shot(
     name: &str,
     loaded: &mut Loaded,
     compute: &mut Option<Compute>,
-    bar: &mut Bar,
-) -> impossible_core::Result<()> {
-    let teacher = models::teacher(&session.store, name, device(session, compute)?)?;
+    monitor: &mut Monitor<'_>,
+) -> record::Result<()> {
+    let teacher = session.text_model(name, device(session, compute)?)?;
     let task = loaded.benchmark().task();
     // Models that were tuned on dialogues know their turns by these tokens.
     let turns = teacher.tokenizer.id("<|im_start|>").is_some();
@@ -142,14 +126,9 @@ fn zero_shot(
     let mut outputs = Vec::with_capacity(jobs.len());
     for some in jobs.chunks(96) {
         let limits = Limits { batch: 96, max_tokens: ANSWER_TOKENS };
-        let event =
-            |done| Event { stage: Stage::Siblings, done, total: jobs.len() as u64, tokens: 0, pairs: 0, kept: 0 };
-        let mut now = event(outputs.len() as u64);
-        let rows = wait(sample(&teacher, some, &sampler, limits, (0, 0), &mut now, bar))?;
+        let rows = wait(sample(&teacher, some, &sampler, limits, (0, Purpose::Other), monitor))?;
         outputs.extend(rows.iter().map(|row| baseline::answer(task, &row.text)));
-        if bar.event(&event(outputs.len() as u64)) == impossible_core::event::Signal::Stop {
-            return Err(Error::Interrupted);
-        }
+        monitor.at(Stage::Versions, outputs.len() as u64, jobs.len() as u64)?;
     }
     loaded.push(baseline::ZERO_SHOT, outputs)
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use impossible_core::Error;
-use impossible_core::critic::Siblings;
-use impossible_core::critic::refilter::refilter;
-use impossible_core::plan::{Paraphrase, Summary};
-use impossible_core::record::{Finish, Kept, Task};
+use method::critic::refilter::refilter;
+use method::distill::pipeline::sentences;
+use record::Error;
+use record::plan::{Paraphrase, Summary};
+use record::{Kept, Task};
 use serde::Serialize;
 
-use super::Session;
 use crate::args::Filter;
 use crate::plans;
 use crate::run::{RunFolder, dataset};
+use crate::session::Session;
 
 #[derive(Serialize)]
 struct Done {
@@ -27,20 +27,19 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let mut plan = folder.plan().clone();
     if let Some(critics) = args.critics {
-        plan.paraphrase = Paraphrase::preset(critics.into());
-        plan.summary = Summary::preset(critics.into());
+        plan.paraphrase = Paraphrase::preset(critics);
+        plan.summary = Summary::preset(critics);
     }
     plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
     plan.validate()?;
     let mut kept: [Vec<Kept>; 2] = Default::default();
-    let mut funnel = impossible_core::record::Funnel::default();
+    let mut funnel = record::Funnel::default();
     let (mut missing, mut shards) = (0, 0);
     for shard in folder.shards()? {
         let shard = shard?;
         let mut siblings = BTreeMap::new();
         for context in &shard.contexts {
-            let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
-            siblings.insert(context.id, Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?);
+            siblings.insert(context.id, sentences(&shard.samples, context.id)?);
         }
         let new = refilter(&shard.scored, &shard.links, &siblings, &plan.paraphrase, &plan.summary)?;
         missing += new.missing;
@@ -49,7 +48,7 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
         counts.samples = shard.funnel.samples.clone();
         funnel.add(&counts);
         shards += 1;
-        for scored in new.scored.into_iter().filter(|s| s.refused_by.is_empty()) {
+        for scored in new.scored.into_iter().filter(record::Scored::kept) {
             let text = |row| shard.text(scored.context, row).unwrap_or_default().to_owned();
             let place = usize::from(scored.task == Task::Summary);
             kept[place].push(Kept { text: text(scored.x), target: text(scored.y), scored });

@@ -3,20 +3,17 @@
 use std::io::Read;
 
 use anyhow::Result;
-use impossible_core::device::DeviceSpec;
-use impossible_core::distill::pipeline;
-use impossible_core::event::{Event, Stage};
-use impossible_core::record::Context;
+use lm::device::Compute;
+use lm::lanes::wait;
+use method::distill::pipeline::siblings;
+use record::{Context, Monitor};
 
-use super::{Session, wait};
 use crate::args::Generate;
-use crate::progress::{Progress, stop_flag};
-use crate::{models, plans};
+use crate::plans;
+use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &Generate) -> Result<()> {
-    let spec = session.spec()?;
-    let spec = if spec == DeviceSpec::Auto { session.compute()?.spec } else { spec };
-    let plan = plans::plan(&args.plan, spec)?;
+    let plan = plans::plan(&args.plan, session.spec()?)?;
     let text = match &args.context {
         Some(text) => text.clone(),
         None => {
@@ -25,13 +22,11 @@ pub(super) fn run(session: &Session, args: &Generate) -> Result<()> {
             text
         }
     };
-    let stop = stop_flag()?;
-    let teacher = models::teacher(&session.store, &plan.models.teacher, &plans::device(&plan)?.open()?)?;
+    let teacher = session.text_model(&plan.models.teacher, &Compute::open(plan.device)?)?;
     let context = Context { id: 0, text: text.trim_end().to_owned(), origin: String::new(), sentences: 0 };
-    let mut event = Event { stage: Stage::Siblings, done: 0, total: 1, tokens: 0, pairs: 0, kept: 0 };
-    let mut progress = Progress::new(1, 0, session.quiet, stop);
-    let rows = wait(pipeline::siblings(&teacher, &plan, &[context], &mut event, &mut progress))?;
-    progress.finish();
+    let mut bar = session.bar("contexts", 0, 1)?;
+    let rows = wait(siblings(&teacher, &plan, &[context], &mut Monitor::new(&mut bar, 0, 1)))?;
+    bar.finish();
     for row in rows {
         let line = serde_json::json!({"row": row.row, "text": row.text, "tokens": row.tokens, "finish": row.finish});
         session.say(&line, || row.text.clone())?;

@@ -3,15 +3,14 @@
 use std::io::IsTerminal;
 
 use anyhow::Result;
-use impossible_core::Error;
-use impossible_core::record::Kept;
+use record::{Error, Kept, Refusal};
 
-use super::{Session, task};
 use crate::args::Inspect;
 use crate::run::RunFolder;
 use crate::run::view::{Filter, Score, Style, render, sort};
+use crate::session::Session;
 
-fn range(text: &str) -> impossible_core::Result<(Score, f32, f32)> {
+fn range(text: &str) -> record::Result<(Score, f32, f32)> {
     let bad = || Error::input("--only", "SCORE=MIN..MAX", format!("\"{text}\""));
     let (name, bounds) = text.split_once('=').ok_or_else(bad)?;
     let (from, to) = bounds.split_once("..").ok_or_else(bad)?;
@@ -19,14 +18,20 @@ fn range(text: &str) -> impossible_core::Result<(Score, f32, f32)> {
     Ok((Score::parse(name)?, number(from, f32::MIN)?, number(to, f32::MAX)?))
 }
 
+fn refusal(name: &str) -> record::Result<Refusal> {
+    let known: Vec<&str> = Refusal::ALL.iter().map(|refusal| refusal.name()).collect();
+    Refusal::parse(name)
+        .ok_or_else(|| Error::input("--refused-by", format!("all, {}", known.join(", ")), format!("\"{name}\"")))
+}
+
 pub(super) fn run(session: &Session, args: &Inspect) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let filter = Filter {
-        task: args.task.map(task),
+        task: args.task,
         kept: Some(args.refused_by.is_none()),
-        refused_by: args.refused_by.clone().filter(|c| c != "all"),
+        refused_by: args.refused_by.as_deref().filter(|c| *c != "all").map(refusal).transpose()?,
         context: args.context,
-        scores: args.only.iter().map(|t| range(t)).collect::<impossible_core::Result<_>>()?,
+        scores: args.only.iter().map(|t| range(t)).collect::<record::Result<_>>()?,
     };
     let mut pairs: Vec<Kept> = Vec::new();
     for shard in folder.shards()? {

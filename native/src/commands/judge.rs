@@ -5,14 +5,14 @@ use std::io::{BufRead, Write};
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Session, task};
 use crate::args::Judge;
 use crate::run::RunFolder;
 use crate::run::judge::{Answer, Draw, JUDGEMENTS, Judgements};
+use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &Judge) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
-    let task = task(args.task);
+    let task = args.task;
     let mut draw = Draw::new(args.seed, args.sample, args.refused);
     for shard in folder.shards()? {
         for pair in shard?.pairs(|s| s.task == task) {

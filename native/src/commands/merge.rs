@@ -3,13 +3,15 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::Session;
 use crate::args::Merge;
+use crate::report;
 use crate::run::merge::merge;
+use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &Merge) -> Result<()> {
     let (folder, merged) = merge(&args.runs, &args.out)?;
     let written = folder.write_dataset()?;
+    report::write(&folder, &written)?;
     let row = json!({"out": args.out, "shards": merged.copied + merged.same, "gaps": merged.gaps,
         "paraphrase": written.kept[0], "summary": written.kept[1]});
     session.say(&row, || {

@@ -1,12 +1,12 @@
 //! `impossible verify`: re-hash every file of a run.
 
 use anyhow::Result;
-use impossible_core::Error;
+use record::Error;
 use serde_json::json;
 
-use super::Session;
 use crate::args::Verify;
 use crate::run::verify::{State, verify};
+use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &Verify) -> Result<()> {
     let seen = verify(&args.run)?;

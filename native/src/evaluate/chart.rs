@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::table::{cut, number};
-use crate::run::histogram::{BINS, LEFT, WIDTH, bars, count, escape};
+use crate::html::{LEFT, WIDTH, bars, count, escape};
+use crate::run::survey::BINS;
 
 const BARS: f64 = 32.0;
 const STEP: f64 = 54.0;

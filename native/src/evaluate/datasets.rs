@@ -3,19 +3,19 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use impossible_core::evaluate::TokenEncoder;
-use impossible_core::evaluate::dataset::{self, Figures, Pair, Settings, mean};
-use impossible_core::event::Observer;
-use impossible_core::record::Task;
-use impossible_core::{Error, Result};
+use method::evaluate::TokenEncoder;
+use method::evaluate::dataset::{self, Figures, Pair, Settings, mean};
+use record::Monitor;
+use record::Task;
+use record::{Error, Result};
 use serde_json::{Value, json};
 
-use super::args::EvaluateArgs;
 use super::chart::Chart;
 use super::markdown::{escape, row, rule};
 use super::page::{FOOT, head};
 use super::{read, table};
-use crate::run::histogram::count;
+use crate::args::evaluate::EvaluateArgs;
+use crate::html::count;
 
 /// The figures of all datasets of one task.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Datasets {
 pub async fn measure(
     args: &EvaluateArgs,
     encoder: Result<&mut dyn TokenEncoder, String>,
-    observer: &mut dyn Observer,
+    monitor: &mut Monitor<'_>,
 ) -> Result<Datasets> {
     let settings = args.dataset_settings()?;
     if let (None, Some(file)) = (args.task, args.dataset.iter().find(|path| path.is_file())) {
@@ -53,7 +53,7 @@ pub async fn measure(
     let name = encoder.as_ref().map_or_else(Clone::clone, |encoder| encoder.signature());
     let mut out = Datasets { measured: Vec::new(), settings, encoder: name, problems: Vec::new() };
     let (mut encoder, mut left) = (encoder.ok(), None);
-    for task in args.task().map_or(Task::ALL.to_vec(), |task| vec![task]) {
+    for task in args.task.map_or(Task::ALL.to_vec(), |task| vec![task]) {
         let read = args.dataset.iter().map(|path| read::pairs(path, task)).collect::<Result<Vec<Vec<Pair>>>>();
         let pairs = match read {
             Ok(pairs) if pairs.iter().all(|pairs| !pairs.is_empty()) => pairs,
@@ -79,7 +79,7 @@ pub async fn measure(
         for ((path, pairs), rows) in args.dataset.iter().zip(&pairs).zip(&rows) {
             let mut figures = dataset::figures(pairs, rows, &settings)?;
             if let Some(model) = encoder.as_deref_mut() {
-                match dataset::cosines(pairs, rows, &settings, model, observer).await {
+                match dataset::cosines(pairs, rows, &settings, model, monitor).await {
                     Ok(cosines) => figures.cosine = Some(cosines),
                     Err(problem) => {
                         out.encoder = problem.to_string();
@@ -263,7 +263,7 @@ impl Datasets {
     /// One HTML page with the figures and the distribution of Jaccard and cosine.
     #[must_use]
     pub fn page(&self) -> String {
-        use crate::run::histogram::escape;
+        use crate::html::escape;
         let mut out = head("Figures of datasets");
         out.push_str("<h1>Figures of datasets</h1>\n");
         let _ = writeln!(out, "<p>{}</p>", escape(&self.settings_line()));

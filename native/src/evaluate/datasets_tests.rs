@@ -13,7 +13,7 @@ fn datasets_alone_and_at_the_same_number() {
     }
     let (big, small) = (files.path("big").display().to_string(), files.path("small").display().to_string());
     let args = parse(&["--dataset", &big, "--dataset", &small]).unwrap();
-    let found = wait(measure(&args, Ok(&mut Bytes), &mut go)).unwrap();
+    let found = wait(measure(&args, Ok(&mut Bytes), &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap();
     let json = found.json();
     let of = |at: usize| &json["tasks"][0]["datasets"][at]["figures"];
     assert_eq!(
@@ -35,21 +35,30 @@ fn datasets_alone_and_at_the_same_number() {
     closed(&found.page());
     found.write(&files.path("out")).unwrap();
     let alone = parse(&["--dataset", &big, "--task", "paraphrase", "--most", "50"]).unwrap();
-    let alone = wait(measure(&alone, Err("no encoder".to_owned()), &mut go)).unwrap();
+    let alone = wait(measure(&alone, Err("no encoder".to_owned()), &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap();
     assert_eq!(alone.json()["tasks"][0]["datasets"][0]["figures"]["n"].as_u64(), Some(50));
     assert!(alone.text().contains("No cosine: no encoder"));
     let none = parse(&["--dataset", &big, "--task", "summary"]).unwrap();
-    assert!(matches!(wait(measure(&none, Err(String::new()), &mut go)), Err(Error::Missing { .. })));
+    assert!(matches!(
+        wait(measure(&none, Err(String::new()), &mut Monitor::new(&mut Unwatched, 0, 0))),
+        Err(Error::Missing { .. })
+    ));
     let none = parse(&["--dataset", "nowhere"]).unwrap();
-    assert!(wait(measure(&none, Err(String::new()), &mut go)).is_err());
+    assert!(wait(measure(&none, Err(String::new()), &mut Monitor::new(&mut Unwatched, 0, 0))).is_err());
     let file = files.path("big/dataset/paraphrase.jsonl").display().to_string();
     let no_task = parse(&["--dataset", &file]).unwrap();
-    let e = wait(measure(&no_task, Err(String::new()), &mut go)).unwrap_err().to_string();
+    let e =
+        wait(measure(&no_task, Err(String::new()), &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap_err().to_string();
     assert!(e.starts_with("--task: expected paraphrase or summary"), "{e}");
     let with_task = parse(&["--dataset", &file, "--task", "paraphrase"]).unwrap();
-    assert!(wait(measure(&with_task, Err(String::new()), &mut go)).unwrap().text().contains("paraphrase.jsonl"));
-    let mut stop = |_: &Event| Signal::Stop;
+    assert!(
+        wait(measure(&with_task, Err(String::new()), &mut Monitor::new(&mut Unwatched, 0, 0)))
+            .unwrap()
+            .text()
+            .contains("paraphrase.jsonl")
+    );
+    let mut stop = |_: &Progress| Signal::Stop;
     let args = parse(&["--dataset", &big]).unwrap();
-    let stopped = wait(measure(&args, Ok(&mut Bytes), &mut stop)).unwrap();
+    let stopped = wait(measure(&args, Ok(&mut Bytes), &mut Monitor::new(&mut stop, 0, 0))).unwrap();
     assert_eq!(stopped.problems, [Error::Interrupted]);
 }

@@ -1,6 +1,6 @@
 //! Everything an evaluation found, for programs.
 
-use impossible_core::evaluate::{Better, Cell};
+use method::evaluate::{Better, Cell};
 use serde_json::{Map, Value, json};
 
 use super::Outcome;

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use impossible_core::evaluate::report::SIGNIFICANT;
-use impossible_core::evaluate::{Better, Cell, Report};
+use method::evaluate::report::SIGNIFICANT;
+use method::evaluate::{Better, Cell, Report};
 
 use super::Outcome;
 use super::table::{number, reason};
-use crate::run::histogram::count;
+use crate::html::count;
 use crate::run::view::plain;
 
 pub(super) fn markdown(outcome: &Outcome) -> String {

@@ -3,8 +3,6 @@
 //! The order of work: [`load`], then [`Loaded::push`] for a model's own outputs, then [`score`]; for datasets
 //! [`datasets::measure`]. What is wrong with one file or one model is in `problems`, and the rest is computed.
 
-pub mod args;
-pub mod bar;
 mod chart;
 pub mod datasets;
 mod json;
@@ -20,15 +18,15 @@ mod tests;
 use std::fs;
 use std::path::Path;
 
-use impossible_core::evaluate::{
-    Benchmark, Judge, Measure, Model, Report, System, TokenEncoder, baseline, encoder, judge, text,
+use method::evaluate::{
+    Benchmark, Judge, Measure, Model, Report, System, TokenEncoder, baseline, encoder, judge, surface,
 };
-use impossible_core::event::Observer;
-use impossible_core::record::Task;
-use impossible_core::{Error, ErrorKind, Result};
+use record::Monitor;
+use record::Task;
+use record::{Error, ErrorKind, Result};
 
-use crate::run::atomic::{Batch, io_error};
-use args::EvaluateArgs;
+use crate::args::evaluate::EvaluateArgs;
+use crate::fs::{Batch, io_error};
 
 /// A benchmark with the systems whose files could be read.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ pub struct Loaded {
 /// # Errors
 /// Whatever is wrong with the benchmark.
 pub fn load(args: &EvaluateArgs) -> Result<Loaded> {
-    let (Some(task), Some(path)) = (args.task(), args.data.as_deref()) else {
+    let (Some(task), Some(path)) = (args.task, args.data.as_deref()) else {
         return Err(Error::input("evaluate", "--task and --data, or --dataset", "neither"));
     };
     let mut data = read::benchmark(path, &args.source, args.reference.as_deref())?;
@@ -121,7 +119,7 @@ pub async fn score(
     args: &EvaluateArgs,
     loaded: Loaded,
     models: Models<'_>,
-    observer: &mut dyn Observer,
+    monitor: &mut Monitor<'_>,
 ) -> Result<Outcome> {
     let Loaded { mut benchmark, mut problems, remarks } = loaded;
     if !args.no_baselines {
@@ -139,10 +137,10 @@ pub async fn score(
         return Err(problems.into_iter().next().unwrap_or_else(|| Error::input("--system", "at least one", "none")));
     }
     let chosen = Measure::choose(benchmark.task(), &args.only)?;
-    let mut table = text::table(&benchmark, &chosen, args.stem)?;
+    let mut table = surface::table(&benchmark, &chosen, args.stem)?;
     match models.encoder {
         Ok(model) => {
-            if let Err(problem) = encoder::add(&mut table, &benchmark, model, observer).await {
+            if let Err(problem) = encoder::add(&mut table, &benchmark, model, monitor).await {
                 table.leave_out(Model::Encoder, problem.to_string());
                 problems.push(problem);
             }
@@ -153,7 +151,7 @@ pub async fn score(
     match models.judge {
         Ok(_) if stopped => table.leave_out(Model::Judge, Error::Interrupted.to_string()),
         Ok(model) => {
-            if let Err(problem) = judge::add(&mut table, &benchmark, model, observer).await {
+            if let Err(problem) = judge::add(&mut table, &benchmark, model, monitor).await {
                 table.leave_out(Model::Judge, problem.to_string());
                 problems.push(problem);
             }

@@ -3,13 +3,13 @@
 
 use std::fmt::Write;
 
-use impossible_core::evaluate::{Better, Cell, Column, Report, Table};
+use method::evaluate::{Better, Cell, Column, Report, Table};
 
 use super::Outcome;
 use super::chart::Chart;
 use super::markdown::p_value;
 use super::table::{number, reason};
-use crate::run::histogram::{count, escape};
+use crate::html::{count, escape};
 
 pub(super) fn page(outcome: &Outcome, examples: usize) -> String {
     let (report, table) = (&outcome.report, &outcome.report.table);
@@ -56,7 +56,7 @@ pub(super) fn head(title: &str) -> String {
     let mut out = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
     let _ = writeln!(out, "<title>{}</title>\n<style>", escape(title));
-    out.push_str(include_str!("../run/report.css"));
+    out.push_str(include_str!("../html.css"));
     out.push_str("</style>\n</head>\n<body>\n<main>\n");
     out
 }

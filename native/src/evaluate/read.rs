@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use impossible_core::evaluate::dataset::Pair;
-use impossible_core::evaluate::{Item, System};
-use impossible_core::record::Task;
-use impossible_core::{Error, Result};
+use method::evaluate::dataset::Pair;
+use method::evaluate::{Item, System};
+use record::Task;
+use record::{Error, Result};
 use serde_json::{Map, Value};
 
-use super::args::Join;
+use crate::args::evaluate::Join;
 use crate::run::jsonl::{each_line, read_rows};
 
 /// Longest name of a system, in characters.

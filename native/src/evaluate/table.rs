@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use impossible_core::evaluate::report::SIGNIFICANT;
-use impossible_core::evaluate::{Cell, Column};
+use method::evaluate::report::SIGNIFICANT;
+use method::evaluate::{Cell, Column};
 
 use super::Outcome;
-use crate::run::histogram::count;
+use crate::html::count;
 use crate::run::view::{plain, shown_width};
 
 /// Widest line.

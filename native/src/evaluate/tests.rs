@@ -2,10 +2,11 @@ use std::future::ready;
 use std::path::PathBuf;
 
 use clap::Parser;
-use impossible_core::critic::BoxFuture;
-use impossible_core::evaluate::Encoded;
-use impossible_core::event::{Event, Signal};
-use impossible_core::lanes::wait;
+use lm::lanes::wait;
+use method::critic::BoxFuture;
+use method::evaluate::Encoded;
+use record::Monitor;
+use record::monitor::{Progress, Signal, Unwatched};
 
 use super::*;
 
@@ -30,7 +31,11 @@ impl Judge for ByLength {
         "model:length".to_owned()
     }
 
-    fn entail<'a>(&'a mut self, pairs: &'a [(&'a str, &'a str)]) -> BoxFuture<'a, Result<Vec<[f32; 3]>>> {
+    fn entail<'a>(
+        &'a mut self,
+        pairs: &'a [(&'a str, &'a str)],
+        _: &'a mut Monitor<'_>,
+    ) -> BoxFuture<'a, Result<Vec<[f32; 3]>>> {
         let p = |x: &str, y: &str| x.len().min(y.len()) as f32 / x.len().max(y.len()) as f32;
         Box::pin(ready(Ok(pairs.iter().map(|(x, y)| [p(x, y), 0.0, 1.0 - p(x, y)]).collect())))
     }
@@ -44,11 +49,11 @@ impl TokenEncoder for Bytes {
         "model:bytes|layer:0|idf:no".to_owned()
     }
 
-    fn embed<'a>(&'a mut self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
+    fn embed<'a>(&'a mut self, texts: &'a [&'a str], _: &'a mut Monitor<'_>) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
         Box::pin(ready(Ok(texts.iter().map(|text| vec![1.0, text.len() as f32]).collect())))
     }
 
-    fn encode<'a>(&'a mut self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Encoded>>> {
+    fn encode<'a>(&'a mut self, texts: &'a [&'a str], _: &'a mut Monitor<'_>) -> BoxFuture<'a, Result<Vec<Encoded>>> {
         let encoded = |text: &&str| Encoded {
             sentence: vec![1.0, text.len() as f32],
             tokens: text.bytes().flat_map(|b| [f32::from(b % 16), f32::from(b / 16), 1.0]).collect(),
@@ -56,10 +61,6 @@ impl TokenEncoder for Bytes {
         };
         Box::pin(ready(Ok(texts.iter().map(encoded).collect())))
     }
-}
-
-fn go(_: &Event) -> Signal {
-    Signal::Continue
 }
 
 struct Files {
@@ -109,7 +110,7 @@ impl Files {
 
 fn outcome(files: &Files, task: &str, more: &[&str], models: Models) -> Outcome {
     let args = files.args(task, more);
-    wait(score(&args, load(&args).unwrap(), models, &mut go)).unwrap()
+    wait(score(&args, load(&args).unwrap(), models, &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap()
 }
 
 fn whole(files: &Files, task: &str) -> Outcome {
@@ -211,7 +212,8 @@ fn outcome_of_one(files: &Files) -> Outcome {
     let bench = files.path("bench.jsonl").display().to_string();
     let ours = format!("ours={}", files.path("ours.jsonl").display());
     let args = parse(&["--task", "summary", "--data", &bench, "--system", &ours, "--no-baselines"]).unwrap();
-    wait(score(&args, load(&args).unwrap(), Models::none("no models"), &mut go)).unwrap()
+    wait(score(&args, load(&args).unwrap(), Models::none("no models"), &mut Monitor::new(&mut Unwatched, 0, 0)))
+        .unwrap()
 }
 
 #[test]
@@ -244,7 +246,9 @@ fn an_interruption_costs_the_columns_of_models_only() {
     let files = Files::new(20);
     let args = files.args("paraphrase", &[]);
     let models = Models { judge: Ok(&mut ByLength), encoder: Ok(&mut Bytes) };
-    let outcome = wait(score(&args, load(&args).unwrap(), models, &mut |_: &Event| Signal::Stop)).unwrap();
+    let outcome =
+        wait(score(&args, load(&args).unwrap(), models, &mut Monitor::new(&mut |_: &Progress| Signal::Stop, 0, 0)))
+            .unwrap();
     assert_eq!(outcome.problems, [Error::Interrupted]);
     assert_eq!(outcome.report.table.left_out.len(), 2);
     assert!(outcome.report.cell(Measure::Bleu, 1).is_some() && outcome.text().contains("interrupted"));
@@ -272,7 +276,10 @@ fn chosen_columns_and_the_models_they_need() {
     assert!(only.report.table.left_out.is_empty() && only.page(3).contains("By BLEU of the single item"));
     let wrong = files.args("paraphrase", &["--only", "rouge_lsum"]);
     assert!(wrong.needs(Model::Judge).unwrap_err().to_string().contains("`rouge_lsum`"));
-    assert!(wait(score(&wrong, load(&wrong).unwrap(), Models::none("none"), &mut go)).is_err());
+    assert!(
+        wait(score(&wrong, load(&wrong).unwrap(), Models::none("none"), &mut Monitor::new(&mut Unwatched, 0, 0)))
+            .is_err()
+    );
 }
 
 #[test]
@@ -283,7 +290,7 @@ fn outputs_made_now_are_a_row() {
     let outputs = loaded.benchmark().items().iter().map(|item| format!("So: {}", item.source)).collect();
     loaded.push(baseline::ZERO_SHOT, outputs).unwrap();
     assert!(loaded.push("few", vec![]).is_err());
-    let outcome = wait(score(&args, loaded, Models::none("none"), &mut go)).unwrap();
+    let outcome = wait(score(&args, loaded, Models::none("none"), &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap();
     assert_eq!(outcome.report.table.systems[2..], ["zero-shot", "copy"]);
 }
 
@@ -324,5 +331,8 @@ fn arguments() {
     assert!(parse(&["--dataset", "a", "--most", "0"]).unwrap().dataset_settings().is_err());
     let files = Files::new(3);
     let args = files.args("summary", &["--resamples", "0"]);
-    assert!(wait(score(&args, load(&args).unwrap(), Models::none("none"), &mut go)).is_err());
+    assert!(
+        wait(score(&args, load(&args).unwrap(), Models::none("none"), &mut Monitor::new(&mut Unwatched, 0, 0)))
+            .is_err()
+    );
 }

@@ -1,8 +1,8 @@
-//! Addresses and names as a server gives them: taken apart, joined, and refused where they lead astray.
+//! Parsing, joining and validating addresses and names from a server.
 
 use ureq::http::Uri;
 
-/// Scheme, host and port: who may see the token.
+/// Scheme, host and port, which decide where the token may be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Origin {
     secure: bool,
@@ -23,7 +23,7 @@ impl Origin {
     }
 }
 
-/// Whether a server's file name stays inside the folder it is joined to, on every system.
+/// Whether a file name from a server stays inside the folder that it is joined to, on every operating system.
 #[must_use]
 pub(super) fn is_inside(name: &str) -> bool {
     let harmless = |part: &str| !part.is_empty() && part != "." && part != "..";
@@ -33,14 +33,14 @@ pub(super) fn is_inside(name: &str) -> bool {
         && !name.contains(char::is_control)
 }
 
-/// Whether this can be a branch, tag or commit.
+/// Whether the text can be the name of a branch, tag or commit.
 #[must_use]
 pub(super) fn is_revision(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/+".contains(&byte);
     !text.is_empty() && text.len() <= 200 && text.bytes().all(allowed) && is_inside(text)
 }
 
-/// Percent-encoding for one part of a path, or a path with its slashes.
+/// Percent-encodes one part of a path, or a whole path if slashes are kept.
 pub(super) fn escape(text: &str, keep_slashes: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -53,12 +53,12 @@ pub(super) fn escape(text: &str, keep_slashes: bool) -> String {
     out
 }
 
-/// Signed addresses carry secrets in their query: not for messages.
+/// The address without query and fragment, for messages: signed addresses contain secrets in the query.
 pub(super) fn without_query(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or(url)
 }
 
-/// A `Location` seen from `base`.
+/// Resolves a `Location` header relative to `base`.
 pub(super) fn join(base: &str, target: &str) -> Option<String> {
     let scheme_end = base.find("://")? + 3;
     let path_start = base[scheme_end..].find(['/', '?', '#']).map_or(base.len(), |at| scheme_end + at);

@@ -1,15 +1,16 @@
-//! Which repository is meant, and which of its files this program needs.
+//! Which repository to pull, and which of its files this program needs.
 
 use std::path::Path;
 use std::str::FromStr;
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 
 use super::address::{is_inside, is_revision};
 use super::hub::{RemoteFile, Snapshot};
-use super::store;
+use crate::models::origin::read_json;
+use crate::models::store;
 
-/// Small files that are taken when the repository has them.
+/// Small files that are fetched if the repository has them.
 const SMALL: [&str; 13] = [
     "config.json",
     "generation_config.json",
@@ -34,9 +35,9 @@ const PICKLE: &str = "pytorch_model.bin";
 pub struct Target {
     /// `OWNER/REPOSITORY`.
     pub repo: String,
-    /// Branch, tag or commit; none: whatever complete copy is there, else `main`.
+    /// Branch, tag or commit. Without one, an existing complete copy is kept; else `main` is fetched.
     pub revision: Option<String>,
-    /// The GGUF file to take in place of the weights.
+    /// The GGUF file to fetch in place of the weights.
     pub gguf: Option<String>,
 }
 
@@ -77,7 +78,7 @@ impl FromStr for Target {
     }
 }
 
-/// The files to fetch, small ones first; the shards of an index come later.
+/// The files to fetch, small ones first. The shards in an index are added later.
 pub(super) fn choose(target: &Target, snapshot: &Snapshot) -> Result<Vec<RemoteFile>> {
     let find = |name: &str| snapshot.files.iter().find(|file| file.name == name).cloned();
     let mut wanted: Vec<RemoteFile> = SMALL.iter().filter_map(|name| find(name)).collect();
@@ -115,10 +116,10 @@ pub(super) fn choose(target: &Target, snapshot: &Snapshot) -> Result<Vec<RemoteF
     Ok(wanted)
 }
 
-/// The weight files that a downloaded index names.
+/// The weight files listed in a downloaded index.
 pub(super) fn listed_shards(target: &Target, snapshot: &Snapshot, index: &Path) -> Result<Vec<RemoteFile>> {
     let broken = |reason: String| Error::broken(index.display(), reason);
-    let value: serde_json::Value = store::read_json(index).ok_or_else(|| broken("not readable as JSON".into()))?;
+    let value: serde_json::Value = read_json(index).ok_or_else(|| broken("not readable as JSON".into()))?;
     let names = store::shards(&value);
     if names.is_empty() {
         return Err(broken("it lists no file".into()));

@@ -1,36 +1,36 @@
-//! One file from a hub to the disk: resumed where it was cut, checked, and renamed when it is whole.
+//! Downloads one file from a hub: resumes interrupted downloads, checks the bytes, and renames the complete file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use ureq::http::header;
 use ureq::{Body, http::Response};
 
 use super::hub::{Failure, Hub, RemoteFile, text_header};
-use super::store::read_json;
+use crate::models::origin::read_json;
 
-/// Most bytes of a file whose size neither the listing nor the server tells.
+/// Maximum size in bytes of a file whose size neither the listing nor the server states.
 const UNKNOWN_SIZE_LIMIT: u64 = 1 << 30;
-/// So much more than ever before counts as progress, and the tries start anew.
+/// This many new bytes count as progress, which resets the number of tries.
 const PROGRESS: u64 = 1 << 20;
 
-/// A file that arrived.
+/// A downloaded file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// Bytes.
+    /// Size in bytes.
     pub size: u64,
-    /// sha256 of its bytes, 64 hex digits.
+    /// SHA-256 of the file, 64 hex digits.
     pub sha256: String,
-    /// Bytes that came over the network this time.
+    /// Number of bytes received over the network in this call.
     pub received: u64,
 }
 
-/// What a `.part` is a part of; beside it as `.part.json`.
+/// The file that a `.part` belongs to; stored next to it as `.part.json`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Origin {
     url: String,
@@ -39,11 +39,11 @@ struct Origin {
     sha256: Option<String>,
 }
 
-/// Downloads `url` to `target`, through `target` + `.part`, which is kept for the next call when this one is cut.
-/// `progress` is told how many bytes of the file are there.
+/// Downloads `url` to `target` by way of `target` + `.part`, which is kept for the next call if this one is
+/// interrupted. `progress` is called with the number of bytes downloaded so far.
 ///
 /// # Errors
-/// Those of [`Hub::snapshot`]; [`Error::Broken`] when the bytes are not those of the listing (nothing is kept then).
+/// Those of [`Hub::snapshot`]; [`Error::Broken`] when the bytes do not match the listing (then nothing is kept).
 pub fn fetch(
     hub: &Hub,
     repo: &str,
@@ -82,7 +82,7 @@ struct Part {
 }
 
 impl Part {
-    /// Takes up an earlier part when it belongs to the same file.
+    /// Opens the partial file, and continues an earlier one if it belongs to the same file.
     fn open(target: &Path, url: &str, wanted: &RemoteFile, stop: &AtomicBool) -> Result<Self> {
         let (path, origin_path) = (with_suffix(target, ".part"), with_suffix(target, ".part.json"));
         if let Some(folder) = path.parent() {
@@ -91,7 +91,7 @@ impl Part {
         let fresh = Origin { url: url.into(), etag: None, size: wanted.size, sha256: wanted.sha256.clone() };
         let earlier = read_json::<Origin>(&origin_path).filter(|earlier| {
             let identified = earlier.etag.is_some() || (earlier.sha256.is_some() && earlier.size.is_some());
-            // the address holds the commit, but the bytes of one sha256 are the same in every commit
+            // the address contains the commit, but bytes with the same sha256 are the same in every commit
             let same = earlier.url == url || (earlier.sha256.is_some() && earlier.sha256 == wanted.sha256);
             identified && same && earlier.size == wanted.size && earlier.sha256 == wanted.sha256
         });
@@ -141,7 +141,7 @@ impl Part {
         Ok(())
     }
 
-    /// One request, read to its end.
+    /// Makes one request and reads the response to its end.
     fn advance(
         &mut self,
         hub: &Hub,
@@ -181,7 +181,8 @@ impl Part {
         }
     }
 
-    /// Makes the part ready for this answer's bytes; the size of the whole file, when the answer tells it.
+    /// Prepares the partial file for the bytes of this response; returns the size of the whole file if the response
+    /// states it.
     fn accept(&mut self, response: &Response<Body>) -> Result<Option<u64>, Failure> {
         let etag = text_header(response, header::ETAG).map(str::to_owned);
         match response.status().as_u16() {
@@ -256,7 +257,7 @@ impl Part {
         Ok(Fetched { size: length, sha256, received })
     }
 
-    /// Drops the part: its bytes are wrong.
+    /// Deletes the partial file, whose bytes are wrong, and returns the error.
     fn refuse(&self, reason: String) -> Error {
         remove(&self.path);
         remove(&self.origin_path);
@@ -264,12 +265,12 @@ impl Part {
     }
 }
 
-/// Removing what may not be there any more.
+/// Removes a file that may no longer exist.
 pub(super) fn remove(path: &Path) {
     fs::remove_file(path).ok();
 }
 
-/// sha256 of a file on disk, 64 hex digits.
+/// SHA-256 of a file on disk, 64 hex digits.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Interrupted`].
@@ -300,7 +301,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// `bytes 5-9/10` -> (5, Some(10)); a total of `*` is unknown.
+/// Parses a `Content-Range`: `bytes 5-9/10` -> (5, Some(10)); a total of `*` is unknown.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let start = range.split_once('-')?.0.trim().parse().ok()?;

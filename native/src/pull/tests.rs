@@ -1,4 +1,4 @@
-//! Pulls from a server in this process, which misbehaves where a test asks for it.
+//! Pulls from a server in this process, which misbehaves when a test requests it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use impossible_core::ErrorKind;
+use record::ErrorKind;
 use server::{COMMIT, Faults, Server, hub, sha, weights};
 
 use super::*;
@@ -39,7 +39,7 @@ impl Place {
         self.0.join("tiny").join(name)
     }
 
-    /// A part as a cut pull leaves it.
+    /// Leaves a partial file as an interrupted pull does.
     fn leave_part(&self, server: &Server, bytes: &[u8]) {
         let cut = Faults { cut_after: Some(100_000), ..Faults::default() };
         server.state.lock().unwrap().faults = cut;
@@ -67,7 +67,7 @@ fn takes_what_is_needed_and_nothing_twice() {
     let report = place.pull(&server.hub(None), "me/Tiny").unwrap().remove(0);
     assert_eq!(fs::read(place.file("model.safetensors")).unwrap(), weights());
     assert!(!place.file("README.md").exists() && !place.file("pytorch_model.bin").exists());
-    let record = store::read_record(&report.path).unwrap();
+    let record = read_record(&report.path).unwrap();
     assert_eq!((record.repo.as_str(), record.revision.as_str()), ("me/Tiny", COMMIT));
     let names: Vec<&str> = record.files.iter().map(|file| file.name.as_str()).collect();
     assert_eq!(names, ["config.json", "model.safetensors", "tokenizer.json"]);
@@ -111,14 +111,14 @@ fn a_later_call_goes_on_too_and_a_changed_file_starts_anew() {
     assert!(report.received < 260_000, "{report:?}");
     assert_eq!(fs::read(place.file("model.safetensors")).unwrap(), weights());
 
-    // the same listing, but the server's own mark of the file has changed: the part is not trusted
+    // the same listing, but the server's ETag of the file has changed: the partial file is not trusted
     let place = Place::new("etag");
     place.leave_part(&server, &weights());
     server.state.lock().unwrap().etag = "\"two\"".into();
     let report = place.pull(&server.hub(None), "me/Tiny").unwrap().remove(0);
     assert!(report.received >= 300_000, "{report:?}");
 
-    // even where the server does not compare marks itself
+    // even if the server does not compare ETags itself
     let place = Place::new("careless");
     place.leave_part(&server, &weights());
     {
@@ -136,7 +136,7 @@ fn a_later_call_goes_on_too_and_a_changed_file_starts_anew() {
     place.pull(&server.hub(None), "me/Tiny").unwrap();
     assert_eq!(fs::read(place.file("model.safetensors")).unwrap(), other);
 
-    // a part whose bytes rotted on the disk is found out
+    // a partial file that was corrupted on disk is detected
     let place = Place::new("rot");
     server.state.lock().unwrap().files.insert("model.safetensors".into(), weights());
     place.leave_part(&server, &weights());
@@ -237,7 +237,7 @@ fn shards_and_formats() {
     place.pull(&server.hub(None), "me/Tiny").unwrap();
     assert!(shards.iter().all(|shard| place.file(shard).is_file()) && !place.file("pytorch_model.bin").exists());
 
-    // a new commit with other files: what is no longer part of the model goes
+    // a new commit with other files: those that are no longer part of the model are removed
     server.state.lock().unwrap().files.remove("model.safetensors.index.json");
     place.pull(&server.hub(None), "me/Tiny@main").unwrap();
     assert!(place.file("pytorch_model.bin").is_file() && shards.iter().all(|shard| !place.file(shard).exists()));

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use impossible_core::Result;
-use impossible_core::plan::{Plan, Source};
-use impossible_core::record::{Funnel, Task};
+use record::Result;
+use record::plan::{Plan, Source};
+use record::{Funnel, Task};
 
 use super::dataset::Written;
-use super::histogram::count;
 use super::planfile::plan_text;
+use crate::html::count;
 
 /// The plan without the folders of the machine it ran on: of a path only the last part is left.
 #[must_use]
@@ -74,7 +74,7 @@ fn front_matter(out: &mut String, written: &Written) {
 /// The card. Same plan and counts, same text.
 ///
 /// # Errors
-/// [`impossible_core::Error::Input`] for a plan TOML cannot hold.
+/// [`record::Error::Input`] for a plan TOML cannot hold.
 pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
     let public = public_plan(plan);
     let mut out = String::new();
@@ -119,7 +119,7 @@ pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
     };
     let _ = writeln!(out, "| contexts | {} from {source} |", count(written.contexts));
     let _ = writeln!(out, "| samples of each context | {} |", public.siblings.k);
-    let _ = writeln!(out, "| seed, device | {}, {} |", public.seed, cell(&public.device));
+    let _ = writeln!(out, "| seed, device | {}, {} |", public.seed, cell(&public.device.to_string()));
     let _ = writeln!(out, "| plan sha256 | `{plan_hash}` |\n");
     funnel(&mut out, &written.funnel);
     let _ = write!(
@@ -147,17 +147,19 @@ fn funnel(out: &mut String, funnel: &Funnel) {
         let _ = writeln!(out, "Pairs left after each critic, {}:\n", task.name());
         out.push_str("| critic | seen | left |\n|---|---:|---:|\n");
         for step in steps {
-            let _ = writeln!(out, "| {} | {} | {} |", cell(&step.critic), count(step.seen), count(step.passed));
+            let _ = writeln!(out, "| {} | {} | {} |", cell(step.critic.name()), count(step.seen), count(step.passed));
         }
         out.push('\n');
     }
-    for (what, counts) in [("Contexts", &funnel.contexts), ("Samples", &funnel.samples)] {
+    let contexts: Vec<(&str, u64)> = funnel.contexts.iter().map(|(outcome, n)| (outcome.name(), *n)).collect();
+    let samples: Vec<(&str, u64)> = funnel.samples.iter().map(|(outcome, n)| (outcome.name(), *n)).collect();
+    for (what, counts) in [("Contexts", contexts), ("Samples", samples)] {
         if counts.is_empty() {
             continue;
         }
         let _ = writeln!(out, "| {what} | |\n|---|---:|");
-        for (reason, n) in counts {
-            let _ = writeln!(out, "| {} | {} |", cell(&reason.replace('_', " ")), count(*n));
+        for (outcome, n) in counts {
+            let _ = writeln!(out, "| {} | {} |", cell(&outcome.replace('_', " ")), count(n));
         }
         out.push('\n');
     }
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     fn written(kept: [u64; 2]) -> Written {
-        Written { contexts: 10, kept, funnel: range_data(&(0..10)).funnel }
+        Written { contexts: 10, kept, funnel: range_data(&(0..10)).funnel, survey: Default::default() }
     }
 
     #[test]

@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use impossible_core::plan::Plan;
-use impossible_core::record::{Funnel, Kept, Task};
-use impossible_core::{Error, Result};
+use record::plan::Plan;
+use record::{Error, Result};
+use record::{Funnel, Kept, Task};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::atomic::{Batch, Sink, io_error};
 use super::manifest::{DatasetManifest, FORMAT, FileEntry, MANIFEST, to_json};
 use super::parquet::{ROW_GROUP, TableWriter};
 use super::shard::put;
-use super::survey::Survey;
+use super::survey::{Survey, TaskSurvey};
 use super::tables::{kept_columns, kept_fields};
-use super::{RunFolder, card, report, students, timings};
+use super::{RunFolder, card};
+use crate::fs::{Batch, Sink, io_error};
 
 /// What a merge came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Written {
     pub kept: [u64; 2],
     /// Counts of the whole run.
     pub funnel: Funnel,
+    /// Histograms and examples of each task, in the order of [`Task::ALL`].
+    pub survey: [TaskSurvey; 2],
 }
 
 /// A kept pair as a JSON object with the columns of the Parquet file, in their order.
@@ -110,7 +112,7 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
             survey.score(scored);
         }
         for (task, out) in Task::ALL.into_iter().zip(&mut files) {
-            for kept in shard.pairs(move |s| s.task == task && s.refused_by.is_empty()) {
+            for kept in shard.pairs(move |s| s.task == task && s.kept()) {
                 survey.kept(&kept);
                 out.add(kept)?;
             }
@@ -125,14 +127,11 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
         entries.insert(format!("dataset/{}.parquet", task.name()), parquet);
         entries.insert(format!("dataset/{}.jsonl", task.name()), jsonl);
     }
-    let written = Written { contexts, kept, funnel };
+    let written = Written { contexts, kept, funnel, survey: survey.finish() };
     let card = card::card(folder.plan(), folder.hash(), &written)?;
     entries.insert("dataset/README.md".into(), put(batch.file(&dataset.join("README.md"))?, card.as_bytes(), 0)?);
     let path = dir.join("funnel.json");
     entries.insert("funnel.json".into(), put(batch.file(&path)?, &to_json(&written.funnel, &path)?, 0)?);
-    let (times, students) = (timings::read(dir)?, students::section(dir));
-    let html = report::report(folder.plan(), folder.hash(), &written, &survey.finish(), &times, &students)?;
-    put(batch.file(&dir.join("report.html"))?, html.as_bytes(), 0)?;
     let path = dir.join(MANIFEST);
     let manifest = DatasetManifest { format: FORMAT, plan_hash: folder.hash().to_owned(), contexts, files: entries };
     put(batch.file(&path)?, &to_json(&manifest, &path)?, 0)?;
@@ -140,11 +139,12 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
     Ok(written)
 }
 
-/// Writes a dataset outside a run folder: both files of each task, the plan whose thresholds it has, and the funnel.
+/// Writes a dataset outside a run folder: both files of each task, the plan whose thresholds it has, and
+/// the counts of what was dropped.
 ///
 /// # Errors
 /// [`Error::Io`]: files already there then keep their content.
-pub fn write_pairs(dir: &Path, plan: &Plan, kept: &[Vec<Kept>; 2], funnel: &Funnel) -> Result<()> {
+pub fn write_pairs(dir: &Path, plan: &Plan, kept: &[Vec<Kept>; 2], funnel: &impl Serialize) -> Result<()> {
     fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
     let mut batch = Batch::default();
     for (task, pairs) in Task::ALL.into_iter().zip(kept) {

@@ -6,11 +6,11 @@ use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use impossible_core::Result;
-use impossible_core::distill::pipeline::Draft;
+use method::distill::pipeline::Draft;
+use record::Result;
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{io_error, read_small, sha256, write_file};
+use crate::fs::{io_error, read_small, sha256, write_file};
 
 /// Four contexts of 4,096 sentences, each of them far below 16 kB.
 const LIMIT: u64 = 256 << 20;
@@ -72,7 +72,7 @@ pub(super) fn remove(dir: &Path, range: &Range<u64>) -> Result<()> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use impossible_core::record::{Finish, Sample};
+    use record::{Finish, Sample};
 
     use super::*;
 

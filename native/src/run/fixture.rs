@@ -3,9 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
-use impossible_core::critic::Link;
-use impossible_core::plan::{Contexts, Critics, Models, Paraphrase, Plan, Siblings, Source, Summary};
-use impossible_core::record::{Context, Finish, Funnel, FunnelStep, Sample, Scored, Task};
+use method::critic::Link;
+use record::plan::{Contexts, Critics, Models, Paraphrase, Plan, SiblingSettings, Source, Summary};
+use record::{Context, ContextOutcome, Finish, Funnel, FunnelStep, Refusal, Sample, SampleOutcome, Scored, Step, Task};
 
 use super::{RunFolder, ShardData, ranges};
 
@@ -13,7 +13,7 @@ use super::{RunFolder, ShardData, ranges};
 pub fn plan() -> Plan {
     Plan {
         seed: 11,
-        device: "flex".into(),
+        device: record::DeviceSpec::Flex,
         models: Models {
             teacher: "/home/someone/gpt2".into(),
             critic: "nli".into(),
@@ -31,7 +31,7 @@ pub fn plan() -> Plan {
             temperature: 1.0,
             top_p: 0.9,
         },
-        siblings: Siblings {
+        siblings: SiblingSettings {
             k: 4,
             temperature: 0.7,
             top_p: 0.9,
@@ -101,17 +101,18 @@ pub fn range_data(range: &Range<u64>) -> Data {
                     cosine: kept.then_some(0.9),
                     forward: kept.then_some(0.8 + share / 10.0),
                     backward: (kept && task == Task::Paraphrase).then_some(0.77),
-                    refused_by: if kept { String::new() } else { "entities".into() },
+                    refused_by: (!kept).then_some(Refusal::Entities),
                 });
             }
         }
     }
     let n = range.end - range.start;
-    data.funnel.contexts.insert("made".into(), n);
-    data.funnel.samples.extend([("sentence".to_owned(), 3 * n), ("length".to_owned(), n)]);
-    let step = |critic: &str, seen, passed| FunnelStep { critic: critic.into(), seen, passed };
-    data.funnel.paraphrase = vec![step("pairs", 3 * n, 3 * n), step("entities", 3 * n, n)];
-    data.funnel.summary = vec![step("pairs", 3 * n, 3 * n), step("entities", 3 * n, n / 2)];
+    data.funnel.contexts.insert(ContextOutcome::Made, n);
+    data.funnel.samples.extend([(SampleOutcome::Sentence, 3 * n), (SampleOutcome::Length, n)]);
+    let step = |critic, seen, passed| FunnelStep { critic, seen, passed };
+    let entities = Step::Critic(Refusal::Entities);
+    data.funnel.paraphrase = vec![step(Step::Pairs, 3 * n, 3 * n), step(entities, 3 * n, n)];
+    data.funnel.summary = vec![step(Step::Pairs, 3 * n, 3 * n), step(entities, 3 * n, n / 2)];
     data
 }
 
@@ -121,5 +122,6 @@ pub fn finish_run(dir: &Path, plan: &Plan, size: u64) {
     for range in ranges(plan.contexts.count as u64, size, 0, 1) {
         folder.write_shard(&range, range_data(&range).view()).expect("shard");
     }
-    folder.write_dataset().expect("dataset");
+    let written = folder.write_dataset().expect("dataset");
+    crate::report::write(&folder, &written).expect("report");
 }

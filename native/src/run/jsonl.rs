@@ -9,10 +9,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 use serde_json::Value;
 
-use super::atomic::io_error;
+use crate::fs::io_error;
 
 const LINE_LIMIT: usize = 1 << 20;
 const FILE_LIMIT: u64 = 1 << 32;

@@ -6,12 +6,12 @@ use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use impossible_core::record::{Kept, Scored, Task};
-use impossible_core::{Error, Result};
+use record::{Error, Result};
+use record::{Kept, Scored, Task};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::atomic::io_error;
+use crate::fs::io_error;
 
 /// Name of the file of answers in a run folder.
 pub const JUDGEMENTS: &str = "judgements.jsonl";
@@ -64,7 +64,7 @@ impl Question {
     /// The record that goes with an answer.
     #[must_use]
     pub fn judged(&self, answer: Answer) -> Judgement {
-        Judgement { pair: self.id(), kept: self.pair.scored.refused_by.is_empty(), answer }
+        Judgement { pair: self.id(), kept: self.pair.scored.kept(), answer }
     }
 
     /// The pair with its scores.
@@ -91,7 +91,7 @@ impl Draw {
 
     /// Offers a pair.
     pub fn offer(&mut self, pair: &Kept) {
-        let (most, drawn) = &mut self.sides[usize::from(!pair.scored.refused_by.is_empty())];
+        let (most, drawn) = &mut self.sides[usize::from(!pair.scored.kept())];
         let key = key(b"draw", self.seed, (&pair.scored).into());
         if *most == 0 || (drawn.len() >= *most && drawn.last_key_value().is_some_and(|(last, _)| key >= *last)) {
             return;
@@ -165,7 +165,7 @@ impl Judgements {
     pub fn open(path: &Path) -> Result<Self> {
         let mut answers = BTreeMap::new();
         if path.exists() {
-            let bytes = super::atomic::read_small(path, MOST_BYTES)?;
+            let bytes = crate::fs::read_small(path, MOST_BYTES)?;
             let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
             for (i, line) in bytes[..whole].split(|b| *b == b'\n').enumerate().filter(|(_, l)| !l.is_empty()) {
                 let file = path.display().to_string();

@@ -4,9 +4,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 
-use super::atomic::io_error;
+use crate::fs::io_error;
 
 /// Held while a run writes into its folder; dropping it frees the folder.
 #[derive(Debug)]

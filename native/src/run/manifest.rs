@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Component, Path};
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{hash_file, io_error, read_small};
+use crate::fs::{hash_file, io_error, read_small};
 
 /// Version of the folder layout.
 pub const FORMAT: u32 = 1;

@@ -5,12 +5,12 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 
-use super::atomic::{StagedDir, io_error};
 use super::manifest::{MANIFEST, ShardManifest, check_file};
 use super::shard::shard_dir;
 use super::{PLAN, RunFolder, planfile};
+use crate::fs::{StagedDir, io_error};
 
 /// What a merge found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

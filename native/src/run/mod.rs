@@ -12,11 +12,9 @@
 //! Everything but the last two lines has the same bytes whenever the plan is the same, however the run was split,
 //! killed or resumed.
 
-pub mod atomic;
 pub mod card;
 pub mod dataset;
 mod draft;
-pub mod histogram;
 pub mod jsonl;
 pub mod judge;
 mod lock;
@@ -25,10 +23,7 @@ pub mod merge;
 pub mod parquet;
 pub mod planfile;
 pub mod read;
-pub mod report;
 pub mod shard;
-pub mod showcase;
-pub mod students;
 pub mod survey;
 pub mod tables;
 pub mod timings;
@@ -37,22 +32,22 @@ pub mod view;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
-mod fixture;
+pub(crate) mod fixture;
 
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use impossible_core::distill::pipeline::Draft;
-use impossible_core::plan::Plan;
-use impossible_core::{Error, Result};
+use method::distill::pipeline::{Draft, Judged, Store};
+use record::plan::Plan;
+use record::{Error, Result};
 
 pub use planfile::{plan_hash, read_plan};
 pub use read::{Shard, Shards};
 pub use shard::ShardData;
 
-use atomic::{io_error, sweep, write_file};
+use crate::fs::{hash_file, io_error, sweep, write_file};
 use lock::Lock;
 use manifest::ShardManifest;
 use timings::Timings;
@@ -97,7 +92,7 @@ impl RunFolder {
             sweep(sub)?;
         }
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
-        let plan_hash = atomic::hash_file(&file)?.1;
+        let plan_hash = hash_file(&file)?.1;
         let this = Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) };
         // Killed after a shard was there and before its draft was gone.
         for range in draft::ranges(dir).into_iter().filter(|range| this.shard_done(range)) {
@@ -117,7 +112,7 @@ impl RunFolder {
             return Err(Error::Missing { what: PLAN.to_owned(), place: dir.display().to_string(), hint });
         }
         let plan = read_plan(&file)?;
-        let plan_hash = atomic::hash_file(&file)?.1;
+        let plan_hash = hash_file(&file)?.1;
         Ok(Self { dir: dir.into(), plan, plan_hash, lock: None })
     }
 
@@ -196,7 +191,7 @@ impl RunFolder {
         Ok(gaps(self.finished()?.iter().map(ShardManifest::range), self.plan.contexts.count as u64))
     }
 
-    /// Merges the finished shards into `dataset/`, `funnel.json`, `report.html` and `manifest.json`.
+    /// Merges the finished shards into `dataset/`, `funnel.json` and `manifest.json`.
     ///
     /// # Errors
     /// [`Error::Io`]: files already there then keep their content. [`Error::Broken`] for a damaged shard.
@@ -219,6 +214,21 @@ impl RunFolder {
             return Ok(());
         }
         Err(Error::input(self.dir.display(), "a run folder opened for writing", "one opened for reading"))
+    }
+}
+
+impl Store for RunFolder {
+    fn draft(&mut self, range: &Range<u64>) -> Result<Option<Draft>> {
+        Ok(Self::draft(self, range))
+    }
+
+    fn keep_draft(&mut self, range: &Range<u64>, draft: &Draft) -> Result<()> {
+        self.save_draft(range, draft)
+    }
+
+    fn keep(&mut self, range: &Range<u64>, judged: Judged) -> Result<()> {
+        let Judged { contexts, samples, scored, links, funnel } = &judged;
+        self.write_shard(range, ShardData { contexts, samples, scored, links, funnel })
     }
 }
 
@@ -344,7 +354,7 @@ mod tests {
         let folder = RunFolder::create_or_resume(dir.path(), &old).unwrap();
         folder.write_shard(&(0..4), range_data(&(0..4)).view()).unwrap();
         let reader = RunFolder::open(dir.path()).unwrap();
-        assert_eq!(reader.hash(), atomic::sha256(text.as_bytes()));
+        assert_eq!(reader.hash(), crate::fs::sha256(text.as_bytes()));
         assert!(reader.shard_done(&(0..4)) && reader.shards().unwrap().count() == 1);
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
     }

@@ -14,9 +14,9 @@ use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::types::{Type, TypePtr};
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 
-use super::atomic::io_error;
+use crate::fs::io_error;
 
 /// Rows of a full row group; only the last group of a file has fewer.
 pub const ROW_GROUP: usize = 1 << 16;

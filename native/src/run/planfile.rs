@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use impossible_core::plan::Plan;
-use impossible_core::{Error, Result};
+use record::plan::Plan;
+use record::{Error, Result};
 
-use super::atomic::{read_small, sha256};
+use crate::fs::{read_small, sha256};
 
 const MOST_BYTES: u64 = 1 << 20;
 

@@ -3,14 +3,14 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use impossible_core::critic::Link;
-use impossible_core::record::{Context, Funnel, Kept, Sample, Scored};
-use impossible_core::{Error, Result};
+use method::critic::Link;
+use record::{Context, Funnel, Kept, Sample, Scored};
+use record::{Error, Result};
 
-use super::atomic::io_error;
 use super::manifest::{SHARD_FILES, ShardManifest, check_file, sizes_match};
 use super::shard::shard_dir;
 use super::tables::{read_samples, read_scored};
+use crate::fs::io_error;
 
 /// A finished shard in memory.
 #[derive(Debug, Clone, PartialEq)]

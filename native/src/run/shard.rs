@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use impossible_core::critic::Link;
-use impossible_core::record::{Context, Funnel, Sample, Scored};
-use impossible_core::{Error, Result};
+use method::critic::Link;
+use record::{Context, Funnel, Sample, Scored};
+use record::{Error, Result};
 
-use super::atomic::{Sink, StagedDir};
 use super::manifest::{FORMAT, FileEntry, MANIFEST, SHARD_FILES, ShardManifest, to_json};
 use super::parquet::{Column, Field, ROW_GROUP, TableWriter};
 use super::tables::{SAMPLES, SCORED, sample_columns, scored_columns};
+use crate::fs::{Sink, StagedDir};
 
 /// `DIR/shards/NNNNNNNN`, named after the first context of the range.
 #[must_use]

@@ -1,9 +1,35 @@
 //! What the report needs of millions of pairs, gathered in one pass: histograms and a few examples.
 
-use impossible_core::record::{Kept, Scored, Task};
+use record::{Kept, Scored, Task};
 
-use super::histogram::Histogram;
 use super::judge::Draw;
+
+/// Bins between 0 and 1.
+pub const BINS: usize = 20;
+
+/// Counts of a score between 0 and 1; what lies outside falls into the outermost bins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// Values by bin; bin `i` starts at `i / 20`.
+    pub bins: [u64; BINS],
+}
+
+impl Histogram {
+    /// Counts a value; NaN is not counted.
+    pub fn add(&mut self, value: f32) {
+        if !value.is_nan() {
+            // 1.0 belongs to the last bin. Scores such as 0.15 sit on an edge and must not fall below it.
+            let bin = (f64::from(value) * BINS as f64 + 1e-6).clamp(0.0, (BINS - 1) as f64);
+            self.bins[bin as usize] += 1;
+        }
+    }
+
+    /// How many values were counted.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.bins.iter().sum()
+    }
+}
 
 /// Kept examples of each task.
 pub const EXAMPLES: usize = 8;
@@ -52,7 +78,7 @@ impl Survey {
     pub fn score(&mut self, s: &Scored) {
         let values = [Some(s.rouge_l), s.cosine, s.forward, s.backward];
         for (split, value) in self.scores[s.task as usize].iter_mut().zip(values) {
-            let into = if s.refused_by.is_empty() { &mut split.kept } else { &mut split.refused };
+            let into = if s.kept() { &mut split.kept } else { &mut split.refused };
             if let Some(value) = value {
                 into.add(value);
             }
@@ -78,3 +104,18 @@ impl Survey {
 }
 
 const _: () = assert!(Task::Paraphrase as usize == 0 && Task::Summary as usize == 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_fall_into_their_bins() {
+        let mut h = Histogram::default();
+        for v in [0.0, -0.3, 0.049, 0.05, 0.15, 0.75, 0.999, 1.0, 1.5, f32::NAN] {
+            h.add(v);
+        }
+        assert_eq!((h.bins[0], h.bins[1], h.bins[3], h.bins[15], h.bins[19]), (3, 1, 1, 1, 3));
+        assert_eq!(h.total(), 9);
+    }
+}

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use ::parquet::data_type::ByteArray;
-use impossible_core::record::{Finish, Kept, Sample, Scored, Task};
-use impossible_core::{Error, Result};
+use record::{Error, Result};
+use record::{Finish, Kept, Refusal, Sample, Scored, Task};
 
 use super::parquet::{Column, Field, Kind, read_table};
 
@@ -83,7 +83,7 @@ pub fn sample_columns(rows: &[Sample]) -> Vec<Column> {
         u32s(rows, |r| r.row),
         text(rows, |r| &r.text),
         u32s(rows, |r| r.tokens),
-        text(rows, |r| finish_name(r.finish)),
+        text(rows, |r| r.finish.name()),
     ]
 }
 
@@ -93,7 +93,7 @@ pub fn scored_columns(rows: &[Scored]) -> Vec<Column> {
     let mut columns =
         vec![text(rows, |r| r.task.name()), u64s(rows, |r| r.context), u32s(rows, |r| r.x), u32s(rows, |r| r.y)];
     columns.extend(scores(&rows.iter().collect::<Vec<_>>()));
-    columns.push(text(rows, |r| &r.refused_by));
+    columns.push(text(rows, |r| r.refused_by.map_or("", Refusal::name)));
     columns
 }
 
@@ -104,22 +104,6 @@ pub fn kept_columns(rows: &[Kept]) -> Vec<Column> {
     columns.extend(scores(&rows.iter().map(|k| &k.scored).collect::<Vec<_>>()));
     columns.extend([u64s(rows, |r| r.scored.context), u32s(rows, |r| r.scored.x), u32s(rows, |r| r.scored.y)]);
     columns
-}
-
-fn finish_name(finish: Finish) -> &'static str {
-    match finish {
-        Finish::Sentence => "sentence",
-        Finish::EndOfText => "end_of_text",
-        Finish::Length => "length",
-        Finish::TooShort => "too_short",
-        Finish::NoToken => "no_token",
-    }
-}
-
-fn finish_of(name: &str) -> Option<Finish> {
-    [Finish::Sentence, Finish::EndOfText, Finish::Length, Finish::TooShort, Finish::NoToken]
-        .into_iter()
-        .find(|f| finish_name(*f) == name)
 }
 
 /// Takes columns apart; every getter answers `None` for a column of another kind or past the end.
@@ -166,7 +150,7 @@ impl Rows<'_> {
     }
 
     /// The pair whose ids start at column `ids` and whose scores start at column `at`.
-    fn scored(&self, task: Task, ids: usize, at: usize, refused_by: String, i: usize) -> Option<Scored> {
+    fn scored(&self, task: Task, ids: usize, at: usize, refused_by: Option<Refusal>, i: usize) -> Option<Scored> {
         Some(Scored {
             task,
             context: self.u64(ids, i)?,
@@ -185,7 +169,7 @@ impl Rows<'_> {
     }
 
     fn kept(&self, task: Task, i: usize) -> Option<Kept> {
-        let scored = self.scored(task, 10, 2, String::new(), i)?;
+        let scored = self.scored(task, 10, 2, None, i)?;
         Some(Kept { text: self.text(0, i)?.to_owned(), target: self.text(1, i)?.to_owned(), scored })
     }
 }
@@ -196,7 +180,7 @@ fn sample(rows: &Rows<'_>, i: usize) -> Option<Sample> {
         row: rows.u32(1, i)?,
         text: rows.text(2, i)?.to_owned(),
         tokens: rows.u32(3, i)?,
-        finish: finish_of(rows.text(4, i)?)?,
+        finish: Finish::parse(rows.text(4, i)?)?,
     })
 }
 
@@ -229,7 +213,11 @@ pub fn read_scored(path: &Path) -> Result<Vec<Scored>> {
     read_all(path, &SCORED, |rows, i| {
         let name = rows.text(0, i)?;
         let task = Task::ALL.into_iter().find(|t| t.name() == name)?;
-        rows.scored(task, 1, 4, rows.text(12, i)?.to_owned(), i)
+        let refused_by = match rows.text(12, i)? {
+            "" => None,
+            name => Some(Refusal::parse(name)?),
+        };
+        rows.scored(task, 1, 4, refused_by, i)
     })
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use impossible_core::{Error, Result};
+use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::atomic::{read_small, write_file};
 use super::manifest::to_json;
+use crate::fs::{read_small, write_file};
 
 /// Name of the file.
 pub const TIMINGS: &str = "timings.json";

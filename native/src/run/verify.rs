@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use impossible_core::Result;
+use record::Result;
 
 use super::manifest::{DatasetManifest, FileEntry, MANIFEST, ShardManifest, check_file};
 use super::{RunFolder, gaps, read};
@@ -75,7 +75,7 @@ impl Verification {
 /// Checks the run folder `dir`.
 ///
 /// # Errors
-/// As [`RunFolder::open`]; [`impossible_core::Error::Io`] when the folder cannot be listed. Damage is in the result,
+/// As [`RunFolder::open`]; [`record::Error::Io`] when the folder cannot be listed. Damage is in the result,
 /// not an error.
 pub fn verify(dir: &Path) -> Result<Verification> {
     let folder = RunFolder::open(dir)?;

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt::Write;
 
-use impossible_core::record::{Kept, Scored, Task};
-use impossible_core::{Error, Result};
+use record::{Error, Result};
+use record::{Kept, Refusal, Scored, Task};
 
 /// A score of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub struct Filter {
     /// Kept ones, or refused ones.
     pub kept: Option<bool>,
     /// Refused by this critic.
-    pub refused_by: Option<String>,
+    pub refused_by: Option<Refusal>,
     /// Of this context.
     pub context: Option<u64>,
     /// Scores from, to (both included); pairs without the score are out.
@@ -103,8 +103,8 @@ impl Filter {
     #[must_use]
     pub fn admits(&self, s: &Scored) -> bool {
         self.task.is_none_or(|task| s.task == task)
-            && self.kept.is_none_or(|kept| s.refused_by.is_empty() == kept)
-            && self.refused_by.as_ref().is_none_or(|critic| s.refused_by == *critic)
+            && self.kept.is_none_or(|kept| s.kept() == kept)
+            && self.refused_by.is_none_or(|critic| s.refused_by == Some(critic))
             && self.context.is_none_or(|context| s.context == context)
             && self.scores.iter().all(|(score, from, to)| score.of(s).is_some_and(|v| v >= *from && v <= *to))
     }
@@ -135,8 +135,7 @@ pub struct Style {
 #[must_use]
 pub fn render(pair: &Kept, style: Style) -> String {
     let s = &pair.scored;
-    let verdict =
-        if s.refused_by.is_empty() { "kept".to_owned() } else { format!("refused by {}", plain(&s.refused_by)) };
+    let verdict = s.refused_by.map_or_else(|| "kept".to_owned(), |refusal| format!("refused by {refusal}"));
     let mut out = format!("{} {}/{}/{}  {verdict}", s.task.name(), s.context, s.x, s.y);
     for score in Score::ALL {
         if let Some(v) = score.of(s) {
@@ -345,7 +344,7 @@ mod tests {
         let admitted = |f: &Filter| rows.iter().filter(|s| f.admits(s)).count();
         assert_eq!(admitted(&Filter::default()), 60);
         assert_eq!(admitted(&Filter { task: Some(Task::Summary), kept: Some(true), ..Filter::default() }), 5);
-        assert_eq!(admitted(&Filter { refused_by: Some("entities".into()), context: Some(1), ..Filter::default() }), 5);
+        assert_eq!(admitted(&Filter { refused_by: Some(Refusal::Entities), context: Some(1), ..Filter::default() }), 5);
         assert_eq!(admitted(&Filter { scores: vec![(Score::Backward, 0.0, 1.0)], ..Filter::default() }), 10);
         let mut pairs: Vec<_> =
             rows.iter().map(|s| Kept { text: String::new(), target: String::new(), scored: s.clone() }).collect();

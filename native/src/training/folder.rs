@@ -2,19 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use impossible_core::lanes::wait;
-use impossible_core::train::objective::Objective;
-use impossible_core::train::trainer::{Report, Trainer};
-use impossible_core::{Error, Result};
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use serde::de::DeserializeOwned;
+use lm::lanes::wait;
+use lm::train::course::{self, Course, Step};
+use lm::train::objective::Objective;
+use lm::train::trainer::{Report, Trainer};
+use record::{Error, Monitor, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::run::atomic::{io_error, read_small, sweep, write_file};
+use crate::fs::{io_error, read_lines, read_small, sweep, write_file, write_lines};
+use crate::progress::Note;
+use crate::session::Session;
 
 /// Checkpoints that are kept, beside the best.
 const KEEP: usize = 2;
@@ -55,19 +54,6 @@ impl Line {
 
 /// Name of the file of a training's metrics.
 pub const METRICS: &str = "metrics.jsonl";
-
-/// Reads a file of JSON lines that this program wrote.
-///
-/// # Errors
-/// [`Error::Line`] for a line that is none; [`Error::Io`].
-pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let text = fs::read_to_string(path).map_err(io_error("reading", path))?;
-    let parse = |(i, line): (usize, &str)| {
-        let file = path.display().to_string();
-        serde_json::from_str(line).map_err(|e| Error::Line { file, line: i + 1, reason: e.to_string() })
-    };
-    text.lines().enumerate().map(parse).collect()
-}
 
 /// The folder of a training.
 pub struct Folder {
@@ -120,12 +106,7 @@ impl Folder {
     fn save<O: Objective>(&self, trainer: &Trainer<O>, metrics: &[Line], best: bool) -> Result<()> {
         let bytes = wait(trainer.save(&self.plan))?;
         // Metrics first: lines beyond the last checkpoint are dropped when the training goes on.
-        let mut text = Vec::new();
-        for line in metrics {
-            serde_json::to_writer(&mut text, line).map_err(|e| Error::broken(METRICS, e.to_string()))?;
-            text.push(b'\n');
-        }
-        write_file(&self.dir.join(METRICS), &text)?;
+        write_lines(&self.dir.join(METRICS), metrics)?;
         write_file(&self.step(trainer.state.step), &bytes)?;
         if best {
             write_file(&self.checkpoints().join(BEST), &bytes)?;
@@ -139,6 +120,38 @@ impl Folder {
     }
 }
 
+/// Checkpoints, metrics and the note of the bar, step by step.
+struct Keeper<'a, F> {
+    folder: &'a Folder,
+    metrics: Vec<Line>,
+    best: Option<(f32, u64)>,
+    positions: usize,
+    start: Instant,
+    note: Note,
+    looked: F,
+}
+
+impl<O: Objective + Sync, F: FnMut(&Trainer<O>, &Line) -> Result<()>> Course<O> for Keeper<'_, F> {
+    async fn stepped(&mut self, trainer: &Trainer<O>, step: &Step) -> Result<()> {
+        let line = Line { validation: step.validation, ..Line::new(step.report) };
+        self.metrics.push(line.clone());
+        if step.checkpoint {
+            let better = trainer.state.best != self.best;
+            self.best = trainer.state.best;
+            self.folder.save(trainer, &self.metrics, better)?;
+        }
+        if line.validation.is_some() {
+            (self.looked)(trainer, &line)?;
+        }
+        self.positions += step.report.positions;
+        #[allow(clippy::cast_precision_loss)]
+        let rate = self.positions as f64 / self.start.elapsed().as_secs_f64().max(1e-3);
+        let held_out = self.best.map_or_else(String::new, |(loss, step)| format!(", held out {loss:.3} at {step}"));
+        self.note.set(format!("loss {:.3}{held_out}, {rate:.0} tokens/s", line.loss));
+        Ok(())
+    }
+}
+
 /// Trains to the end, from the last checkpoint if there is one; then takes the parameters that were best on held-out
 /// examples. Answers the metrics. `looked` is called after each look at held-out examples.
 ///
@@ -146,11 +159,10 @@ impl Folder {
 /// [`Error::Interrupted`] after Ctrl-C, with a checkpoint written; [`Error::NonFinite`] where loss or gradients are not
 /// finite: the last checkpoint stays; the folder's own.
 pub fn train<O: Objective + Sync>(
+    session: &Session,
     folder: &Folder,
     trainer: &mut Trainer<O>,
-    quiet: bool,
-    stop: &Arc<AtomicBool>,
-    mut looked: impl FnMut(&Trainer<O>, &Line) -> Result<()>,
+    looked: impl FnMut(&Trainer<O>, &Line) -> Result<()>,
 ) -> Result<Vec<Line>> {
     let checkpoints = folder.checkpoints();
     fs::create_dir_all(&checkpoints).map_err(io_error("creating", &checkpoints))?;
@@ -159,55 +171,30 @@ pub fn train<O: Objective + Sync>(
     if let Some(&last) = folder.steps().last() {
         folder.restore(trainer, &folder.step(last))?;
     }
-    let mut metrics = folder.metrics(trainer.state.step)?;
-    let total = trainer.total();
-    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
-    let style = ProgressStyle::with_template("{prefix:>9} {bar:24} {pos}/{len} steps  {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    bar.set_prefix("training");
-    let (start, from, mut positions) = (Instant::now(), trainer.state.step, 0);
-    let mut best = trainer.state.best;
-    while !trainer.finished() {
-        let report = wait(trainer.step())?;
-        positions += report.positions;
-        let mut line = Line::new(report);
-        let stopping = stop.load(Ordering::Relaxed);
-        if trainer.due() {
-            line.validation = wait(trainer.validate())?;
-        }
-        metrics.push(line.clone());
-        if trainer.due() || stopping {
-            let better = trainer.state.best != best;
-            best = trainer.state.best;
-            folder.save(trainer, &metrics, better)?;
-        }
-        if line.validation.is_some() {
-            looked(trainer, &line)?;
-        }
-        if stopping && !trainer.finished() {
-            bar.finish_and_clear();
-            eprintln!(
-                "Step {} of {total} is saved in {}. The same command goes on from there.",
-                trainer.state.step,
-                folder.dir.display()
-            );
-            return Err(Error::Interrupted);
-        }
-        let seconds = start.elapsed().as_secs_f64().max(1e-3);
-        #[allow(clippy::cast_precision_loss)]
-        let (rate, left) = (
-            positions as f64 / seconds,
-            seconds / (trainer.state.step - from) as f64 * total.saturating_sub(trainer.state.step) as f64,
+    let (done, total) = (trainer.state.step, trainer.total());
+    let mut bar = session.bar("steps", done, total)?;
+    let mut keeper = Keeper {
+        folder,
+        metrics: folder.metrics(done)?,
+        best: trainer.state.best,
+        positions: 0,
+        start: Instant::now(),
+        note: bar.note(),
+        looked,
+    };
+    let ended = wait(course::run(trainer, &mut keeper, &mut Monitor::new(&mut bar, done, total)));
+    bar.finish();
+    if ended == Err(Error::Interrupted) {
+        eprintln!(
+            "Step {} of {total} is saved in {}. The same command goes on from there.",
+            trainer.state.step,
+            folder.dir.display()
         );
-        let left = HumanDuration(std::time::Duration::from_secs_f64(left));
-        let held_out = best.map_or_else(String::new, |(loss, step)| format!(", held out {loss:.3} at {step}"));
-        bar.set_message(format!("loss {:.3}{held_out}, {rate:.0} tokens/s, {left} left", report.loss));
-        bar.set_position(trainer.state.step);
     }
-    bar.finish_and_clear();
+    ended?;
     let path = checkpoints.join(BEST);
     if path.is_file() {
         folder.restore(trainer, &path)?;
     }
-    Ok(metrics)
+    Ok(keeper.metrics)
 }

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-use impossible_core::critic::Siblings;
-use impossible_core::critic::models::Entailment;
-use impossible_core::lanes::wait;
-use impossible_core::metric::rouge::rouge_l;
-use impossible_core::random::Stream;
-use impossible_core::record::Finish;
-use impossible_core::{Error, Result};
+use lm::lanes::wait;
+use lm::scoring::PairModel;
+use method::critic::SentenceSet;
+use method::distill::pipeline::sentences;
+use record::Monitor;
+use record::random::{Purpose, Stream};
+use record::{Error, Result};
 use serde::{Deserialize, Serialize};
+use text::metric::rouge::rouge_l;
 
-use crate::run::atomic::{io_error, read_small, sha256, write_file};
+use crate::fs::{io_error, read_small, sha256, write_file};
 use crate::run::jsonl::each_line;
 use crate::run::{RunFolder, Shard};
 
@@ -132,12 +133,12 @@ const RUNS: u64 = 1 << 48;
 /// # Errors
 /// The run's; [`Error::Input`] for a run without siblings.
 pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<LabelledPair>> {
-    const STAGE: u32 = 18;
     /// Draws in a row that give nothing new, after which a run has no more pairs.
     const PATIENCE: usize = 1000;
     let (mut pairs, mut groups) = (Vec::new(), BTreeMap::new());
     for (n, run) in (0..).zip(runs) {
-        let mut drawn = Drawn { contexts: Vec::new(), asked: Vec::new(), stream: Stream::new(seed, STAGE, n, 0) };
+        let mut drawn =
+            Drawn { contexts: Vec::new(), asked: Vec::new(), stream: Stream::new(seed, Purpose::PairSample, n, 0) };
         for shard in RunFolder::open(run)?.shards()? {
             drawn.add(&shard?, &mut groups)?;
         }
@@ -163,7 +164,7 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
 
 /// The siblings of a run, and the stream that pairs are drawn with.
 struct Drawn {
-    contexts: Vec<(u64, Siblings)>,
+    contexts: Vec<(u64, SentenceSet)>,
     /// Context, and the places of both sentences.
     asked: Vec<(usize, u32, u32)>,
     stream: Stream,
@@ -172,8 +173,7 @@ struct Drawn {
 impl Drawn {
     fn add(&mut self, shard: &Shard, groups: &mut BTreeMap<String, u64>) -> Result<()> {
         for context in &shard.contexts {
-            let usable = shard.samples.iter().filter(|s| s.context == context.id && s.finish == Finish::Sentence);
-            let siblings = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
+            let siblings = sentences(&shard.samples, context.id)?;
             if siblings.len() < 2 {
                 continue;
             }
@@ -224,16 +224,16 @@ struct Chunk {
 const CHUNK: usize = 2048;
 
 /// Asks a critic about the pairs that have no target. Answers are kept in `dir`, so that it is asked once. Pairs that it
-/// cannot read stay without. `asked(done, total)` is called after each part.
+/// cannot read stay without. The monitor counts pairs without a target.
 ///
 /// # Errors
 /// The critic's; [`Error::Input`] when its labels are others; [`Error::Io`].
 pub fn ask(
-    (critic, critic_sha256): (&mut Entailment, &str),
+    (critic, critic_sha256): (&PairModel, &str),
     pairs: &mut [LabelledPair],
     labels: &[String],
     dir: &Path,
-    mut asked: impl FnMut(usize, usize),
+    monitor: &mut Monitor<'_>,
 ) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
     let theirs = critic.labels().to_vec();
@@ -241,7 +241,6 @@ pub fn ask(
     let order =
         order.map_err(|e| Error::input("--teacher-critic", "a critic of the same labels", format!("one that {e}")))?;
     let mut open: Vec<&mut LabelledPair> = pairs.iter_mut().filter(|p| p.target.is_none()).collect();
-    let (mut done, total) = (0, open.len());
     for (i, chunk) in open.chunks_mut(CHUNK).enumerate() {
         let texts: Vec<(&str, &str)> = chunk.iter().map(|p| (p.premise.as_str(), p.hypothesis.as_str())).collect();
         let question = serde_json::to_vec(&(critic_sha256, &theirs, &texts));
@@ -252,7 +251,7 @@ pub fn ask(
         let probabilities = match kept.filter(|c| c.asked == question && c.probabilities.len() == texts.len()) {
             Some(chunk) => chunk.probabilities,
             None => {
-                let probabilities = wait(critic.probabilities(&texts))?;
+                let probabilities = wait(critic.probabilities(&texts, monitor))?;
                 let chunk = Chunk { asked: question, probabilities };
                 let bytes = serde_json::to_vec(&chunk).map_err(|e| Error::broken("labels", e.to_string()))?;
                 write_file(&file, &bytes)?;
@@ -266,8 +265,8 @@ pub fn ask(
                 target
             });
         }
-        done += chunk.len();
-        asked(done, total);
+        monitor.count(chunk.len() as u64);
+        monitor.tell()?;
     }
     Ok(())
 }

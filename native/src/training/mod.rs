@@ -8,12 +8,12 @@
 //! DIR/report.html               curves
 //! ```
 
-pub mod curve;
 pub mod folder;
 pub mod labelled;
 pub mod new;
 pub mod pairs;
 pub mod plan;
 pub mod save;
+pub mod settings;
 
 pub use plan::StudentPlan;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use impossible_core::model::config::Config;
-use impossible_core::text::tokenizer::{LARGEST_FILE, Tokenizer};
-use impossible_core::text::train_tokenizer::{END, PAD};
-use impossible_core::{Error, Result};
+use lm::model::config::Config;
+use lm::tokenizer::{LARGEST_FILE, Tokenizer};
+use lm::train_tokenizer::{END, PAD};
+use record::{Error, Result};
 use serde_json::{Map, Value, json};
 
-use crate::run::atomic::read_small;
+use crate::fs::read_small;
 
 /// Architectures of preset `tiny`, without vocabularies.
 pub const TINY_TEACHER: &str = include_str!("../../../assets/presets/tiny/teacher.json");

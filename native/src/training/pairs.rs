@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use impossible_core::record::{Kept, Task};
-use impossible_core::{Error, Result};
+use record::{Error, Result};
+use record::{Kept, Task};
 
-use crate::run::atomic::hash_file;
+use crate::fs::hash_file;
 use crate::run::tables::read_kept;
 
 /// Kept pairs of the tasks, and the sha256 of every file read. Contexts of different folders get different numbers.

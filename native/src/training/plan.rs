@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use impossible_core::student::Format;
-use impossible_core::train::trainer::Settings;
-use impossible_core::{Error, Result};
+use lm::train::trainer::Settings;
+use method::student::Format;
+use record::{DeviceSpec, Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::run::atomic::{read_small, sha256, write_file};
+use crate::fs::{read_small, sha256, write_file};
 
 /// Name of a student's plan.
 pub const FILE: &str = "student.toml";
@@ -20,7 +20,7 @@ pub struct StudentPlan {
     /// Seed of its random streams.
     pub seed: u64,
     /// Device kind.
-    pub device: String,
+    pub device: DeviceSpec,
     /// The model it starts from: a name in the model folder, or a path.
     pub base: String,
     /// sha256 of the base's weights.

@@ -1,9 +1,8 @@
 //! What the page and its worker say to each other. Answers to a piece of work carry the number of its run, but for
 //! [`Response::Pairs`] and [`Response::Shelf`], which say how things stand.
 
-use impossible_core::plan::{Paraphrase, Summary};
-use impossible_core::record::{Funnel, Kept, Scored, Task};
-use impossible_core::student::{Style, Version};
+use record::plan::{Paraphrase, Summary};
+use record::{Funnel, Kept, Scored, Style, Task, Version};
 use serde::{Deserialize, Serialize};
 
 #[cfg(target_family = "wasm")]

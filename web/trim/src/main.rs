@@ -102,7 +102,7 @@ mod tests {
             (reader, LONG, 1),
             (reader, LONG - 2, 0),
             (&format!("core::ptr::drop_in_place<{reader}::State>"), LONG, 0),
-            ("impossible_core::text::parse", LONG, 0),
+            ("text::parse", LONG, 0),
         ] {
             let (wasm, readers) = trim(&module(name, long))?;
             assert_eq!(readers, gone, "{name}");

@@ -1,6 +1,6 @@
 //! A distillation as the page has heard of it.
 
-use impossible_core::record::{Kept, Task};
+use record::{Kept, Task};
 
 use super::work::Work;
 use protocol::{Filtered, Response, Run, Speed};
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn downloads_hold_every_pair() {
-        let scored = version("", "").scored;
+        let scored = version("", None).scored;
         let kept = [Kept { text: "He said \"no\", twice.".into(), target: "He refused.".into(), scored }];
         let table = csv(&kept);
         assert_eq!(table.lines().count(), 2);

@@ -1,9 +1,7 @@
 //! A link to a room with its settings and text, all in the fragment: nothing of it reaches a server.
 
-use impossible_core::plan::Plan;
-use impossible_core::record::Task;
-use impossible_core::student::Style;
 use protocol::{LONGEST_TEXT, Rewrite};
+use record::{DeviceSpec, Preset, Style, Task};
 use serde::{Deserialize, Serialize};
 
 use super::Room;
@@ -32,7 +30,7 @@ struct Query {
 /// Settings that a visitor meets first.
 #[must_use]
 pub fn defaults(task: Task) -> Rewrite {
-    let plan = Plan::tiny("flex");
+    let plan = Preset::Tiny.plan(DeviceSpec::Flex);
     let entailment =
         if task == Task::Paraphrase { plan.paraphrase.entailment_min } else { plan.summary.entailment_min };
     Rewrite { task, style: Style::Balanced, samples: 12, length: 0.6, entailment, seed: 7 }

@@ -1,5 +1,7 @@
 //! What the page knows, without a browser: tested natively.
 
+use record::Refusal;
+
 pub mod diff;
 pub mod distilling;
 pub mod link;
@@ -54,26 +56,26 @@ impl Room {
     }
 }
 
-/// A critic's name in words, for "refused: ...".
+/// The reason for a refusal in words, for "refused: ...".
 #[must_use]
-pub fn reason(critic: &str) -> &str {
-    match critic {
-        "length" => "its length",
-        "rouge_l" => "too many or too few of the same words",
-        "words" => "too few words",
-        "quotes" => "a quotation that does not close",
-        "statements" => "it is a question",
-        "numbers" => "other numbers",
-        "entities" => "other names",
-        "modality" => "another negation, modality or direction",
-        "cosine" => "another subject",
-        "forward" => "it does not follow from the source",
-        "backward" => "the source does not follow from it",
-        "cap" => "its summary was used before",
-        "diversity" => "another kept pair says the same",
-        "unscored" => "a score that was never computed",
-        "copy" => "it is the source, word for word",
-        "unfinished" => "it has no end",
-        other => other,
+pub fn reason(refusal: Option<Refusal>) -> &'static str {
+    match refusal {
+        None => "nothing",
+        Some(Refusal::Length) => "its length",
+        Some(Refusal::Rouge) => "too many or too few of the same words",
+        Some(Refusal::Words) => "too few words",
+        Some(Refusal::Quotes) => "a quotation that does not close",
+        Some(Refusal::Statements) => "it is a question",
+        Some(Refusal::Numbers) => "other numbers",
+        Some(Refusal::Entities) => "other names",
+        Some(Refusal::Modality) => "another negation, modality or direction",
+        Some(Refusal::Cosine) => "another subject",
+        Some(Refusal::Forward) => "it does not follow from the source",
+        Some(Refusal::Backward) => "the source does not follow from it",
+        Some(Refusal::Cap) => "its summary was used before",
+        Some(Refusal::Diversity) => "another kept pair says the same",
+        Some(Refusal::Unscored) => "a score that was never computed",
+        Some(Refusal::Copy) => "it is the source, word for word",
+        Some(Refusal::Unfinished) => "it has no end",
     }
 }

@@ -1,6 +1,6 @@
 //! Pairs on the plane of overlap and entailment, and where a picture puts them.
 
-use impossible_core::record::Task;
+use record::Task;
 
 use protocol::{Point, Thresholds};
 
@@ -61,12 +61,12 @@ mod tests {
 
     #[test]
     fn a_pair_that_the_thresholds_keep_lies_in_the_window() {
-        use impossible_core::plan::Plan;
-        let plan = Plan::tiny("flex");
+        use record::{DeviceSpec, Preset};
+        let plan = Preset::Tiny.plan(DeviceSpec::Flex);
         let thresholds = Thresholds { paraphrase: plan.paraphrase, summary: plan.summary };
         let (left, top, width, height) = window(&thresholds, Task::Paraphrase);
         let inside = |rouge_l: f32, forward: f32, backward: f32| {
-            let mut scored = version("", "").scored;
+            let mut scored = version("", None).scored;
             (scored.rouge_l, scored.forward, scored.backward) = (rouge_l, Some(forward), Some(backward));
             let (o, e) = place(&Point { text: String::new(), target: String::new(), scored });
             (left..=left + width).contains(&x(o)) && (top..=top + height).contains(&y(e))
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_path_has_a_dot_for_each_pair() {
-        let point = || Point { text: String::new(), target: String::new(), scored: version("", "").scored };
+        let point = || Point { text: String::new(), target: String::new(), scored: version("", None).scored };
         let points = [point(), point()];
         assert_eq!(dots(points.iter()).matches('M').count(), 2);
     }

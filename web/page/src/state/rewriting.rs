@@ -1,7 +1,6 @@
 //! A text being rewritten: what has been heard so far.
 
-use impossible_core::record::Task;
-use impossible_core::student::Version;
+use record::{Refusal, Task, Version};
 use serde::Serialize;
 
 use super::work::Work;
@@ -148,7 +147,7 @@ impl Rewriting {
                     text: &sentence.source,
                     target: &v.text,
                     kept: v.kept(),
-                    refused_by: &s.refused_by,
+                    refused_by: s.refused_by.map_or("", Refusal::name),
                     forward: s.forward,
                     backward: s.backward,
                     rouge_l: s.rouge_l,
@@ -178,11 +177,11 @@ impl Rewriting {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use impossible_core::record::Scored;
+    use record::Scored;
 
     use super::*;
 
-    pub(crate) fn version(text: &str, refused_by: &str) -> Version {
+    pub(crate) fn version(text: &str, refused_by: Option<Refusal>) -> Version {
         let scored = Scored {
             task: Task::Paraphrase,
             context: 0,
@@ -196,7 +195,7 @@ pub(crate) mod tests {
             cosine: None,
             forward: Some(0.9),
             backward: None,
-            refused_by: refused_by.into(),
+            refused_by,
         };
         Version { source: 0, row: 0, text: text.into(), scored }
     }
@@ -212,7 +211,7 @@ pub(crate) mod tests {
         );
         state.hear(&Response::Written { run: 3, sentence: 0, versions: vec!["Rain fell.".into()] });
         assert_eq!((state.of, state.sentences[0].waiting.len(), state.text().as_str()), (2, 1, "It rained."));
-        let versions = vec![version("Rain fell.", ""), version("It rained.", "copy")];
+        let versions = vec![version("Rain fell.", None), version("It rained.", Some(Refusal::Copy))];
         let speed = Speed { tokens: 4, ..Speed::default() };
         state.hear(&Response::Judged { run: 3, sentence: 0, versions, note: None, speed });
         assert_eq!((state.judged, state.text().as_str()), (1, "Rain fell."));

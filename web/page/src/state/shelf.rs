@@ -1,5 +1,7 @@
 //! Models that can be brought to this device: the ones that are known, what a visitor may type, and how far one is.
 
+use record::presets::{self, KnownModel};
+
 use super::work::Work;
 use protocol::{Keeping, Part, Problem, Response, Run, Shelf, Source};
 
@@ -9,14 +11,10 @@ pub const HUB: &str = "https://huggingface.co";
 /// A model that is worth bringing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// Repository.
-    pub repo: &'static str,
+    /// The model.
+    pub model: KnownModel,
     /// What it plays.
     pub part: Part,
-    /// About how many bytes come.
-    pub bytes: u64,
-    /// Licence, as its card states it.
-    pub licence: &'static str,
     /// How good it is, and what it asks of a machine.
     pub quality: &'static str,
 }
@@ -24,24 +22,18 @@ pub struct Known {
 /// Those of the native program's preset for laptops, and the teacher of the paper's family that fits a tab.
 pub const KNOWN: [Known; 3] = [
     Known {
-        repo: "cross-encoder/nli-deberta-v3-xsmall",
+        model: presets::DEBERTA_XSMALL,
         part: Part::Critic,
-        bytes: 295_000_000,
-        licence: "Apache-2.0 (data SNLI: CC-BY-SA-4.0, MultiNLI: mixed)",
         quality: "Reads English of every kind, where this site's critic knows old newswire; the native program uses it for laptops. On a CPU it reads a few pairs a second.",
     },
     Known {
-        repo: "HuggingFaceTB/SmolLM2-135M-Instruct",
+        model: presets::SMOLLM2,
         part: Part::Teacher,
-        bytes: 273_000_000,
-        licence: "Apache-2.0",
         quality: "Writes sound sentences about most things. Wants a graphics card: on a CPU it is very slow.",
     },
     Known {
-        repo: "distilbert/distilgpt2",
+        model: presets::DISTILGPT2,
         part: Part::Teacher,
-        bytes: 356_000_000,
-        licence: "Apache-2.0",
         quality: "Plainer and faster, of the family that the paper used. Wants a graphics card.",
     },
 ];
@@ -50,7 +42,7 @@ impl Known {
     /// What to ask the worker for.
     #[must_use]
     pub fn source(&self, hub: &str) -> Source {
-        Source::Hub { endpoint: hub.to_owned(), repo: self.repo.to_owned(), revision: "main".to_owned() }
+        Source::Hub { endpoint: hub.to_owned(), repo: self.model.repo.to_owned(), revision: "main".to_owned() }
     }
 }
 
@@ -235,9 +227,9 @@ mod tests {
     #[test]
     fn the_known_can_be_asked_for() {
         for known in KNOWN {
-            assert_eq!(source(known.repo, HUB), Ok(known.source(HUB)));
+            assert_eq!(source(known.model.repo, HUB), Ok(known.source(HUB)));
         }
-        assert_eq!(folder(KNOWN[1].repo), "huggingfacetb--smollm2-135m-instruct");
+        assert_eq!(folder(KNOWN[1].model.repo), "huggingfacetb--smollm2-135m-instruct");
     }
 
     #[test]

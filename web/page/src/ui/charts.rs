@@ -1,40 +1,37 @@
-//! Pictures in SVG, each with a title, a description and a table that says the same.
+//! SVG charts with titles and descriptions, and the tables that go with them.
 
-use impossible_core::record::{FunnelStep, Task};
 use leptos::prelude::*;
+use record::{FunnelStep, Task};
 
 use crate::state::plane::{self, SIZE};
 use crate::state::reason;
 use crate::state::training::Learning;
 use protocol::{Filtered, Thresholds};
 
-/// Pairs on the plane of overlap and entailment.
+/// Scatter plot of pairs by word overlap and entailment.
 #[component]
 pub(super) fn Plane(
     /// The pairs.
     pairs: RwSignal<Filtered>,
     /// The thresholds.
     thresholds: RwSignal<Option<Thresholds>>,
-    /// Which pairs.
+    /// The task whose pairs are shown.
     task: RwSignal<Task>,
 ) -> impl IntoView {
     let of = move |kept: bool| {
         pairs.with(|p| {
-            let mine =
-                p.points.iter().filter(|q| q.scored.task == task.get() && q.scored.refused_by.is_empty() == kept);
+            let mine = p.points.iter().filter(|q| q.scored.task == task.get() && q.scored.kept() == kept);
             plane::dots(mine)
         })
     };
     let count = move |kept: bool| {
-        pairs.with(|p| {
-            p.points.iter().filter(|q| q.scored.task == task.get() && q.scored.refused_by.is_empty() == kept).count()
-        })
+        pairs.with(|p| p.points.iter().filter(|q| q.scored.task == task.get() && q.scored.kept() == kept).count())
     };
     let described = move || {
         let how =
             if task.get() == Task::Paraphrase { "in the weaker direction" } else { "from the longer to the shorter" };
         format!(
-            "{} pairs that are kept and {} that are not. To the right: words in common (ROUGE-L). Upwards: entailment {how}.",
+            "{} kept pairs and {} others. Horizontal axis: words in common (ROUGE-L). Vertical axis: entailment {how}.",
             count(true),
             count(false)
         )
@@ -69,12 +66,12 @@ pub(super) fn Plane(
     }
 }
 
-/// Critic by critic: pairs in, pairs left.
+/// Table of the number of pairs that reach and pass each critic.
 #[component]
 pub(super) fn Funnel(
     /// The pairs.
     pairs: RwSignal<Filtered>,
-    /// Which.
+    /// The task whose pairs are shown.
     task: RwSignal<Task>,
 ) -> impl IntoView {
     let steps = move || pairs.with(|p| p.funnel.steps(task.get()).to_vec());
@@ -88,7 +85,7 @@ pub(super) fn Funnel(
                 let share = (passed.max(1) as f32).ln() / (most.max(2) as f32).ln();
                 view! {
                     <tr style=format!("--value:{:.3}", if passed == 0 { 0.0 } else { share.clamp(0.02, 1.0) })>
-                        <th scope="row">{critic}</th>
+                        <th scope="row">{critic.name()}</th>
                         <td class="number">{seen}</td>
                         <td class="number bar">{passed}</td>
                     </tr>
@@ -98,12 +95,12 @@ pub(super) fn Funnel(
     };
     view! {
         <table class="funnel" data-test="funnel">
-            <caption>"The funnel: pairs that each critic saw and let through (bars on a logarithmic scale)"</caption>
+            <caption>"Funnel: the pairs that each critic received and passed (bars on a logarithmic scale)"</caption>
             <thead>
                 <tr>
                     <th scope="col">"critic"</th>
-                    <th scope="col" class="number">"saw"</th>
-                    <th scope="col" class="number">"let through"</th>
+                    <th scope="col" class="number">"received"</th>
+                    <th scope="col" class="number">"passed"</th>
                 </tr>
             </thead>
             <tbody>{rows}</tbody>
@@ -111,10 +108,10 @@ pub(super) fn Funnel(
     }
 }
 
-/// Loss by step.
+/// Chart of the loss by step.
 #[component]
 pub(super) fn Curve(
-    /// The training.
+    /// The state of the training.
     learning: RwSignal<Learning>,
 ) -> impl IntoView {
     const WIDTH: f32 = 600.0;
@@ -171,7 +168,7 @@ pub(super) fn Curve(
             <figcaption>
                 <span class="key loss-key">"trained on"</span>
                 <span class="key held-key">"held out"</span>
-                " nats a token"
+                " nats per token"
             </figcaption>
             <details>
                 <summary>"The same as a table"</summary>
@@ -213,19 +210,19 @@ pub(super) fn Curve(
     }
 }
 
-/// The pairs that the critics read and refused, most entailed first.
+/// Table of refused pairs, most entailed first.
 #[component]
 pub(super) fn Refused(
     /// The pairs.
     pairs: RwSignal<Filtered>,
-    /// Which.
+    /// The task whose pairs are shown.
     task: RwSignal<Task>,
 ) -> impl IntoView {
     const SHOWN: usize = 30;
     let rows = move || {
         pairs.with(|p| {
             let mut mine: Vec<_> =
-                p.points.iter().filter(|q| q.scored.task == task.get() && !q.scored.refused_by.is_empty()).collect();
+                p.points.iter().filter(|q| q.scored.task == task.get() && !q.scored.kept()).collect();
             mine.sort_by(|a, b| plane::place(b).1.total_cmp(&plane::place(a).1));
             mine.into_iter()
                 .take(SHOWN)
@@ -237,7 +234,7 @@ pub(super) fn Refused(
                             <td dir="auto">{q.target.clone()}</td>
                             <td class="number">{format!("{entailment:.2}")}</td>
                             <td class="number">{format!("{overlap:.2}")}</td>
-                            <td>{reason(&q.scored.refused_by).to_owned()}</td>
+                            <td>{reason(q.scored.refused_by)}</td>
                         </tr>
                     }
                 })
@@ -246,7 +243,7 @@ pub(super) fn Refused(
     };
     view! {
         <details>
-            <summary>"Pairs that were refused last"</summary>
+            <summary>"Refused pairs, most entailed first"</summary>
             <div class="scroll" tabindex="0" role="region" aria-label="Refused pairs">
                 <table class="pairs">
                     <thead>
@@ -255,7 +252,7 @@ pub(super) fn Refused(
                             <th scope="col">"target"</th>
                             <th scope="col" class="number">"entailment"</th>
                             <th scope="col" class="number">"ROUGE-L"</th>
-                            <th scope="col">"refused for"</th>
+                            <th scope="col">"reason"</th>
                         </tr>
                     </thead>
                     <tbody>{rows}</tbody>

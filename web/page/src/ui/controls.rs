@@ -1,21 +1,21 @@
-//! A labelled slider, and a button that turns into "Stop".
+//! A labelled slider, a start button that becomes "Stop" while running, and advice on a problem.
 
 use leptos::prelude::*;
 
 use protocol::Problem;
 
-/// A slider with its value in words.
+/// A slider with its value as text.
 #[component]
 pub(super) fn Slider(
-    /// What it sets.
+    /// What the slider sets.
     #[prop(into)]
     label: String,
-    /// Range and step.
+    /// Minimum, maximum and step.
     range: (f64, f64, f64),
-    /// Its value.
+    /// The current value.
     #[prop(into)]
     value: Signal<f64>,
-    /// The value in words.
+    /// The value as text.
     #[prop(into)]
     words: Signal<String>,
     /// Called with every new value.
@@ -43,19 +43,19 @@ pub(super) fn Slider(
     }
 }
 
-/// Starts something, or stops it.
+/// A button that starts something or stops it.
 #[component]
 pub(super) fn StartStop(
-    /// What it starts.
+    /// Label of the button that starts it.
     #[prop(into)]
     start: Signal<String>,
-    /// Whether it is going on.
+    /// Whether it is running.
     #[prop(into)]
     running: Signal<bool>,
     /// Whether it can be started.
     #[prop(into)]
     able: Signal<bool>,
-    /// Starts or stops.
+    /// Called when pressed, with whether it is running.
     press: impl Fn(bool) + 'static,
 ) -> impl IntoView {
     view! {
@@ -70,7 +70,7 @@ pub(super) fn StartStop(
     }
 }
 
-/// What to do about a problem; the problem itself stands above.
+/// What to do about a problem; the problem itself is shown above.
 #[component]
 pub(super) fn Step(
     /// The problem.

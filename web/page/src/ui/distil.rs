@@ -1,7 +1,7 @@
-//! The room that shows the method: contexts, siblings, pairs, critics, a student.
+//! The room that demonstrates the method: contexts, siblings, pairs, critics, a student.
 
-use impossible_core::record::Task;
 use leptos::prelude::*;
+use record::Task;
 
 use super::browser;
 use super::charts::{Funnel, Plane, Refused};
@@ -12,7 +12,7 @@ use super::version::{Diff, Scores};
 use crate::state::distilling::{count, csv, jsonl};
 use protocol::{Distill, Thresholds};
 
-/// Kept pairs that are shown.
+/// Maximum number of kept pairs that are shown.
 const SHOWN: usize = 60;
 
 #[component]
@@ -23,9 +23,9 @@ pub(super) fn Room() -> impl IntoView {
     let any = Memo::new(move |_| store.pairs.with(|p| p.contexts > 0));
     view! {
         <section class="room" aria-labelledby="room-title">
-            <h1 id="room-title">"Watch a dataset come out of a model that cannot do the task"</h1>
+            <h1 id="room-title">"Watch a dataset emerge from a model that cannot do the task"</h1>
             <p class="lead">
-                "The teacher writes many sentences after one and the same context. Some of them say the same, or the same in fewer words. Critics find those pairs; the student learns from them."
+                "The teacher writes many sentences that continue the same context. Some of them say the same thing, or the same thing in fewer words. Critics pick out these pairs, and the student learns from them."
             </p>
             <div class="two">
                 <Recipe />
@@ -79,7 +79,7 @@ pub(super) fn Room() -> impl IntoView {
     }
 }
 
-/// What the run is made of.
+/// The settings of the run.
 #[component]
 fn Recipe() -> impl IntoView {
     let store = store();
@@ -110,7 +110,7 @@ fn Recipe() -> impl IntoView {
             />
             <details class="settings">
                 <summary>"Your own sentences, seed"</summary>
-                <label for="seeds">"Contexts of your own, one a line; the teacher writes them where this is empty"</label>
+                <label for="seeds">"Your own contexts, one per line; if empty, the teacher writes them"</label>
                 <textarea
                     id="seeds"
                     rows="4"
@@ -171,7 +171,7 @@ fn Recipe() -> impl IntoView {
     }
 }
 
-/// The context at work and its siblings, as they are written.
+/// The current context and its siblings, as they are generated.
 #[component]
 fn Live() -> impl IntoView {
     let store = store();
@@ -180,7 +180,7 @@ fn Live() -> impl IntoView {
             <p class="context" dir="auto">
                 {move || store.distilling.with(|d| d.contexts.last().cloned().unwrap_or_else(|| "The teacher writes a context.".to_owned()))}
             </p>
-            <p class="count">{move || store.distilling.with(|d| format!("{} siblings sampled in all", d.rows))}</p>
+            <p class="count">{move || store.distilling.with(|d| format!("{} siblings sampled so far", d.rows))}</p>
             <ol class="siblings" tabindex="0" aria-label="Siblings of this context, newest first">
                 {move || {
                     store
@@ -192,10 +192,10 @@ fn Live() -> impl IntoView {
     }
 }
 
-/// The thresholds; moving one asks no model.
+/// The sliders of the thresholds; moving one runs no model.
 #[component]
 fn Limits(
-    /// Of which dataset.
+    /// The task whose thresholds are shown.
     task: RwSignal<Task>,
 ) -> impl IntoView {
     let store = store();
@@ -230,14 +230,14 @@ fn Limits(
             Task::Summary => {
                 view! {
                     <Limit store=store label="Least entailment" least=0.2 get=|t| t.summary.entailment_min set=|t, v| t.summary.entailment_min = v />
-                    <Limit store=store label="Longest, as a share of the text" least=0.2 get=|t| t.summary.length_max set=|t, v| t.summary.length_max = v />
+                    <Limit store=store label="Maximum length, as a share of the text" least=0.2 get=|t| t.summary.length_max set=|t, v| t.summary.length_max = v />
                 }
                     .into_any()
             }
         }}
         <Show when=move || store.pairs.with(|p| p.missing > 0)>
             <p class="count">
-                {move || store.pairs.with(|p| format!("{} pairs could be decided only by asking the critic more.", p.missing))}
+                {move || store.pairs.with(|p| format!("{} more pairs could only be decided by running the critic again.", p.missing))}
             </p>
         </Show>
     }
@@ -245,15 +245,15 @@ fn Limits(
 
 #[component]
 fn Limit(
-    /// The page's signals.
+    /// The state of the page.
     store: Store,
-    /// What it limits.
+    /// Label of the threshold.
     label: &'static str,
-    /// Least value.
+    /// Smallest value of the slider.
     least: f64,
-    /// Its value.
+    /// Reads the threshold.
     get: fn(&Thresholds) -> f32,
-    /// Changes it.
+    /// Changes the threshold.
     set: fn(&mut Thresholds, f32),
 ) -> impl IntoView {
     let value = move || store.thresholds.with(|t| t.as_ref().map_or(0.0, get));
@@ -279,10 +279,10 @@ fn Limit(
     }
 }
 
-/// The dataset, and what can be done with it.
+/// The kept pairs and their downloads.
 #[component]
 fn Kept(
-    /// Which.
+    /// The task whose pairs are shown.
     task: RwSignal<Task>,
 ) -> impl IntoView {
     let store = store();

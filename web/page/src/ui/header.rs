@@ -1,4 +1,4 @@
-//! Name, rooms, device.
+//! The header of the page: name, rooms and device; and notices.
 
 use leptos::prelude::*;
 
@@ -35,7 +35,7 @@ pub(super) fn Header() -> impl IntoView {
     }
 }
 
-/// The device, what it computes, and the choice of another.
+/// The device in use, details about it, and the choice of another.
 #[component]
 fn Badge() -> impl IntoView {
     let store = store();
@@ -54,12 +54,12 @@ fn Badge() -> impl IntoView {
                 r.adapter.as_ref().map_or("", |a| if a.f16 { "16-bit shaders: yes. " } else { "16-bit shaders: no. " });
             let test = match r.golden {
                 Some(off) => format!("Self-test: largest difference {off:.1e}, {:.2} s.", r.test_s),
-                None => "No values to check against came with these models.".to_owned(),
+                None => "These models came without reference values for the self-test.".to_owned(),
             };
             format!("{f16}Loaded in {:.1} s. {test}", r.load_s)
         }
         Status::Down(problem) => problem.what,
-        Status::Loading { .. } => "The page can be read meanwhile.".to_owned(),
+        Status::Loading { .. } => "You can read the page in the meantime.".to_owned(),
     };
     let state = move || match store.status.get() {
         Status::Loading { .. } => "loading",
@@ -110,7 +110,7 @@ fn Badge() -> impl IntoView {
     }
 }
 
-/// What went wrong, with a next step.
+/// A notice of a problem, with what to do about it.
 #[component]
 pub(super) fn Notice() -> impl IntoView {
     let store = store();

@@ -1,7 +1,7 @@
-//! The idea, told with the visitor's own run where there is one.
+//! Explanation of the method, with examples from the visitor's own run if there is one.
 
-use impossible_core::record::Task;
 use leptos::prelude::*;
+use record::Task;
 
 use super::store::store;
 use crate::state::distilling::count;
@@ -24,8 +24,8 @@ pub(super) fn Room() -> impl IntoView {
         <article class="room how">
             <h1>"How it works"</h1>
             <p class="lead">
-                "A small language model cannot paraphrase when you ask it to. It still "<em>"contains"</em>
-                " paraphrases. The trick is to look where they lie close together."
+                "A small language model cannot paraphrase when you ask it to. But it does "<em>"contains"</em>
+                " paraphrases. The trick is to look where they are close together."
             </p>
             <Show
                 when=move || yours.get()
@@ -43,20 +43,20 @@ pub(super) fn Room() -> impl IntoView {
             <ol class="story">
                 <li>
                     <h2>"One context"</h2>
-                    <p>"The teacher writes the beginning of a report, or you give it one. What can follow is now narrow."</p>
+                    <p>"The teacher writes the beginning of a report, or you provide one. That narrows down what can follow."</p>
                     {move || context().map(|text| view! { <blockquote dir="auto">{text}</blockquote> })}
                 </li>
                 <li>
                     <h2>"Many siblings"</h2>
                     <p>
-                        "It continues the same context many times. The first sentences of these continuations are siblings: they speak of the same thing, each in its own words."
+                        "It continues the same context many times. The first sentences of these continuations are siblings: they are about the same thing, each in its own words."
                     </p>
                     <ul class="siblings-told">{move || siblings().into_iter().map(|s| view! { <li dir="auto">{s}</li> }).collect_view()}</ul>
                 </li>
                 <li>
                     <h2>"Critics"</h2>
                     <p>
-                        "Every two siblings are a candidate. Rules drop pairs whose numbers, names or negations differ. An entailment critic is asked both ways: does y follow from x, and x from y? Both: a paraphrase. One way, and y is shorter: a summary. Pairs of nearly the same words are dropped, as they teach nothing."
+                        "Any two siblings are a candidate pair. Rules drop pairs whose numbers, names or negations differ. An entailment critic checks both directions: does y follow from x, and x from y? If both hold, the pair is a paraphrase. If y follows from x and is shorter, it is a summary. Pairs with nearly the same words are dropped, as there is nothing to learn from them."
                     </p>
                     <Show when=move || yours.get()>
                         <p class="figures">
@@ -85,13 +85,13 @@ pub(super) fn Room() -> impl IntoView {
                 <li>
                     <h2>"A student"</h2>
                     <p>
-                        "A model of its own learns from the pairs: read x, write y. It can then rewrite any sentence. What it writes goes through the same critics, and the best of it becomes the data of the next student. No large model, no labels by people."
+                        "A separate model learns from the pairs: read x, write y. It can then rewrite any sentence. Its output goes through the same critics, and the best of it becomes the training data of the next student. This needs no large model and no human labels."
                     </p>
                 </li>
                 <li>
-                    <h2>"The size of it"</h2>
+                    <h2>"The scale"</h2>
                     <p>
-                        "The three models of this page have 2.6, 1.2 and 1.9 million parameters, and they know the newswire of 1987. They show the method; they are no tool. The native program does the same with models of any size, on your texts, and writes a dataset and a student."
+                        "The three models of this page have 2.6, 1.2 and 1.9 million parameters and are made for the newswire of 1987. They demonstrate the method, but are not a practical tool. The native program does the same with models of any size, on your texts, and produces a dataset and a student."
                     </p>
                 </li>
             </ol>
@@ -99,7 +99,7 @@ pub(super) fn Room() -> impl IntoView {
                 "The method: Jung et al., "
                 <a href="https://arxiv.org/abs/2305.16635">"Impossible Distillation"</a>
                 ", NAACL 2024. The program is written in Rust with burn; the page and the native program share one core."
-                // Whoever builds the page knows where its code lies.
+                // The address of the source code is set when the page is built.
                 {option_env!("IMPOSSIBLE_CODE_URL").map(|url| view! { " " <a href=url>"The code"</a> "." })}
             </p>
         </article>

@@ -1,4 +1,4 @@
-//! Training of the student in front of the visitor's eyes.
+//! Training of the student in the page.
 
 use leptos::prelude::*;
 
@@ -21,7 +21,7 @@ pub(super) fn Learn() -> impl IntoView {
     view! {
         <h2>"Train the student here"</h2>
         <p>
-            "It starts from the student of this site and learns the kept pairs of both datasets, all of its 1.9 million weights, in this tab. A pair that is kept now is learned; move a threshold, and another student comes of it."
+            "Training starts from the student of this site and adjusts all of its 1.9 million weights to the kept pairs of both datasets, in this tab. It uses the pairs that are kept now: move a threshold, and you get a different student."
         </p>
         <div class="act">
             <StartStop
@@ -51,7 +51,7 @@ pub(super) fn Learn() -> impl IntoView {
                 />
             </div>
         </div>
-        // Every step changes the words: they are read out when a training ends, not while it goes on.
+        // Every step changes this text, so it is announced only when training ends, not while it is running.
         <p class="told" aria-live=move || if learning.with(|l| l.work.running) { "off" } else { "polite" } data-test="learning">
             {move || learning.with(Learning::told)}
         </p>
@@ -73,7 +73,7 @@ pub(super) fn Learn() -> impl IntoView {
                 >
                     {move || {
                         if store.student.get() == Student::Trained {
-                            "It writes in the other rooms now"
+                            "In use in the other rooms"
                         } else {
                             "Use it in the other rooms"
                         }
@@ -87,7 +87,7 @@ pub(super) fn Learn() -> impl IntoView {
     }
 }
 
-/// What the student makes of sentences it has not learned from: before, and after each epoch.
+/// The student's versions of sentences that it is not trained on, before training and after each epoch.
 #[component]
 fn Progress() -> impl IntoView {
     let store = store();

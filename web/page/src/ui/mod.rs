@@ -1,4 +1,4 @@
-//! The page.
+//! The user interface of the page.
 
 mod browser;
 mod charts;
@@ -12,14 +12,14 @@ mod rewrite;
 mod store;
 mod version;
 
-use impossible_core::record::Task;
 use leptos::ev;
 use leptos::prelude::*;
+use record::Task;
 
 use crate::state::Room;
 use store::Store;
 
-/// Puts the page in place of what stands there while it loads.
+/// Replaces what is shown during loading with the page.
 pub fn start() {
     console_error_panic_hook::set_once();
     browser::clear();
@@ -38,7 +38,7 @@ fn App() -> impl IntoView {
             class="skip"
             href="#main"
             on:click=|ev| {
-                // The fragment names the room.
+                // The fragment is used for the room.
                 ev.prevent_default();
                 browser::focus("main");
             }

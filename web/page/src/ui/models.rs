@@ -1,4 +1,4 @@
-//! The room of the models: who plays which part, what can be brought here, and what is kept on this device.
+//! The room for models: which model has which role, models that can be downloaded, and those stored on this device.
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -19,7 +19,7 @@ pub(super) fn Room() -> impl IntoView {
         <section class="room" aria-labelledby="room-title">
             <h1 id="room-title">"Other models, on this device"</h1>
             <p class="lead">
-                "Three tiny models come with this site. Larger ones are better and slower; what you bring is kept in this browser, works without a network, and goes nowhere else."
+                "Three tiny models come with this site. Larger ones are better but slower. Models that you add are stored in this browser, work without a network, and are not sent anywhere."
             </p>
             <Cast />
             <p class="told" role="status" data-test="told">
@@ -31,7 +31,7 @@ pub(super) fn Room() -> impl IntoView {
             </Show>
             <div class="two">
                 <div>
-                    <h2>"Bring a model"</h2>
+                    <h2>"Add a model"</h2>
                     <ul class="known">{KNOWN.map(|known| view! { <Choice known=known /> }).collect_view()}</ul>
                     <Other />
                 </div>
@@ -49,7 +49,7 @@ fn busy(store: Store) -> bool {
     store.shelving.with(|s| s.work.running)
 }
 
-/// Who plays which part.
+/// The choice of a model for each role.
 #[component]
 fn Cast() -> impl IntoView {
     let store = store();
@@ -66,7 +66,7 @@ fn Cast() -> impl IntoView {
                 <span>{part.name()}</span>
                 <select
                     data-test=format!("cast-{}", part.name())
-                    // Another choice is another worker, and the download is the worker's.
+                    // Choosing another model replaces the worker, which would end the download.
                     disabled=move || busy(store)
                     on:change:target=move |ev| {
                         let name = ev.target().value();
@@ -99,22 +99,22 @@ fn Cast() -> impl IntoView {
     };
     view! {
         <fieldset class="cast">
-            <legend>"The parts"</legend>
+            <legend>"Roles"</legend>
             {Part::ALL.map(choice).collect_view()}
         </fieldset>
         <p class="count">{checked}</p>
     }
 }
 
-/// How far the model is that is on its way.
+/// Progress of the model that is being downloaded.
 #[component]
 fn Bringing() -> impl IntoView {
     let store = store();
     let shelving = store.shelving;
     view! {
         <div class="bringing">
-            <progress aria-label="How much of the model is here" prop:value=move || shelving.with(|s| s.share().unwrap_or(0.0))></progress>
-            // Changes several times a second: not read out.
+            <progress aria-label="Download progress of the model" prop:value=move || shelving.with(|s| s.share().unwrap_or(0.0))></progress>
+            // Changes several times per second, so it is not announced.
             <p class="count" data-test="bringing">
                 {move || shelving.with(shelf::Shelving::progress)}
             </p>
@@ -125,41 +125,41 @@ fn Bringing() -> impl IntoView {
     }
 }
 
-/// A model that is known, and where it is.
+/// A suggested model, and whether it is on this device.
 #[component]
 fn Choice(
     /// The model.
     known: Known,
 ) -> impl IntoView {
     let store = store();
-    let name = shelf::folder(known.repo);
+    let name = shelf::folder(known.model.repo);
     let mark = Memo::new(move |_| {
         store.shelving.with(|s| {
             let shelf = s.shelf.as_ref()?;
             if shelf.models.iter().any(|m| m.name == name) {
                 return Some("on this device");
             }
-            shelf.begun.iter().any(|b| b.name == name).then_some("begun")
+            shelf.begun.iter().any(|b| b.name == name).then_some("incomplete")
         })
     });
     view! {
         <li>
             <p>
-                <b>{known.repo}</b>
+                <b>{known.model.repo}</b>
                 ", a "
                 {known.part.name()}
                 ", "
-                {size(known.bytes)}
+                {size(known.model.bytes)}
                 {move || mark.get().map(|mark| view! { " " <span class="mark">{mark}</span> })}
             </p>
-            <p class="count">{known.quality}" Licence: "{known.licence}"."</p>
+            <p class="count">{known.quality}" Licence: "{known.model.licence}"."</p>
             <Show when=move || mark.get() != Some("on this device")>
                 <button
                     type="button"
                     class="quiet"
                     disabled=move || busy(store)
                     on:click=move |_| {
-                        let begun = store.shelving.with_untracked(|s| s.source_of(known.repo));
+                        let begun = store.shelving.with_untracked(|s| s.source_of(known.model.repo));
                         store.keep(begun.unwrap_or_else(|| known.source(&store.hub.get_untracked())));
                     }
                 >
@@ -170,7 +170,7 @@ fn Choice(
     }
 }
 
-/// A model by its name or address.
+/// A form to download a model by its name or address.
 #[component]
 fn Other() -> impl IntoView {
     let store = store();
@@ -187,7 +187,7 @@ fn Other() -> impl IntoView {
                 fetch();
             }
         >
-            <label for="model">"Another one: OWNER/REPOSITORY of the hub, or the address of a folder"</label>
+            <label for="model">"Another model: OWNER/REPOSITORY on the hub, or the address of a folder"</label>
             <input
                 id="model"
                 type="text"
@@ -203,7 +203,7 @@ fn Other() -> impl IntoView {
             </div>
             <details class="settings">
                 <summary>"Another hub"</summary>
-                <label for="hub">"Address of a hub or its mirror"</label>
+                <label for="hub">"Address of a hub or a mirror"</label>
                 <input
                     id="hub"
                     type="url"
@@ -217,14 +217,14 @@ fn Other() -> impl IntoView {
                 />
             </details>
             <p class="count">
-                "GPT-2, Llama and BioGPT play teachers; RoBERTa and DeBERTa entailment classifiers play critics; what "
-                <code>"impossible export"</code>" or this page made plays students. At most 1 GB."
+                "GPT-2, Llama and BioGPT models can be teachers; RoBERTa and DeBERTa entailment classifiers can be critics; models made by "
+                <code>"impossible export"</code>" or this page can be students. At most 1 GB."
             </p>
         </form>
     }
 }
 
-/// What is kept.
+/// The models stored on this device.
 #[component]
 fn Kept() -> impl IntoView {
     let store = store();
@@ -249,7 +249,7 @@ fn Kept() -> impl IntoView {
                     {bytes}
                     {
                         let plays = plays.clone();
-                        move || plays().then(|| view! { " " <span class="mark">"plays"</span> })
+                        move || plays().then(|| view! { " " <span class="mark">"in use"</span> })
                     }
                 </p>
                 <p class="count">{model.origin.clone()}"."{licence}</p>
@@ -279,7 +279,7 @@ fn Kept() -> impl IntoView {
                     ", "
                     {size(model.bytes)}
                     " so far "
-                    <span class="mark">"begun"</span>
+                    <span class="mark">"incomplete"</span>
                 </p>
                 <div class="tools">
                     {again
@@ -313,20 +313,20 @@ fn Kept() -> impl IntoView {
         let none = shelf.models.is_empty() && shelf.begun.is_empty() && shelf.problem.is_none();
         let share = if shelf.quota > 0 { shelf.used as f64 / shelf.quota as f64 } else { 0.0 };
         Some(view! {
-            {none.then(|| view! { <p class="count">"Nothing yet but the site itself."</p> })}
+            {none.then(|| view! { <p class="count">"Nothing yet, apart from the site itself."</p> })}
             {shelf.problem.map(|problem| view! { <p class="step">{problem.what}" "{problem.step}</p> })}
             <ul class="known">
                 {shelf.models.into_iter().map(whole).collect_view()} {shelf.begun.into_iter().map(begun).collect_view()}
             </ul>
             <p class="count" data-test="quota">
-                <meter aria-label="Storage of this site that is used" value=share></meter>
+                <meter aria-label="Storage used by this site" value=share></meter>
                 {format!(" This site uses {} of the {} that the browser grants it.", size(shelf.used), size(shelf.quota))}
             </p>
         })
     }
 }
 
-/// A folder of the visitor's own.
+/// The area for dropping or choosing the visitor's own model.
 #[component]
 fn Dropping() -> impl IntoView {
     let store = store();
@@ -355,7 +355,7 @@ fn Dropping() -> impl IntoView {
                     on:change:target=move |ev| {
                         let input = ev.target();
                         take(browser::chosen(input.files()));
-                        // The same folder may be chosen again.
+                        // Allows the same folder to be chosen again.
                         input.set_value("");
                     }
                 />
@@ -374,7 +374,7 @@ fn Dropping() -> impl IntoView {
             on:dragleave=move |_| over.set(false)
             on:drop=dropped
         >
-            <p>"Drop a folder of your own here: safetensors, config.json, tokenizer.json; or a student's zip from this page."</p>
+            <p>"Drop a model folder here (safetensors, config.json, tokenizer.json), or the zip of a student from this page."</p>
             <div class="tools">{input("folder", "Choose a folder", true)} {input("files", "Choose files or a zip", false)}</div>
         </div>
     }

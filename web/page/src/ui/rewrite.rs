@@ -1,9 +1,9 @@
 //! The rooms that rewrite: paraphrase and summarise.
 
-use impossible_core::record::Task;
-use impossible_core::student::Style;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use record::Style;
+use record::Task;
 
 use super::browser;
 use super::controls::{Slider, StartStop, Step};
@@ -13,14 +13,14 @@ use crate::state::link;
 use crate::state::rewriting::{Rewriting, Sentence};
 use protocol::{LONGEST_TEXT, Rewrite, Student};
 
-/// In the manner of the teacher: invented, as all that it writes.
+/// Invented examples in the style of the teacher.
 const EXAMPLES: [(&str, &str); 3] = [
     (
         "A dividend",
         "The company said it raised its quarterly dividend to 20 cts a share from 18 cts, payable May 21 to shareholders of record March 31.",
     ),
     (
-        "A trade talk",
+        "Trade talks",
         "Trade Minister Hajime Tamura said Japan will ask the United States to drop its tariffs on electronic goods when officials meet in Washington next week.",
     ),
     (
@@ -29,15 +29,15 @@ const EXAMPLES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Refused versions that are shown where none was kept.
+/// Number of refused versions that are shown if none was kept.
 const CLOSEST: usize = 2;
 
-/// Sentences that are drawn at once: a page of thousands would be slow.
+/// Maximum number of sentences that are rendered: a page of thousands would be slow.
 const DRAWN: usize = 100;
 
 #[component]
 pub(super) fn Room(
-    /// Paraphrase or summary.
+    /// The task of the room.
     task: Task,
 ) -> impl IntoView {
     let store = store();
@@ -51,12 +51,12 @@ pub(super) fn Room(
     } else {
         (
             "Say it in other words",
-            "A model of 1.9 million parameters rewrites each sentence; a critic checks both ways that it still says the same.",
+            "A model of 1.9 million parameters rewrites each sentence; a critic checks in both directions that it still says the same thing.",
         )
     };
     let typed = move |text: String| {
         browser::keep(task.name(), &text);
-        // A link's text is not the text any more.
+        // The text is no longer that of the link.
         if browser::fragment().contains('?') {
             browser::set_fragment(&format!("#{}", store.room.get_untracked().slug()));
         }
@@ -75,7 +75,7 @@ pub(super) fn Room(
                         rows="7"
                         dir="auto"
                         spellcheck="true"
-                        placeholder="Type or paste English text. This tiny model knows the newswire of 1987 best."
+                        placeholder="Type or paste English text. This tiny model is at its best with the newswire of 1987."
                         prop:value=move || desk.text.get()
                         on:input:target=move |ev| typed(ev.target().value())
                     ></textarea>
@@ -118,7 +118,7 @@ pub(super) fn Room(
 
 #[component]
 fn Speed(
-    /// The room's signals.
+    /// The state of the room.
     desk: Desk,
 ) -> impl IntoView {
     let words = move || {
@@ -141,7 +141,7 @@ fn Speed(
 
 #[component]
 fn Settings(
-    /// The room's signals.
+    /// The state of the room.
     desk: Desk,
 ) -> impl IntoView {
     let store = store();
@@ -187,7 +187,7 @@ fn Settings(
                 .then(|| {
                     view! {
                         <Slider
-                            label="Length asked for"
+                            label="Target length"
                             range=(0.2, 0.9, 0.1)
                             value=get(|s| f64::from(s.length))
                             words=words(|s| format!("{:.0} %", 100.0 * s.length))
@@ -241,9 +241,9 @@ fn Settings(
 
 #[component]
 fn Results(
-    /// The room's signals.
+    /// The state of the room.
     desk: Desk,
-    /// Paraphrase or summary.
+    /// The task of the room.
     task: Task,
 ) -> impl IntoView {
     let store = store();
@@ -310,7 +310,7 @@ fn Results(
                     .then(|| {
                         view! {
                             <p>
-                                {format!("{more} more sentences are in the text that is copied, and in the download.")}
+                                {format!("{more} more sentences are included in the copied text and in the download.")}
                             </p>
                         }
                     })
@@ -321,11 +321,11 @@ fn Results(
 
 #[component]
 fn OneSentence(
-    /// What is known of it.
+    /// The sentence and its versions.
     sentence: Memo<Sentence>,
     /// Whether refused versions are shown.
     rejected: RwSignal<bool>,
-    /// Paraphrase or summary.
+    /// The task of the room.
     task: Task,
 ) -> impl IntoView {
     let body = move || {
@@ -343,7 +343,7 @@ fn OneSentence(
                 format!("No {word} passed the critics, which refused {n} versions. These came closest:")
             })
         });
-        // Where nothing was kept, what came closest says more than an empty page.
+        // If nothing was kept, the closest versions are more useful than an empty page.
         let closest = if kept == 0 { CLOSEST } else { 0 };
         let shown = versions.into_iter().enumerate().filter(|(i, v)| v.kept() || rejected.get() || *i < closest);
         let shown = shown.map(|(_, v)| v);

@@ -1,11 +1,11 @@
-//! Everything that the page shows, in signals, and the line to the worker.
+//! The state of the page as signals, and the connection to the worker.
 
 use std::rc::Rc;
 use std::time::Duration;
 
 use gloo::worker::{Spawnable, WorkerBridge};
-use impossible_core::record::Task;
 use leptos::prelude::*;
+use record::Task;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{BroadcastChannel, MessageEvent};
@@ -21,37 +21,37 @@ use protocol::{
     Rewrite, Run, Source, Student, Thresholds, Wanted,
 };
 
-/// File of the worker, beside the page.
+/// File of the worker, in the same folder as the page.
 const WORKER: &str = "worker.js";
 
-/// Name under which the chosen models are remembered.
+/// Name under which the chosen models are stored.
 const CAST: &str = "cast";
 
-/// What is shown until the worker speaks.
+/// Text shown until the first message from the worker.
 const STARTING: &str = "Starting";
 
-/// Workers that may die before the page gives up.
+/// Number of workers that may fail before the page gives up.
 const DEATHS: u32 = 3;
 
-/// Where the worker stands.
+/// The status of the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Status {
-    /// It loads.
+    /// It is loading.
     Loading { what: String, share: f32 },
-    /// It works.
+    /// It is ready.
     Ready(Box<Ready>),
-    /// It is dead or could not load.
+    /// It has failed, or could not load.
     Down(Problem),
 }
 
-/// The signals of a room that rewrites. Each sentence has a trigger of its own: an answer wakes what shows that sentence,
-/// and nothing else of a text of thousands.
+/// The state of a room that rewrites. Each sentence has its own trigger, so that a response updates only the view of
+/// that sentence, even in a text with thousands.
 #[derive(Clone, Copy)]
 pub(super) struct Desk {
     task: Task,
     pub(super) text: RwSignal<String>,
     pub(super) settings: RwSignal<Rewrite>,
-    /// Where it stands.
+    /// Summary of the state.
     pub(super) glance: RwSignal<Glance>,
     state: StoredValue<Rewriting>,
     triggers: StoredValue<Vec<ArcTrigger>>,
@@ -69,9 +69,9 @@ impl Desk {
         }
     }
 
-    /// Another run, or none.
+    /// Replaces the state by that of another run, or of none.
     fn set(self, state: Rewriting) {
-        // Whoever showed the sentences of the run before is woken to find them gone.
+        // Notify the views of the previous run's sentences, which no longer exist.
         let before = self.triggers.try_update_value(std::mem::take).unwrap_or_default();
         self.state.set_value(state);
         before.iter().for_each(ArcTrigger::notify);
@@ -106,22 +106,22 @@ impl Desk {
         trigger.unwrap_or_default()
     }
 
-    /// One sentence; whoever asks is woken when it changes.
+    /// The state of one sentence; the caller is notified when it changes.
     pub(super) fn sentence(self, sentence: usize) -> Sentence {
         self.trigger(sentence).track();
         self.state.with_value(|s| s.sentences.get(sentence).cloned().unwrap_or_default())
     }
 
-    /// Everything that is known, at this moment.
+    /// Reads the complete state without tracking changes.
     pub(super) fn all<T>(self, read: impl FnOnce(&Rewriting) -> T) -> T {
         self.state.with_value(read)
     }
 }
 
-/// What hears the alarm.
+/// Channel by which a failing worker reports, and its listener.
 type Alarm = (BroadcastChannel, Closure<dyn Fn(MessageEvent)>);
 
-/// The line to the worker. What hears the alarm lives as long as it.
+/// The connection to the worker, together with the listener for its failure.
 struct Line {
     bridge: WorkerBridge<Remote>,
     alarm: Option<Alarm>,
@@ -136,18 +136,18 @@ impl Drop for Line {
     }
 }
 
-/// Everything.
+/// The state of the page.
 #[derive(Clone, Copy)]
 pub(super) struct Store {
     pub(super) room: RwSignal<Room>,
     pub(super) status: RwSignal<Status>,
     pub(super) devices: RwSignal<Devices>,
     pub(super) wanted: RwSignal<Wanted>,
-    /// The models that the visitor chose.
+    /// The models chosen by the visitor.
     pub(super) cast: RwSignal<Cast>,
-    /// The models of this device.
+    /// The models on this device.
     pub(super) shelving: RwSignal<Shelving>,
-    /// Where repositories are looked for.
+    /// Address of the hub for repositories.
     pub(super) hub: RwSignal<String>,
     pub(super) student: RwSignal<Student>,
     pub(super) notice: RwSignal<Option<Problem>>,
@@ -161,14 +161,14 @@ pub(super) struct Store {
     pub(super) epochs: RwSignal<u64>,
     pub(super) learning: RwSignal<Learning>,
     line: StoredValue<Option<Rc<Line>>, LocalStorage>,
-    /// The worker holds the pairs that are shown.
+    /// Whether the worker has the pairs that are shown.
     pub(super) held: RwSignal<bool>,
     runs: StoredValue<Run>,
     exporting: StoredValue<Run>,
-    /// Files that were dropped and are being read.
+    /// Dropped files that are being read.
     dropped: StoredValue<Vec<DroppedFile>>,
     hired: StoredValue<u32>,
-    /// The critic that the thresholds are for.
+    /// The critic to which the thresholds apply.
     critic: StoredValue<Option<String>>,
     deaths: StoredValue<u32>,
 }
@@ -215,7 +215,7 @@ impl Store {
     /// Reads the address and starts the worker.
     pub(super) fn begin(self) {
         self.follow(&browser::fragment());
-        // For tests, and for who knows: `?device=cpu` before the fragment.
+        // For tests and experts: `?device=cpu` before the fragment.
         let search = gloo::utils::window().location().search().unwrap_or_default();
         for (word, wanted) in [("device=cpu", Wanted::Cpu), ("device=gpu", Wanted::Gpu)] {
             if search.contains(word) {
@@ -225,7 +225,7 @@ impl Store {
         self.hire();
     }
 
-    /// Goes where a fragment points.
+    /// Shows the room, text and settings given in a fragment.
     pub(super) fn follow(self, fragment: &str) {
         let link = link::read(fragment);
         if let Room::Paraphrase | Room::Summarise = link.room {
@@ -237,15 +237,15 @@ impl Store {
                 desk.settings.set(settings);
             }
         }
-        // The same room stays as it is.
+        // Do not render the same room again.
         if self.room.get_untracked() != link.room {
             self.room.set(link.room);
         }
     }
 
-    /// A worker, in place of the one before: what that one did is over, and what it held is gone.
+    /// Starts a new worker in place of the previous one, whose tasks end and whose data is lost.
     pub(super) fn hire(self) {
-        self.fail(&Problem { what: "The models are being loaded anew.".into(), step: "Start again.".into() });
+        self.fail(&Problem { what: "The models are being reloaded.".into(), step: "Start again.".into() });
         self.learning.set(Learning::default());
         self.student.set(Student::Carried);
         self.held.set(false);
@@ -266,7 +266,7 @@ impl Store {
             (channel, heard)
         });
         self.line.set_value(Some(Rc::new(Line { bridge, alarm })));
-        // A worker that never began says nothing, not even that it is dead.
+        // A worker that never started sends no message, not even of its failure.
         self.hired.update_value(|n| *n += 1);
         let mine = self.hired.with_value(|n| *n);
         let look = move || {
@@ -280,14 +280,14 @@ impl Store {
         set_timeout(look, Duration::from_secs(30));
     }
 
-    /// The worker is dead: what ran is over, what was typed stays, and another takes its place, on the CPU.
+    /// Handles the failure of the worker: its tasks end, the text is kept, and a new worker starts on the CPU.
     fn died(self, why: &str) {
-        // One death may ring twice.
+        // A failure may be reported twice.
         let Some(dead) = self.line.with_value(Clone::clone) else { return };
         self.line.set_value(None);
         let why = why.lines().next().filter(|l| !l.is_empty()).unwrap_or("no reason was given");
         if self.deaths.with_value(|n| *n) >= DEATHS {
-            let what = format!("The models stopped working again and again; the last message was: {why}");
+            let what = format!("The models have stopped working several times; the last message was: {why}");
             let problem = Problem { what, step: "Reload the page. Your text is kept.".to_owned() };
             self.fail(&problem);
             self.status.set(Status::Down(problem));
@@ -300,11 +300,11 @@ impl Store {
             self.fail(&problem);
             self.notice.set(Some(problem));
             self.wanted.set(Wanted::Cpu);
-            // A model that a tab has no room for would end the next worker as well.
+            // A model that is too large for the tab would make the next worker fail too.
             self.remember(Cast::default());
             set_timeout(move || self.hire(), Duration::from_millis(50));
         }
-        // Not from inside its own message.
+        // Not while its own message is being handled.
         set_timeout(move || drop(dead), Duration::from_millis(0));
     }
 
@@ -324,14 +324,14 @@ impl Store {
             Response::Ready(ready) => {
                 let critic = self.critic.with_value(Clone::clone);
                 if self.thresholds.with_untracked(Option::is_none) || critic != ready.cast.critic {
-                    // Thresholds go with the critic they were found for.
+                    // Thresholds belong to a particular critic.
                     self.thresholds.set(Some(ready.thresholds.clone()));
                     self.critic.set_value(ready.cast.critic.clone());
                     for task in Task::ALL {
                         let (paraphrase, summary) = (&ready.thresholds.paraphrase, &ready.thresholds.summary);
                         let least =
                             if task == Task::Paraphrase { paraphrase.entailment_min } else { summary.entailment_min };
-                        // A link says its own.
+                        // A link may have set its own.
                         let usual = link::defaults(task).entailment;
                         self.desk(task).settings.update(|s| {
                             if critic.is_some() || (s.entailment - usual).abs() < f32::EPSILON {
@@ -342,12 +342,12 @@ impl Store {
                 }
                 let as_asked = self.cast.get_untracked() == ready.cast;
                 if !as_asked {
-                    // Not remembered: another time they may be there.
+                    // Not stored, as the chosen models may be available another time.
                     self.cast.set(ready.cast.clone());
                 }
                 if let Some(reason) = &ready.fallback {
                     let cpu = "The CPU is used instead; the device menu lets you choose.";
-                    let step = if as_asked { cpu } else { "Choose again under Models when you like." }.to_owned();
+                    let step = if as_asked { cpu } else { "You can choose again under Models." }.to_owned();
                     self.notice.set(Some(Problem { what: reason.clone(), step }));
                 }
                 self.status.set(Status::Ready(Box::new(ready)));
@@ -395,7 +395,7 @@ impl Store {
         self.runs.with_value(|n| *n)
     }
 
-    /// Whether the worker can begin something.
+    /// Whether the worker can start a task.
     pub(super) fn ready(self) -> bool {
         self.status.with(|s| matches!(s, Status::Ready(_)))
     }
@@ -406,7 +406,7 @@ impl Store {
         if text.chars().count() > LONGEST_TEXT {
             let problem = Problem {
                 what: format!("The text has {} characters.", text.chars().count()),
-                step: format!("Leave at most {LONGEST_TEXT}: take a part of it at a time."),
+                step: format!("At most {LONGEST_TEXT} are allowed: use one part of it at a time."),
             };
             desk.set(Rewriting::begin(0));
             desk.fail(&problem);
@@ -456,7 +456,7 @@ impl Store {
         self.cast.set(cast);
     }
 
-    /// Other models, in a worker of their own.
+    /// Chooses a model for a role, and starts a new worker with it.
     pub(super) fn recast(self, part: Part, name: Option<String>) {
         let mut cast = self.cast.get_untracked();
         cast.give(part, name);
@@ -466,7 +466,7 @@ impl Store {
         }
     }
 
-    /// Forgets the addresses of dropped files once nobody reads them.
+    /// Revokes the object URLs of dropped files once they are no longer being read.
     fn let_go(self) {
         if !self.shelving.with_untracked(|s| s.work.running) {
             let files = self.dropped.try_update_value(std::mem::take).unwrap_or_default();
@@ -474,7 +474,7 @@ impl Store {
         }
     }
 
-    /// Brings a model to this device.
+    /// Downloads or copies a model to this device.
     pub(super) fn keep(self, source: Source) {
         if self.line.with_value(Option::is_none) {
             let step = "Press Try again above, or reload the page.".to_owned();
@@ -491,7 +491,7 @@ impl Store {
         self.send(Request::Keep { run, source });
     }
 
-    /// Says what is wrong with a model that was asked for.
+    /// Reports a problem with a requested model.
     pub(super) fn keep_failed(self, problem: Problem) {
         self.shelving.update(|s| {
             s.begin(0, false);
@@ -513,7 +513,7 @@ impl Store {
     }
 }
 
-/// The store of this page.
+/// The state of this page, from the context.
 pub(super) fn store() -> Store {
     expect_context()
 }

@@ -1,13 +1,13 @@
-//! A version of a sentence: what changed, what the critics say.
+//! A version of a sentence: its changes and the critics' scores.
 
-use impossible_core::record::{Scored, Task};
-use impossible_core::student::Version;
 use leptos::prelude::*;
+use record::Version;
+use record::{Scored, Task};
 
 use crate::state::diff::{Piece, words};
 use crate::state::reason;
 
-/// A version beside its source, changed words marked.
+/// The differences between a version and its source.
 #[component]
 pub(super) fn Diff(
     /// The source.
@@ -23,15 +23,15 @@ pub(super) fn Diff(
     view! { <p class="diff" dir="auto">{words(&source, &version).into_iter().map(piece).collect_view()}</p> }
 }
 
-/// One score as a bar with its number.
+/// A score as a bar with its number.
 #[component]
 fn Score(
-    /// What it measures.
+    /// Name of the score.
     name: &'static str,
-    /// 0 to 1; none = it was never computed.
+    /// Value from 0 to 1; none if it was not computed.
     value: Option<f32>,
 ) -> impl IntoView {
-    let shown = value.map_or_else(|| "not asked".to_owned(), |v| format!("{v:.2}"));
+    let shown = value.map_or_else(|| "not computed".to_owned(), |v| format!("{v:.2}"));
     let width = format!("--value:{:.3}", value.unwrap_or(0.0).clamp(0.0, 1.0));
     view! {
         <div class="score" style=width>
@@ -41,14 +41,14 @@ fn Score(
     }
 }
 
-/// What the critics say of a pair.
+/// The critics' scores of a pair.
 #[component]
 pub(super) fn Scores(
     /// The scores.
     scored: Scored,
 ) -> impl IntoView {
     let summary = scored.task == Task::Summary;
-    let numbers = scored.numbers.map(|n| if n > 0.5 { "the same" } else { "others" });
+    let numbers = scored.numbers.map(|n| if n > 0.5 { "the same" } else { "different" });
     view! {
         <dl class="scores">
             <Score name="follows" value=scored.forward />
@@ -60,13 +60,13 @@ pub(super) fn Scores(
             </div>
             <div class="score plain">
                 <dt>"numbers"</dt>
-                <dd>{numbers.unwrap_or("not asked")}</dd>
+                <dd>{numbers.unwrap_or("not checked")}</dd>
             </div>
         </dl>
     }
 }
 
-/// A judged version.
+/// A version with the critics' verdict.
 #[component]
 pub(super) fn Card(
     /// The source.
@@ -75,9 +75,9 @@ pub(super) fn Card(
     version: Version,
 ) -> impl IntoView {
     let kept = version.kept();
-    let why = (!kept).then(|| format!("Refused: {}", reason(&version.scored.refused_by)));
+    let why = (!kept).then(|| format!("Refused: {}", reason(version.scored.refused_by)));
     let text = version.text.clone();
-    // Drawn when it is opened: a page has hundreds of them.
+    // Rendered only when opened, since a page has hundreds of them.
     let open = RwSignal::new(false);
     let inside = move || {
         open.get().then(|| {

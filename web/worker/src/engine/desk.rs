@@ -6,9 +6,8 @@ use std::rc::Rc;
 
 use gloo::timers::future::TimeoutFuture;
 use gloo::worker::{HandlerId, WorkerScope};
-use impossible_core::critic::models::PairObserver;
-use impossible_core::event::{BoxFuture, Event, Observer, Rest, Signal};
-use impossible_core::record::Sample;
+use record::Sample;
+use record::monitor::{Progress, Rest, Signal, Stage, Watch};
 use wasm_bindgen::JsCast;
 
 use super::Engine;
@@ -103,13 +102,6 @@ impl Desk {
         Speed { all_s: self.seconds(), memory, ..*self.0.speed.borrow() }
     }
 
-    /// Counts what a stage of writing gave.
-    pub(super) fn wrote(&self, tokens: u64, seconds: f64) {
-        let mut speed = self.0.speed.borrow_mut();
-        speed.tokens += tokens;
-        speed.writing_s += seconds;
-    }
-
     /// The first token is there.
     fn first(&self) {
         let mut speed = self.0.speed.borrow_mut();
@@ -119,53 +111,48 @@ impl Desk {
     }
 }
 
-/// Hears of sampling; hands on rows that ended.
-pub(super) struct Writing<F: FnMut(&[Sample])> {
-    pub(super) desk: Desk,
-    pub(super) rows: F,
+/// The worker's side of a monitor: lets messages in, hands rows on as they end, and counts what the page shows as speed.
+pub(super) struct Attention<F: FnMut(&[Sample])> {
+    desk: Desk,
+    rows: F,
+    before: Progress,
+    since: f64,
 }
 
-impl<F: FnMut(&[Sample])> Observer for Writing<F> {
-    fn event(&mut self, _: &Event) -> Signal {
-        // Each row's first token is drawn before the first event.
-        self.desk.first();
+impl<F: FnMut(&[Sample])> Attention<F> {
+    pub(super) fn new(desk: &Desk, rows: F) -> Self {
+        Self { desk: desk.clone(), rows, before: Progress::default(), since: now() }
+    }
+}
+
+impl<F: FnMut(&[Sample])> Watch for Attention<F> {
+    fn progress(&mut self, progress: &Progress) -> Signal {
+        let writes = matches!(progress.stage, Stage::Contexts | Stage::Siblings | Stage::Versions);
+        // Every row's first token is drawn before the stage's second report.
+        if writes && progress.stage == self.before.stage {
+            self.desk.first();
+        }
+        let time = now();
+        let mut speed = self.desk.0.speed.borrow_mut();
+        if matches!(self.before.stage, Stage::Siblings | Stage::Versions) {
+            speed.writing_s += (time - self.since) / 1000.0;
+        }
+        if matches!(progress.stage, Stage::Siblings | Stage::Versions) {
+            speed.tokens += progress.tokens - self.before.tokens;
+        }
+        speed.pairs += progress.pairs - self.before.pairs;
+        (self.before, self.since) = (*progress, time);
         if self.desk.stopped() { Signal::Stop } else { Signal::Continue }
     }
 
     fn sampled(&mut self, rows: &[Sample]) {
-        (self.rows)(rows);
+        // A context is shown when it is whole.
+        if self.before.stage != Stage::Contexts {
+            (self.rows)(rows);
+        }
     }
 
     fn rest(&mut self) -> Rest<'_> {
         Box::pin(self.desk.listen())
     }
-}
-
-/// Hears of the critic's batches.
-pub(super) struct Reading {
-    pub(super) desk: Desk,
-    before: u64,
-}
-
-impl Reading {
-    pub(super) fn new(desk: Desk) -> Self {
-        Self { desk, before: 0 }
-    }
-}
-
-impl PairObserver for Reading {
-    fn read(&mut self, pairs: u64) -> Signal {
-        self.desk.0.speed.borrow_mut().pairs += pairs - self.before;
-        self.before = pairs;
-        if self.desk.stopped() { Signal::Stop } else { Signal::Continue }
-    }
-
-    fn rest(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(self.desk.listen())
-    }
-}
-
-/// An event to count in.
-pub(super) fn event() -> Event {
-    Event { stage: impossible_core::event::Stage::Siblings, done: 0, total: 0, tokens: 0, pairs: 0, kept: 0 }
 }

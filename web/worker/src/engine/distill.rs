@@ -3,20 +3,19 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 
-use impossible_core::critic::panel::Verdicts;
-use impossible_core::critic::{Link, Panel, Siblings, refilter as again};
-use impossible_core::device::DeviceSpec;
-use impossible_core::distill::contexts::{Seed, make, seeds};
-use impossible_core::distill::pipeline::siblings;
-use impossible_core::plan::{Plan, Source};
-use impossible_core::record::{Finish, Funnel, Kept, Sample, Scored};
-use impossible_core::{Error, Result};
+use lm::device::DeviceSpec;
+use method::critic::{Link, Panel, SentenceSet, refilter as again};
+use method::distill::contexts::{Seed, seeds};
+use method::distill::pipeline::{Draft, Judged, Pipeline, Store, sentences};
+use record::plan::{Plan, Source};
+use record::{Error, Finish, Funnel, Kept, Monitor, Preset, Result, Sample, Scored};
 
-use super::desk::{Desk, Writing, event, now};
+use super::desk::{Attention, Desk};
 use super::models::Models;
-use protocol::{Distill, Filtered, Point, Response, Thresholds};
+use protocol::{Distill, Filtered, Point, Response, Run, Thresholds};
 
 /// While scoring, so that thresholds can be moved both ways without asking a model again.
 const LOOSE_ENTAILMENT: f32 = 0.2;
@@ -42,7 +41,7 @@ pub(super) struct Distilled {
     pub(super) plan: Plan,
     /// What the visitor set.
     pub(super) thresholds: Thresholds,
-    siblings: BTreeMap<u64, Siblings>,
+    siblings: BTreeMap<u64, SentenceSet>,
     scored: Vec<Scored>,
     links: Vec<Link>,
     counts: Funnel,
@@ -51,7 +50,7 @@ pub(super) struct Distilled {
 impl Distilled {
     pub(super) fn new(settings: &Distill, models: &Models) -> Self {
         let spec: DeviceSpec = models.compute.spec;
-        let mut plan = Plan::tiny(spec);
+        let mut plan = Preset::Tiny.plan(spec);
         let thresholds = settings.thresholds.clone().unwrap_or_else(|| models.thresholds.clone());
         // The rest of the critics goes with them.
         (plan.paraphrase, plan.summary) = (thresholds.paraphrase.clone(), thresholds.summary.clone());
@@ -80,13 +79,15 @@ impl Distilled {
         }
     }
 
-    fn add(&mut self, context: u64, counts: Funnel, part: Option<(Siblings, Verdicts)>) {
-        self.counts.add(&counts);
-        if let Some((siblings, verdicts)) = part {
-            self.siblings.insert(context, siblings);
-            self.scored.extend(verdicts.scored);
-            self.links.extend(verdicts.links);
+    fn add(&mut self, judged: Judged) -> Result<()> {
+        for context in &judged.contexts {
+            self.siblings.insert(context.id, sentences(&judged.samples, context.id)?);
         }
+        self.scored.extend(judged.scored);
+        self.links.extend(judged.links);
+        // The steps of the critics are counted anew for other thresholds.
+        self.counts.add(&Funnel { paraphrase: Vec::new(), summary: Vec::new(), ..judged.funnel });
+        Ok(())
     }
 
     fn text(&self, context: u64, row: u32) -> String {
@@ -110,7 +111,7 @@ impl Distilled {
         let points = read
             .iter()
             .enumerate()
-            .filter(|(i, s)| i.is_multiple_of(every) || s.refused_by.is_empty())
+            .filter(|(i, s)| i.is_multiple_of(every) || s.kept())
             .map(|(_, s)| {
                 let (text, target) = pair(s);
                 Point { text, target, scored: (*s).clone() }
@@ -119,7 +120,7 @@ impl Distilled {
         let kept = again
             .scored
             .iter()
-            .filter(|s| s.refused_by.is_empty())
+            .filter(|s| s.kept())
             .map(|s| {
                 let (text, target) = pair(s);
                 Kept { text, target, scored: s.clone() }
@@ -146,7 +147,39 @@ impl Distilled {
     }
 }
 
-/// Writes contexts and siblings, asks the critics, tells the page.
+/// Tells the page what the pipeline makes, and keeps it for other thresholds.
+struct Memory<'a> {
+    desk: &'a Desk,
+    shared: &'a Shared,
+    run: Run,
+    of: usize,
+}
+
+impl Store for Memory<'_> {
+    fn draft(&mut self, _: &Range<u64>) -> Result<Option<Draft>> {
+        Ok(None)
+    }
+
+    fn keep_draft(&mut self, _: &Range<u64>, draft: &Draft) -> Result<()> {
+        if draft.samples.is_none() {
+            for context in &draft.made.contexts {
+                let text = context.text.clone();
+                self.desk.say(Response::Context { run: self.run, context: context.id, of: self.of, text });
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, _: &Range<u64>, judged: Judged) -> Result<()> {
+        if let Some(all) = self.shared.borrow_mut().as_mut() {
+            all.add(judged)?;
+            self.desk.say(Response::Pairs(all.filter()?));
+        }
+        Ok(())
+    }
+}
+
+/// Runs the pipeline, one context at a time, and tells the page.
 pub(super) async fn run(desk: &Desk, models: &mut Models, shared: &Shared, settings: &Distill) -> Result<()> {
     let mut fresh = Distilled::new(settings, models);
     let texts = settings.seeds.iter().enumerate().map(|(i, t)| (format!("line {}", i + 1), t.as_str()));
@@ -160,42 +193,16 @@ pub(super) async fn run(desk: &Desk, models: &mut Models, shared: &Shared, setti
     let plan = fresh.plan.clone();
     *shared.borrow_mut() = Some(fresh);
     let (run, of) = (desk.run(), plan.contexts.count);
-    let panel = Panel::new(&plan.paraphrase, &plan.summary);
-    for id in 0..of as u64 {
-        let mut event = event();
-        let mut quiet = Writing { desk: desk.clone(), rows: |_: &[Sample]| {} };
-        let made = make(&models.teacher, &plan, id..id + 1, &own, &mut event, &mut quiet).await?;
-        let mut counts = Funnel { contexts: made.counts, ..Funnel::default() };
-        let mut part = None;
-        if let Some(context) = made.contexts.into_iter().next() {
-            desk.say(Response::Context { run, context: id, of, text: context.text.clone() });
-            let mut streaming = Writing {
-                desk: desk.clone(),
-                rows: |rows: &[Sample]| {
-                    let usable = rows.iter().filter(|row| row.finish == Finish::Sentence);
-                    let sentences = usable.map(|row| row.text.clone()).collect();
-                    let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-                    desk.say(Response::Siblings { run, context: id, sentences, rows });
-                },
-            };
-            let start = now();
-            let samples = siblings(&models.teacher, &plan, &[context], &mut event, &mut streaming).await?;
-            desk.wrote(samples.iter().map(|s| u64::from(s.tokens)).sum(), (now() - start) / 1000.0);
-            for sample in &samples {
-                let name = if sample.finish == Finish::Sentence { "sentence" } else { "unusable" };
-                *counts.samples.entry(name.into()).or_default() += 1;
-            }
-            let usable = samples.iter().filter(|s| s.finish == Finish::Sentence);
-            let mut these = Siblings::new(usable.map(|s| (s.row, s.text.as_str())))?;
-            *counts.samples.entry("duplicate".into()).or_default() += these.duplicates();
-            let verdicts = panel.judge(id, &mut these, None, &mut models.critic).await?;
-            part = Some((these, verdicts));
-        }
-        if let Some(all) = shared.borrow_mut().as_mut() {
-            all.add(id, counts, part);
-            desk.say(Response::Pairs(all.filter()?));
-        }
-        desk.listen().await;
-    }
-    Ok(())
+    models.critics.panel = Panel::new(&plan.paraphrase, &plan.summary);
+    let mut pipeline = Pipeline { plan: &plan, teacher: &models.teacher, critics: &mut models.critics, seeds: &own };
+    let ranges: Vec<Range<u64>> = (0..of as u64).map(|id| id..id + 1).collect();
+    let mut attention = Attention::new(desk, |rows: &[Sample]| {
+        let Some(context) = rows.first().map(|row| row.context) else { return };
+        let usable = rows.iter().filter(|row| row.finish == Finish::Sentence);
+        let sentences = usable.map(|row| row.text.clone()).collect();
+        let rows = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+        desk.say(Response::Siblings { run, context, sentences, rows });
+    });
+    let mut monitor = Monitor::new(&mut attention, 0, of as u64);
+    pipeline.run(&ranges, &mut Memory { desk, shared, run, of }, &mut monitor).await
 }

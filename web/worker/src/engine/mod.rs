@@ -15,7 +15,7 @@ use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::StreamExt;
 use gloo::timers::future::TimeoutFuture;
 use gloo::worker::{HandlerId, Worker, WorkerScope};
-use impossible_core::{Error, ErrorKind};
+use record::{Error, ErrorKind};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -26,7 +26,7 @@ use distill::Shared;
 use models::Models;
 use protocol::{Cast, Problem, Request, Response, Run, Speed, Student, Thresholds, Wanted};
 use shelf::Shelf;
-use student::Lesson;
+use student::Training;
 
 /// The worker as gloo runs it.
 pub struct Engine {
@@ -49,7 +49,7 @@ impl Worker for Engine {
         let distilled = Shared::default();
         let (at, shared) = (desk.clone(), distilled.clone());
         spawn_local(async move {
-            let mut bench = Bench { desk: at, models: None, distilled: shared, lesson: None };
+            let mut bench = Bench { desk: at, models: None, distilled: shared, training: None };
             while let Some(request) = requests.next().await {
                 bench.answer(request).await;
             }
@@ -104,7 +104,7 @@ struct Bench {
     desk: Desk,
     models: Option<Models>,
     distilled: Shared,
-    lesson: Option<Lesson>,
+    training: Option<Training>,
 }
 
 impl Bench {
@@ -137,19 +137,19 @@ impl Bench {
             },
             Request::Distill { settings, .. } => match &mut self.models {
                 Some(models) => {
-                    (self.lesson, models.trained, models.trained_writes) = (None, None, false);
+                    (self.training, models.trained, models.trained_writes) = (None, None, false);
                     self.distilled.replace(None);
                     distill::run(&self.desk, models, &self.distilled, &settings).await
                 }
                 None => Err(not_loaded()),
             },
             Request::Train { epochs, .. } => match &mut self.models {
-                Some(models) => match student::lesson(models, &self.distilled, self.lesson.take(), epochs) {
-                    Ok(lesson) => {
-                        let done = student::train(&self.desk, models, self.lesson.insert(lesson)).await;
+                Some(models) => match student::training(models, &self.distilled, self.training.take(), epochs) {
+                    Ok(training) => {
+                        let done = student::train(&self.desk, models, self.training.insert(training)).await;
                         if matches!(&done, Err(error) if *error != Error::Interrupted) {
                             // The same step would fail again.
-                            self.lesson = None;
+                            self.training = None;
                         }
                         done
                     }
@@ -163,13 +163,13 @@ impl Bench {
                 }
                 Ok(())
             }
-            Request::Export { .. } => match (&self.models, &self.lesson) {
-                (Some(models), Some(lesson)) => student::export(&self.desk, models, lesson).await,
+            Request::Export { .. } => match (&self.models, &self.training) {
+                (_, Some(training)) => student::export(&self.desk, training).await,
                 _ => Err(Error::input("download", "a student that was trained here", "none")),
             },
             Request::Reset => {
                 self.distilled.replace(None);
-                self.lesson = None;
+                self.training = None;
                 if let Some(models) = &mut self.models {
                     (models.trained, models.trained_writes) = (None, false);
                 }

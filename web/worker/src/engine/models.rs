@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use gloo::net::http;
-use impossible_core::critic::models::Entailment;
-use impossible_core::decode::Teacher;
-use impossible_core::device::{Compute, DeviceSpec};
-use impossible_core::golden::{self, Golden};
-use impossible_core::model::ModelFolder;
-use impossible_core::model::files::{Files, MemoryFiles, read_all};
-use impossible_core::plan::{Critics, Paraphrase, Plan, Summary};
-use impossible_core::student::{Format, format};
-use impossible_core::{Error, Result};
+use lm::decode::TextModel;
+use lm::device::{Compute, DeviceSpec};
+use lm::model::ModelFolder;
+use lm::model::files::{Files, MemoryFiles, read_all};
+use lm::scoring::PairModel;
+use method::critic::{self, Panel};
+use method::golden::{self, Golden};
+use method::student::{Format, Rewriter, format};
+use record::Preset;
+use record::plan::Critics;
+use record::presets;
+use record::{Error, Result};
 
-use super::desk::{Desk, Reading, now};
+use super::desk::{Desk, now};
 use super::{devices, problem, shelf};
 use protocol::{Cast, Part, Problem, Ready, Response, Thresholds, Wanted};
 
@@ -45,13 +48,14 @@ const SMALL: usize = 1 << 20;
 /// The models, on one device.
 pub(super) struct Models {
     pub(super) compute: Compute,
-    pub(super) teacher: Teacher,
-    pub(super) critic: Entailment,
-    pub(super) student: Teacher,
+    pub(super) teacher: TextModel,
+    /// Their panel is set for each run.
+    pub(super) critics: critic::Critics,
+    pub(super) student: TextModel,
     /// The student as it was loaded: what a training starts from.
     pub(super) folder: ModelFolder,
     pub(super) format: Format,
-    pub(super) trained: Option<Teacher>,
+    pub(super) trained: Option<TextModel>,
     pub(super) trained_writes: bool,
     /// Thresholds that suit the critic.
     pub(super) thresholds: Thresholds,
@@ -63,10 +67,11 @@ impl Models {
         !self.compute.is_host()
     }
 
-    /// The student that writes, and the critic.
-    pub(super) fn writer(&mut self) -> (&Teacher, &Format, &mut Entailment) {
+    /// The student that writes, with the critics.
+    pub(super) fn rewriter(&mut self, panel: Panel) -> Rewriter<'_> {
         let student = self.trained.as_ref().filter(|_| self.trained_writes).unwrap_or(&self.student);
-        (student, &self.format, &mut self.critic)
+        self.critics.panel = panel;
+        Rewriter { student, format: &self.format, critics: &mut self.critics }
     }
 }
 
@@ -160,7 +165,8 @@ async fn of_cast(desk: &Desk, base: &str, wanted: Wanted, cast: &Cast) -> Result
             }
             Ok((_, checked)) => {
                 let worst = checked.worst.unwrap_or_default();
-                fallback = Some(format!("WebGPU computes something else than it should (off by {worst:.3})."));
+                fallback =
+                    Some(format!("WebGPU computes wrong numbers (they differ by {worst:.3} from the stored ones)."));
             }
             Err(error) => fallback = Some(format!("WebGPU did not work: {error}")),
         }
@@ -170,7 +176,7 @@ async fn of_cast(desk: &Desk, base: &str, wanted: Wanted, cast: &Cast) -> Result
         let worst = checked.worst.unwrap_or_default();
         let error = Error::broken(
             "the models",
-            format!("they compute something else than beside them stands (off by {worst})"),
+            format!("what they compute differs by {worst} from the values that were stored with them"),
         );
         return Err(problem(&error));
     }
@@ -203,15 +209,13 @@ impl Checked {
 
 /// Thresholds that suit a critic: the site's own is less sure than a large one.
 fn thresholds(cast: &Cast) -> Thresholds {
-    if cast.critic.is_none() {
-        let plan = Plan::tiny(DeviceSpec::Flex);
-        return Thresholds { paraphrase: plan.paraphrase, summary: plan.summary };
-    }
-    // No encoder: the cosine floors are off.
-    Thresholds {
-        paraphrase: Paraphrase { cosine_min: -1.0, ..Paraphrase::preset(Critics::Strict) },
-        summary: Summary { cosine_min: -1.0, ..Summary::preset(Critics::Strict) },
-    }
+    let (paraphrase, summary) = if cast.critic.is_none() {
+        let plan = Preset::Tiny.plan(DeviceSpec::Flex);
+        (plan.paraphrase, plan.summary)
+    } else {
+        presets::without_encoder(Critics::Strict)
+    };
+    Thresholds { paraphrase, summary }
 }
 
 /// The models on a device, and how far they are from their golden values.
@@ -220,11 +224,11 @@ async fn open(desk: &Desk, found: &[Arc<dyn Files>], spec: DeviceSpec, cast: &Ca
         return Err(Error::input("the models", "three", found.len()));
     };
     desk.say(Response::Loading { what: "Loading the models".to_owned(), share: 1.0 });
-    let compute = spec.open_async().await?;
-    let teacher = Teacher::load(&ModelFolder::open(teacher_files)?, &compute)?;
-    let mut critic = Entailment::load(&ModelFolder::open(critic_files)?, &compute)?;
+    let compute = Compute::open_async(spec).await?;
+    let teacher = TextModel::load(&ModelFolder::open(teacher_files)?, &compute)?;
+    let critic = PairModel::load(&ModelFolder::open(critic_files)?, &compute)?;
     let folder = ModelFolder::open(student_files)?;
-    let student = Teacher::load(&folder, &compute)?;
+    let student = TextModel::load(&folder, &compute)?;
     let format = Format::parse(format::FILE, (*read_all(&**student_files, format::FILE, SMALL)?).as_ref())?;
     desk.say(Response::Loading { what: "Checking what they compute".to_owned(), share: 1.0 });
     let start = now();
@@ -237,15 +241,15 @@ async fn open(desk: &Desk, found: &[Arc<dyn Files>], spec: DeviceSpec, cast: &Ca
         checked.add(cast.of(part).unwrap_or(part.name()), off);
     }
     let off = match read_golden(critic_files)? {
-        Some(golden) => Some(golden.of_critic(&mut critic).await?),
+        Some(golden) => Some(golden.of_critic(&critic).await?),
         None => None,
     };
     checked.add(cast.critic.as_deref().unwrap_or("critic"), off);
     checked.seconds = (now() - start) / 1000.0;
-    critic.pairs = 0;
-    critic.observer = Some(Box::new(Reading::new(desk.clone())));
     let thresholds = thresholds(cast);
+    let panel = Panel::new(&thresholds.paraphrase, &thresholds.summary);
+    let critics = critic::Critics { panel, entailment: Box::new(critic), encoder: None };
     let models =
-        Models { compute, teacher, critic, student, folder, format, trained: None, trained_writes: false, thresholds };
+        Models { compute, teacher, critics, student, folder, format, trained: None, trained_writes: false, thresholds };
     Ok((models, checked))
 }

@@ -3,11 +3,11 @@
 use futures_util::future::{Either, select};
 use gloo::net::http::{Method, RequestBuilder, Response};
 use gloo::timers::future::TimeoutFuture;
-use impossible_core::golden;
-use impossible_core::model::LanguageModel;
-use impossible_core::model::classifier::entailment_label;
-use impossible_core::model::config::Config;
-use impossible_core::student::format;
+use lm::model::LanguageModel;
+use lm::model::classifier::entailment_label;
+use lm::model::config::Config;
+use method::golden;
+use method::student::format;
 use serde::Deserialize;
 use serde_json::Value;
 use web_sys::AbortSignal;
@@ -60,11 +60,11 @@ pub(super) fn known(name: &str) -> bool {
 }
 
 /// Refuses the config of a model that plays no part here.
-pub(super) fn plays(config: &[u8]) -> impossible_core::Result<()> {
+pub(super) fn plays(config: &[u8]) -> record::Result<()> {
     let config = Config::parse(CONFIG, config)?;
     match entailment_label(&config)? {
         Some(_) => Ok(()),
-        None => LanguageModel::sizes(&config).map(drop),
+        None => LanguageModel::sizes_of(&config).map(drop),
     }
 }
 
@@ -136,8 +136,7 @@ fn shards(index: &Value) -> Result<Vec<String>> {
         map.into_iter().flat_map(|map| map.values()).filter_map(|v| v.as_str().map(str::to_owned)).collect();
     names.sort();
     names.dedup();
-    let plain =
-        |name: &String| name.ends_with(".safetensors") && impossible_core::model::files::check_name(name).is_ok();
+    let plain = |name: &String| name.ends_with(".safetensors") && lm::model::files::check_name(name).is_ok();
     if names.is_empty() || names.len() > MOST_SHARDS || !names.iter().all(plain) {
         return Err(problem(format!("{INDEX} does not name 1 to {MOST_SHARDS} weight files."), step));
     }

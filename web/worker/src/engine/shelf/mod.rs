@@ -10,11 +10,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use gloo::timers::future::TimeoutFuture;
-use impossible_core::Error;
-use impossible_core::model::classifier::entailment_label;
-use impossible_core::model::files::{Bytes, Files, check_name, missing, past_end, read_all};
-use impossible_core::model::{LanguageModel, ModelFolder};
-use impossible_core::student::{Format, format};
+use lm::model::classifier::entailment_label;
+use lm::model::files::{Bytes, Files, check_name, missing, past_end, read_all};
+use lm::model::{LanguageModel, ModelFolder};
+use method::student::{Format, format};
+use record::Error;
 use send_wrapper::SendWrapper;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
@@ -139,12 +139,12 @@ pub(super) struct KeptFiles {
 }
 
 impl Files for KeptFiles {
-    fn size(&self, name: &str) -> impossible_core::Result<Option<u64>> {
+    fn size(&self, name: &str) -> record::Result<Option<u64>> {
         check_name(name)?;
         Ok(self.files.get(name).map(|(_, size)| *size))
     }
 
-    fn range(&self, name: &str, offset: u64, len: usize) -> impossible_core::Result<Bytes> {
+    fn range(&self, name: &str, offset: u64, len: usize) -> record::Result<Bytes> {
         check_name(name)?;
         let (file, size) = self.files.get(name).ok_or_else(|| missing(self, name))?;
         if offset.checked_add(len as u64).is_none_or(|end| end > *size) {
@@ -196,19 +196,19 @@ pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
 }
 
 /// What a folder can play; opens everything but the weights themselves.
-fn part(files: &Arc<dyn Files>) -> impossible_core::Result<Part> {
+fn part(files: &Arc<dyn Files>) -> record::Result<Part> {
     let folder = ModelFolder::open(files)?;
     folder.tokenizer()?;
     super::models::read_golden(files)?;
     if files.size(format::FILE)?.is_some() {
         Format::parse(format::FILE, (*read_all(&**files, format::FILE, SMALL as usize)?).as_ref())?;
-        LanguageModel::sizes(&folder.config)?;
+        LanguageModel::sizes_of(&folder.config)?;
         return Ok(Part::Student);
     }
     if entailment_label(&folder.config)?.is_some() {
         return Ok(Part::Critic);
     }
-    let shape = LanguageModel::sizes(&folder.config)?;
+    let shape = LanguageModel::sizes_of(&folder.config)?;
     if shape.start.is_some() {
         return Err(Error::Missing {
             what: format::FILE.to_owned(),

@@ -1,0 +1,14 @@
+//! From logits to text: processors, the sampler, searches, and the batched loop over siblings.
+
+pub mod contrastive;
+pub mod drive;
+pub mod group;
+pub mod process;
+mod readout;
+pub mod sample;
+pub mod search;
+pub mod siblings;
+mod text_model;
+
+pub use siblings::{Job, Stop};
+pub use text_model::TextModel;

@@ -1,0 +1,222 @@
+//! Compute devices, chosen at run time.
+
+use burn::tensor::{DType, Device, Tensor};
+pub use record::DeviceSpec;
+
+use crate::{Error, Result};
+
+/// A compute device and the kind that a plan records.
+#[derive(Debug, Clone)]
+pub struct Compute {
+    /// burn's handle.
+    pub device: Device,
+    /// Never [`DeviceSpec::Auto`].
+    pub spec: DeviceSpec,
+}
+
+impl Compute {
+    /// Opens a device. In a browser WebGPU needs [`Compute::open_async`].
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the build or the machine does not have it.
+    pub fn open(spec: DeviceSpec) -> Result<Self> {
+        let device = match spec {
+            DeviceSpec::Auto => return Self::open(real_gpu().unwrap_or(DeviceSpec::Flex)),
+            DeviceSpec::Flex => {
+                never_pack();
+                Device::flex()
+            }
+            #[cfg(feature = "ndarray")]
+            DeviceSpec::NdArray => ndarray(),
+            #[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+            DeviceSpec::Vulkan | DeviceSpec::Metal | DeviceSpec::Dx12 | DeviceSpec::WebGpu => gpu::open(spec)?,
+            #[cfg(feature = "cuda")]
+            DeviceSpec::Cuda(n) => Device::cuda(n),
+            #[allow(unreachable_patterns)] // where the build has every device
+            other => return Err(absent(other)),
+        };
+        Ok(Self { device, spec })
+    }
+
+    /// Opens a device without blocking, as browsers demand.
+    ///
+    /// # Errors
+    /// As [`Compute::open`].
+    #[allow(clippy::unused_async)] // only browsers wait
+    pub async fn open_async(spec: DeviceSpec) -> Result<Self> {
+        match spec {
+            #[cfg(all(feature = "gpu", target_family = "wasm"))]
+            DeviceSpec::WebGpu => {
+                let device = gpu::options(spec).init_async().await.map_err(|e| gpu::failed(spec, &e))?;
+                Ok(Self { device, spec })
+            }
+            other => Self::open(other),
+        }
+    }
+
+    /// Whether tensors of this device lie in the process's own memory: sampling then reads whole logit rows instead of
+    /// asking the device for the best candidates.
+    #[must_use]
+    pub fn is_host(&self) -> bool {
+        self.spec.is_host()
+    }
+}
+
+/// Whether this is the CPU device, without gradients. It has layouts and kernels of its own.
+pub(crate) fn is_flex(device: &Device) -> bool {
+    !device.is_autodiff() && *device == Device::flex()
+}
+
+/// Weights lie in panels that need no packing (`model::layers`). Holds for the whole process.
+fn never_pack() {
+    gemm::set_lhs_packing_threshold_single_thread(256);
+    gemm::set_lhs_packing_threshold_multi_thread(256);
+}
+
+fn absent(spec: DeviceSpec) -> Error {
+    let feature = match spec {
+        DeviceSpec::NdArray => "ndarray",
+        DeviceSpec::Cuda(_) => "cuda",
+        _ => "gpu",
+    };
+    Error::Device {
+        device: spec.to_string(),
+        reason: format!("this build does not have it; rebuild with --features {feature}, or use --device flex"),
+    }
+}
+
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+fn real_gpu() -> Option<DeviceSpec> {
+    gpu::adapters().into_iter().find(|a| a.real).map(|a| a.spec)
+}
+
+#[cfg(not(all(feature = "gpu", not(target_family = "wasm"))))]
+fn real_gpu() -> Option<DeviceSpec> {
+    None
+}
+
+/// Values of a tensor on the host, row after row.
+///
+/// # Errors
+/// [`Error::Device`] when the device fails while they are read.
+pub async fn to_host(values: Tensor<2>) -> Result<Vec<f32>> {
+    let failed =
+        |reason: String| Error::Device { device: "in use".into(), reason: format!("reading results failed: {reason}") };
+    let data = values.into_data_async().await.map_err(|e| failed(e.to_string()))?;
+    let data = if data.dtype() == DType::F32 { data } else { data.convert_dtype(DType::F32) };
+    data.try_into_vec::<f32>().map_err(|e| failed(format!("{e:?}")))
+}
+
+// burn marks the backend as going away in 0.23; here it is the second opinion of the parity tests.
+#[cfg(feature = "ndarray")]
+#[allow(deprecated)]
+fn ndarray() -> Device {
+    Device::ndarray()
+}
+
+#[cfg(feature = "gpu")]
+pub use gpu::Adapter;
+#[cfg(all(feature = "gpu", not(target_family = "wasm")))]
+pub use gpu::adapters;
+
+#[cfg(feature = "gpu")]
+mod gpu {
+    #[cfg(not(target_family = "wasm"))]
+    use std::sync::{Mutex, PoisonError};
+
+    use burn::tensor::Device;
+    use burn::tensor::wgpu::{WgpuBackend, WgpuInitError, WgpuOptions};
+
+    use super::DeviceSpec;
+    use crate::Error;
+
+    /// A graphics adapter of this machine.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Adapter {
+        /// How to ask for it.
+        pub spec: DeviceSpec,
+        /// The driver's name for it.
+        pub name: String,
+        /// Hardware, not a software rasteriser.
+        pub real: bool,
+    }
+
+    pub(super) fn options(spec: DeviceSpec) -> WgpuOptions {
+        Device::wgpu_options().graphics_api(match spec {
+            DeviceSpec::Vulkan => WgpuBackend::Vulkan,
+            DeviceSpec::Metal => WgpuBackend::Metal,
+            DeviceSpec::Dx12 => WgpuBackend::Dx12,
+            DeviceSpec::WebGpu if cfg!(target_family = "wasm") => WgpuBackend::WebGpu,
+            _ => WgpuBackend::Auto,
+        })
+    }
+
+    /// A runtime can be registered once a process; later calls get the same device.
+    #[cfg(not(target_family = "wasm"))]
+    pub(super) fn open(spec: DeviceSpec) -> crate::Result<Device> {
+        static OPENED: Mutex<Vec<(DeviceSpec, Device)>> = Mutex::new(Vec::new());
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, device)) = opened.iter().find(|(s, _)| *s == spec) {
+            return Ok(device.clone());
+        }
+        let device = options(spec).init().map_err(|e| failed(spec, &e))?;
+        opened.push((spec, device.clone()));
+        Ok(device)
+    }
+
+    pub(super) fn failed(spec: DeviceSpec, error: &WgpuInitError) -> Error {
+        Error::Device {
+            device: spec.to_string(),
+            reason: format!("{error}. Use --device flex, or see `impossible doctor`"),
+        }
+    }
+
+    /// All adapters that wgpu sees, hardware first.
+    #[cfg(not(target_family = "wasm"))]
+    #[must_use]
+    pub fn adapters() -> Vec<Adapter> {
+        use burn::tensor::wgpu::wgpu;
+        let instance = wgpu::Instance::default();
+        let found = poll_now(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).unwrap_or_default();
+        let mut adapters: Vec<Adapter> = found
+            .iter()
+            .filter_map(|a| {
+                let info = a.get_info();
+                let spec = match info.backend {
+                    wgpu::Backend::Vulkan => DeviceSpec::Vulkan,
+                    wgpu::Backend::Metal => DeviceSpec::Metal,
+                    wgpu::Backend::Dx12 => DeviceSpec::Dx12,
+                    _ => return None,
+                };
+                let limits = a.limits();
+                Some(Adapter {
+                    spec,
+                    name: format!(
+                        "{} ({:?}, {}; largest binding {} MiB)",
+                        info.name,
+                        info.device_type,
+                        info.driver,
+                        limits.max_storage_buffer_binding_size >> 20
+                    ),
+                    real: info.device_type != wgpu::DeviceType::Cpu,
+                })
+            })
+            .collect();
+        adapters.sort_by_key(|a| !a.real);
+        adapters
+    }
+
+    /// Natively the future is ready at once.
+    #[cfg(not(target_family = "wasm"))]
+    fn poll_now<T>(future: impl Future<Output = T>) -> Option<T> {
+        let mut future = std::pin::pin!(future);
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..1000 {
+            if let std::task::Poll::Ready(value) = future.as_mut().poll(&mut cx) {
+                return Some(value);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+}

@@ -1,0 +1,357 @@
+//! Layers that several models share.
+
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, activation, module};
+
+use super::kernels;
+
+/// The values in another number type.
+pub(crate) fn to<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
+    if x.dtype() == dtype { x } else { x.cast(FloatDType::from(dtype)) }
+}
+
+/// Ids, places or rows as a tensor.
+pub(crate) fn ids<T: TryInto<i32>>(values: impl IntoIterator<Item = T>, device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = values.into_iter().map(|v| v.try_into().unwrap_or(i32::MAX)).collect();
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+/// Runs `f` in f32 where `x` is half precision: products are worked in half, what needs range or accuracy is not.
+pub(crate) fn in_f32<const D: usize>(x: Tensor<D>, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
+    let dtype = x.dtype();
+    to(f(to(x, DType::F32)), dtype)
+}
+
+/// Outputs of one panel of [`Weight::Panels`]: as many as the kernel works on at once, so that a panel is read front to
+/// back. Decoding 32 rows on two cores without AVX-512, 16 is 1.5 times as fast as 64; with AVX-512, 64 was fastest.
+fn panel_width() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx512f") {
+        return 64;
+    }
+    if cfg!(target_family = "wasm") { 64 } else { 16 }
+}
+
+/// A weight, laid out as its device multiplies best.
+#[derive(Debug, Clone)]
+pub(super) enum Weight {
+    /// `[in, out]`: GPUs.
+    Flat(Tensor<2>),
+    /// `[panels, in, panel width]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without
+    /// packing it first. Measured with AVX-512: twice as fast for 4 to 24 rows, as fast or faster for more.
+    Panels(Tensor<3>),
+    /// `[out, in]` for each projection, as in the checkpoint: parameters that are being trained.
+    Rows(Vec<Tensor<2>>),
+}
+
+impl Weight {
+    /// `value(o, i)` is at `values[o * strides.0 + i * strides.1]`.
+    pub(super) fn new(
+        values: Vec<f32>,
+        [inputs, outputs]: [usize; 2],
+        strides: (usize, usize),
+        device: &Device,
+    ) -> Self {
+        if !crate::device::is_flex(device) || outputs < panel_width() {
+            let values = if strides == (1, outputs) { values } else { transposed(&values, outputs, inputs) };
+            return Self::Flat(Tensor::from_data(TensorData::new(values, [inputs, outputs]), device));
+        }
+        const BLOCK: usize = 32;
+        let panel_width = panel_width();
+        let panels = outputs.div_ceil(panel_width);
+        let mut out = vec![0.0; panels * inputs * panel_width];
+        for (p, panel) in out.chunks_mut(inputs * panel_width).enumerate() {
+            let width = panel_width.min(outputs - p * panel_width);
+            for (block, rows) in panel.chunks_mut(BLOCK * panel_width).enumerate() {
+                for j in 0..width {
+                    let from = (p * panel_width + j) * strides.0 + block * BLOCK * strides.1;
+                    for (i, row) in rows.chunks_mut(panel_width).enumerate() {
+                        row[j] = values[from + i * strides.1];
+                    }
+                }
+            }
+        }
+        Self::Panels(Tensor::from_data(TensorData::new(out, [panels, inputs, panel_width]), device))
+    }
+
+    /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs.
+    fn multiply<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        let [rows, inputs] = x.dims();
+        let mut from = 0;
+        let columns = |y: &Tensor<2>, from: usize, n: usize| {
+            if y.dims()[1] == n { y.clone() } else { y.clone().slice([0..rows, from..from + n]) }
+        };
+        let whole = match self {
+            Self::Flat(weight) => x.matmul(weight.clone()),
+            Self::Panels(weight) => {
+                let [panels, _, panel_width] = weight.dims();
+                let y = x.reshape([1, rows, inputs]).matmul(weight.clone()); // [panels, rows, panel width]
+                let flat = |y: Tensor<3>, n: usize| y.swap_dims(0, 1).reshape([rows, n * panel_width]);
+                if parts.iter().all(|n| n.is_multiple_of(panel_width)) {
+                    // Whole panels are taken as they are, and copied once.
+                    return parts.map(|n| {
+                        let (start, count) = (from / panel_width, n / panel_width);
+                        from += n;
+                        flat(y.clone().slice([start..start + count, 0..rows, 0..panel_width]), count)
+                    });
+                }
+                flat(y, panels)
+            }
+            Self::Rows(weights) => {
+                let y = weights.iter().map(|w| x.clone().matmul(w.clone().transpose()));
+                Tensor::cat(y.collect(), 1)
+            }
+        };
+        parts.map(|n| {
+            let part = columns(&whole, from, n);
+            from += n;
+            part
+        })
+    }
+}
+
+/// A low-rank addition to a projection: `y += x A^T B^T scale` (Hu et al. 2021).
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    /// `[rank, in]`.
+    pub a: Tensor<2>,
+    /// `[out, rank]`.
+    pub b: Tensor<2>,
+    /// alpha / rank.
+    pub scale: f64,
+}
+
+impl Adapter {
+    /// `[rows, in] -> [rows, out]`; the narrow product is the one that is scaled.
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        (x.matmul(self.a.clone().transpose()) * self.scale).matmul(self.b.clone().transpose())
+    }
+}
+
+/// `y = x W + b`.
+#[derive(Debug, Clone)]
+pub struct Linear {
+    pub(super) weight: Weight,
+    pub(super) outputs: usize,
+    pub(super) bias: Option<Tensor<2>>,                 // [1, out]
+    pub(super) adapters: Vec<(usize, Option<Adapter>)>, // outputs of each projection; empty where none is adapted
+}
+
+impl Linear {
+    /// # Shapes
+    /// `[rows, in] -> [rows, out]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let [y] = self.split(x, [self.outputs]);
+        y
+    }
+
+    /// The outputs of projections that were fused, apart.
+    ///
+    /// # Shapes
+    /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs
+    #[must_use]
+    pub fn split<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        if let Weight::Rows(weights) = &self.weight
+            && weights.iter().map(|w| w.dims()[0]).eq(parts)
+        {
+            return self.split_rows(x, parts);
+        }
+        if !self.adapters.is_empty() {
+            return self.split_adapted(x, parts);
+        }
+        let y = self.weight.multiply(x, parts);
+        let Some(bias) = &self.bias else { return y };
+        let mut from = 0;
+        y.map(|y| {
+            let n = y.dims()[1];
+            from += n;
+            y + bias.clone().slice([0..1, from - n..from])
+        })
+    }
+
+    /// Projections that are being trained, each by itself: joining them and cutting them apart costs copies, and as many
+    /// again for the gradients.
+    fn split_rows<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        let (mut i, mut from) = (0, 0);
+        parts.map(|n| {
+            let mut y = match &self.weight {
+                Weight::Rows(weights) => x.clone().matmul(weights[i].clone().transpose()),
+                _ => Tensor::zeros([x.dims()[0], n], &x.device()),
+            };
+            if let Some((_, Some(adapter))) = self.adapters.get(i) {
+                y = y + adapter.forward(x.clone());
+            }
+            if let Some(bias) = &self.bias {
+                y = y + bias.clone().slice([0..1, from..from + n]);
+            }
+            (i, from) = (i + 1, from + n);
+            y
+        })
+    }
+
+    fn split_adapted<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
+        let rows = x.dims()[0];
+        let [y] = self.weight.multiply(x.clone(), [self.outputs]);
+        let added = self.adapters.iter().map(|(outputs, adapter)| match adapter {
+            Some(adapter) => adapter.forward(x.clone()),
+            None => Tensor::zeros([rows, *outputs], &x.device()),
+        });
+        let mut y = y + Tensor::cat(added.collect(), 1);
+        if let Some(bias) = &self.bias {
+            y = y + bias.clone();
+        }
+        let mut from = 0;
+        parts.map(|n| {
+            from += n;
+            y.clone().slice([0..rows, from - n..from])
+        })
+    }
+}
+
+/// Layer normalisation over the last dimension.
+#[derive(Debug, Clone)]
+pub struct LayerNorm {
+    pub(super) weight: Tensor<1>,
+    pub(super) bias: Tensor<1>,
+    pub(super) eps: f64,
+}
+
+impl LayerNorm {
+    /// # Shapes
+    /// `[rows, hidden] -> [rows, hidden]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let [weight, bias] = [&self.weight, &self.bias].map(|t| to(t.clone(), DType::F32));
+        in_f32(x, |x| module::layer_norm(x, weight, Some(bias), self.eps))
+    }
+}
+
+/// Root-mean-square normalisation over the last dimension (Llama).
+#[derive(Debug, Clone)]
+pub struct RmsNorm {
+    pub(super) weight: Tensor<2>, // [1, hidden]
+    pub(super) on_host: Option<Arc<[f32]>>,
+    pub(super) eps: f64,
+}
+
+impl RmsNorm {
+    /// # Shapes
+    /// `[rows, hidden] -> [rows, hidden]`
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(weight) = &self.on_host {
+            #[allow(clippy::cast_possible_truncation)]
+            return kernels::rms_norm(x, weight, self.eps as f32);
+        }
+        in_f32(x, |x| {
+            let scale = (x.clone().square().mean_dim(1) + self.eps).sqrt().recip();
+            x * scale * to(self.weight.clone(), DType::F32)
+        })
+    }
+}
+
+/// Rows of a table.
+#[derive(Debug, Clone)]
+pub struct Embedding {
+    pub(super) table: Tensor<2>,     // [entries, hidden]
+    pub(super) head: Option<Weight>, // the same as an output projection, where it is laid out anew
+}
+
+impl Embedding {
+    /// # Shapes
+    /// `[n] -> [n, hidden]`
+    #[must_use]
+    pub fn forward(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        self.table.clone().select(0, ids)
+    }
+
+    /// Logits with the table as output projection.
+    ///
+    /// # Shapes
+    /// `[n, hidden] -> [n, entries]`
+    #[must_use]
+    pub fn unembed(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.head {
+            Some(head) => {
+                let [y] = head.multiply(hidden, [self.table.dims()[0]]);
+                y
+            }
+            None => hidden.matmul(self.table.clone().transpose()),
+        }
+    }
+}
+
+/// Activations by their names in `config.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Exact (erf) GELU.
+    Gelu,
+    /// GELU by tanh, as GPT-2.
+    GeluTanh,
+    /// x * sigmoid(x).
+    Silu,
+    /// max(x, 0).
+    Relu,
+}
+
+impl Activation {
+    fn smooth(self) -> Option<kernels::Smooth> {
+        match self {
+            Self::Gelu => Some(kernels::Smooth::Gelu),
+            Self::GeluTanh => Some(kernels::Smooth::GeluTanh),
+            Self::Silu => Some(kernels::Smooth::Silu),
+            Self::Relu => None,
+        }
+    }
+
+    /// Elementwise.
+    #[must_use]
+    pub fn forward(self, x: Tensor<2>) -> Tensor<2> {
+        in_f32(x, |x| self.in_f32(x))
+    }
+
+    fn in_f32(self, x: Tensor<2>) -> Tensor<2> {
+        let device = x.device();
+        if let Some(f) = self.smooth() {
+            if crate::device::is_flex(&device) {
+                return kernels::activate(x, f);
+            }
+            // On the CPU a graph gets one product and one sum in place of a chain of elementwise steps, each with its gradient.
+            if crate::device::is_flex(&device.inner()) {
+                let (slope, offset) = kernels::tangent(x.clone().inner(), f);
+                return x * Tensor::from_inner(slope) + Tensor::from_inner(offset);
+            }
+        }
+        match self {
+            Self::Gelu => activation::gelu(x),
+            Self::GeluTanh => activation::gelu_approximate(x),
+            Self::Silu => activation::silu(x),
+            Self::Relu => activation::relu(x),
+        }
+    }
+}
+
+/// Softmax over the last dimension.
+#[must_use]
+pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if crate::device::is_flex(&x.device()) { kernels::softmax(x) } else { activation::softmax(x, D - 1) }
+}
+
+/// `[rows, columns]` to `[columns, rows]`, in blocks that fit the cache.
+fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    const BLOCK: usize = 32;
+    let mut out = vec![0.0; values.len()];
+    for r0 in (0..rows).step_by(BLOCK) {
+        for c0 in (0..columns).step_by(BLOCK) {
+            for r in r0..(r0 + BLOCK).min(rows) {
+                for c in c0..(c0 + BLOCK).min(columns) {
+                    out[c * rows + r] = values[r * columns + c];
+                }
+            }
+        }
+    }
+    out
+}

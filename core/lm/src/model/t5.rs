@@ -1,0 +1,330 @@
+//! T5 (Raffel et al. 2020), v1.0, v1.1 and Flan: an encoder and a decoder with relative positions. Reference:
+//! `T5ForConditionalGeneration` of transformers.
+
+use burn::tensor::{DType, Device, Int, Tensor};
+
+use super::cache::Cache;
+use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::encoder::Batch;
+use super::layers::{Activation, Embedding, Linear, RmsNorm, ids, softmax, to};
+use super::lm::{Sizes, merge_heads, split_heads};
+use super::loader::Loader;
+use super::memory::{Bias, Memory};
+use crate::Result;
+
+/// Positions of models whose config states none: T5 was trained on 512, and computes more.
+const USUAL_POSITIONS: usize = 512;
+
+/// Query, key and value of one input, and the output projection.
+#[derive(Debug)]
+struct SelfAttention {
+    norm: RmsNorm,
+    qkv: Linear,
+    out: Linear,
+}
+
+/// Attention of the decoder over the encoder's states.
+#[derive(Debug)]
+struct CrossAttention {
+    norm: RmsNorm,
+    q: Linear,
+    kv: Linear,
+    out: Linear,
+}
+
+#[derive(Debug)]
+struct FeedForward {
+    norm: RmsNorm,
+    up: Linear, // the gate first, where there is one
+    down: Linear,
+    inner: usize,
+    gated: bool,
+    activation: Activation,
+}
+
+#[derive(Debug)]
+struct Block {
+    attention: SelfAttention,
+    cross: Option<CrossAttention>, // the decoder's
+    feed_forward: FeedForward,
+}
+
+/// How distances share their biases.
+#[derive(Debug, Clone, Copy)]
+struct Buckets {
+    count: usize,
+    furthest: usize,
+}
+
+impl Buckets {
+    /// The bucket of a distance among `count` buckets: exact ones below half, then ever wider ones.
+    fn of(self, distance: usize, count: usize) -> usize {
+        let exact = count / 2;
+        if distance < exact {
+            return distance;
+        }
+        // In f32 and in this order, as the reference rounds.
+        #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let wide = {
+            let whole = (self.furthest as f64 / exact as f64).ln() as f32;
+            ((distance as f32 / exact as f32).ln() / whole * (count - exact) as f32) as usize
+        };
+        exact.saturating_add(wide).min(count - 1)
+    }
+
+    /// Of the distances 0 to the furthest, for a decoder.
+    fn back(self) -> Vec<usize> {
+        (0..=self.furthest).map(|d| self.of(d, self.count)).collect()
+    }
+
+    /// Of every pair of `length` positions, query after query, for an encoder: one half for keys that follow.
+    fn pairs(self, length: usize) -> Vec<usize> {
+        let half = self.count / 2;
+        let of = |q: usize, k: usize| self.of(q.abs_diff(k), half) + if k > q { half } else { 0 };
+        (0..length).flat_map(|q| (0..length).map(move |k| of(q, k))).collect()
+    }
+}
+
+/// A T5 model.
+#[derive(Debug)]
+pub struct T5 {
+    pub(super) shape: Sizes,
+    buckets: Buckets,
+    tokens: Embedding,
+    encoder: Vec<Block>,
+    encoder_bias: Tensor<2>, // [buckets, heads]
+    encoder_norm: RmsNorm,
+    decoder: Vec<Block>,
+    decoder_bias: Tensor<2>,
+    decoder_norm: RmsNorm,
+    head: Option<Linear>,
+}
+
+/// What the layers of the encoder share in one pass.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    rows: usize,
+    pairs: Tensor<1, Int>,   // [length * length] buckets
+    mask: Option<Tensor<4>>, // [rows, 1, 1, length]
+}
+
+impl T5 {
+    /// Sizes from a config.
+    pub(super) fn shape(config: &Config) -> Result<Sizes> {
+        let vocabulary = config.size("vocab_size", VOCABULARY)?;
+        let heads = config.size("num_heads", HEADS)?;
+        let layers = config.size("num_layers", LAYERS)?;
+        let start = config.size_or("decoder_start_token_id", 0..=vocabulary - 1, 0)?;
+        Ok(Sizes {
+            hidden: config.size("d_model", HIDDEN)?,
+            heads,
+            kv_heads: heads,
+            head_dim: config.size("d_kv", 1..=4096)?,
+            layers: config.size_or("num_decoder_layers", LAYERS, layers)?,
+            vocabulary,
+            positions: config.size_or("n_positions", POSITIONS, USUAL_POSITIONS)?,
+            eos: config.eos(vocabulary)?,
+            start: u32::try_from(start).ok(),
+        })
+    }
+
+    fn buckets(config: &Config) -> Result<Buckets> {
+        let count = config.size_or("relative_attention_num_buckets", 4..=4096, 32)?;
+        if !count.is_multiple_of(2) {
+            return Err(config.wrong("relative_attention_num_buckets", "an even number", count));
+        }
+        let furthest =
+            config.size_or("relative_attention_max_distance", count / 2 + 1..=65_536, 128.max(count / 2 + 1))?;
+        Ok(Buckets { count, furthest })
+    }
+
+    /// Weights named as by transformers.
+    pub(super) fn load(config: &Config, w: Loader<'_>) -> Result<Self> {
+        let shape = Self::shape(config)?;
+        let buckets = Self::buckets(config)?;
+        let (d, width) = (shape.hidden, shape.heads * shape.head_dim);
+        let inner = config.size("d_ff", HIDDEN)?;
+        let eps = config.positive_or("layer_norm_epsilon", 1e-6)?;
+        config.word_or("feed_forward_proj", &["relu", "gelu", "silu", "gated-relu", "gated-gelu", "gated-silu"])?;
+        let kind = config.get("feed_forward_proj").and_then(serde_json::Value::as_str).unwrap_or("relu");
+        let (gated, activation) = match kind {
+            "gated-gelu" => (true, Activation::GeluTanh), // so the reference reads it
+            "gated-silu" => (true, Activation::Silu),
+            "gated-relu" => (true, Activation::Relu),
+            "gelu" => (false, Activation::Gelu),
+            "silu" => (false, Activation::Silu),
+            _ => (false, Activation::Relu),
+        };
+        let block = |stack: &str, i: usize, crossing: bool| -> Result<Block> {
+            let n = |layer: usize, part: &str| format!("{stack}.block.{i}.layer.{layer}.{part}");
+            let [q, k, v] = ["q", "k", "v"].map(|p| n(0, &format!("SelfAttention.{p}")));
+            let attention = SelfAttention {
+                norm: w.rms_norm(&n(0, "layer_norm"), d, eps)?,
+                qkv: w.fused(&[(&q, width), (&k, width), (&v, width)], d)?,
+                out: w.linear(&n(0, "SelfAttention.o"), width, d)?,
+            };
+            let cross = if crossing {
+                let [k, v] = ["k", "v"].map(|p| n(1, &format!("EncDecAttention.{p}")));
+                Some(CrossAttention {
+                    norm: w.rms_norm(&n(1, "layer_norm"), d, eps)?,
+                    q: w.linear(&n(1, "EncDecAttention.q"), d, width)?,
+                    kv: w.fused(&[(&k, width), (&v, width)], d)?,
+                    out: w.linear(&n(1, "EncDecAttention.o"), width, d)?,
+                })
+            } else {
+                None
+            };
+            let last = if crossing { 2 } else { 1 };
+            let wi = |part: &str| n(last, &format!("DenseReluDense.{part}"));
+            let feed_forward = FeedForward {
+                norm: w.rms_norm(&n(last, "layer_norm"), d, eps)?,
+                up: if gated {
+                    w.fused(&[(&wi("wi_0"), inner), (&wi("wi_1"), inner)], d)?
+                } else {
+                    w.linear(&wi("wi"), d, inner)?
+                },
+                down: w.linear(&wi("wo"), inner, d)?,
+                inner,
+                gated,
+                activation,
+            };
+            Ok(Block { attention, cross, feed_forward })
+        };
+        let encoder_layers = config.size("num_layers", LAYERS)?;
+        let bias = |stack: &str| {
+            let name = format!("{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
+            w.matrix(&name, buckets.count, shape.heads)
+        };
+        let tied = config.flag_or("tie_word_embeddings", true)?;
+        let model = Self {
+            buckets,
+            tokens: if tied {
+                w.tied("shared.weight", shape.vocabulary, d)?
+            } else {
+                w.embedding("shared.weight", shape.vocabulary, d)?
+            },
+            encoder: (0..encoder_layers).map(|i| block("encoder", i, false)).collect::<Result<_>>()?,
+            encoder_bias: bias("encoder")?,
+            encoder_norm: w.rms_norm("encoder.final_layer_norm", d, eps)?,
+            decoder: (0..shape.layers).map(|i| block("decoder", i, true)).collect::<Result<_>>()?,
+            decoder_bias: bias("decoder")?,
+            decoder_norm: w.rms_norm("decoder.final_layer_norm", d, eps)?,
+            head: if tied { None } else { Some(w.linear("lm_head", d, shape.vocabulary)?) },
+            shape,
+        };
+        w.finish(model.shape.layers.max(encoder_layers))?;
+        Ok(model)
+    }
+
+    /// Layers of the encoder.
+    pub(super) fn encoder_layers(&self) -> usize {
+        self.encoder.len()
+    }
+
+    /// Embeddings of a batch of sources, `[rows * length, hidden]`.
+    pub(super) fn read(&self, batch: &Batch, device: &Device) -> (Tensor<2>, Reading) {
+        let x = self.tokens.forward(ids(batch.ids.iter().copied(), device));
+        let pairs = ids(self.buckets.pairs(batch.length), device);
+        (x, Reading { rows: batch.rows(), pairs, mask: batch.scores(device) })
+    }
+
+    /// Layer `i` of the encoder, `[rows * length, hidden] -> [rows * length, hidden]`.
+    pub(super) fn encoder_block(&self, i: usize, x: Tensor<2>, reading: &Reading, cache: &mut dyn Cache) -> Tensor<2> {
+        let block = &self.encoder[i];
+        let (rows, length) = (reading.rows, x.dims()[0] / reading.rows);
+        let normed = block.attention.norm.forward(x.clone());
+        let [q, k, v] = split_heads(&block.attention.qkv, normed, rows, &self.shape, 1.0);
+        let bias = self.encoder_bias.clone().select(0, reading.pairs.clone());
+        let bias = bias.reshape([1, length, length, self.shape.heads]).permute([0, 3, 1, 2]);
+        let mut scores = to(q.matmul(k.swap_dims(2, 3)) + bias, DType::F32);
+        if let Some(mask) = &reading.mask {
+            scores = scores + mask.clone();
+        }
+        let weights = to(softmax(scores), v.dtype());
+        let attended = block.attention.out.forward(merge_heads(weights.matmul(v)));
+        // Its layers are counted after the decoder's.
+        let number = self.decoder.len() + i;
+        let x = x + cache.residual(number, 0, attended);
+        let fed = block.feed_forward.forward(x.clone());
+        x + cache.residual(number, 1, fed)
+    }
+
+    /// The final norm of the encoder.
+    pub(super) fn remember(&self, x: Tensor<2>, batch: &Batch) -> Memory {
+        Memory::new(self.encoder_norm.forward(x), batch)
+    }
+
+    /// `ids` `[rows * new] -> [rows * new, hidden]`.
+    pub(super) fn start(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+        self.tokens.forward(ids)
+    }
+
+    /// Layer `i` of the decoder, `[rows * new, hidden] -> [rows * new, hidden]`.
+    pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
+        let Block { attention, cross, feed_forward } = &self.decoder[i];
+        let [q, k, v] = split_heads(&attention.qkv, attention.norm.forward(x.clone()), rows, &self.shape, 1.0);
+        let back = ids(self.buckets.back(), &x.device());
+        let bias = Bias::new(self.decoder_bias.clone().select(0, back));
+        let attended = attention.out.forward(merge_heads(cache.attend(i, q, k, v, Some(&bias))));
+        let mut x = x + cache.residual(i, 0, attended);
+        if let Some(cross) = cross {
+            let heads = |t: Tensor<2>, rows: usize| {
+                let length = t.dims()[0] / rows;
+                t.reshape([rows, length, self.shape.heads, self.shape.head_dim]).swap_dims(1, 2)
+            };
+            let width = self.shape.heads * self.shape.head_dim;
+            let project = |states: Tensor<2>, rows: usize| cross.kv.split(states, [width; 2]).map(|t| heads(t, rows));
+            let q = heads(cross.q.forward(cross.norm.forward(x.clone())), rows);
+            let attended = cross.out.forward(merge_heads(cache.attend_memory(i, q, &project)));
+            x = x + cache.residual(i, 2, attended);
+        }
+        let fed = feed_forward.forward(x.clone());
+        x + cache.residual(i, 1, fed)
+    }
+
+    /// The final norm of the decoder.
+    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+        self.decoder_norm.forward(x)
+    }
+
+    pub(super) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.head {
+            Some(head) => head.forward(hidden),
+            // With shared tables the states are scaled down before the projection.
+            #[allow(clippy::cast_precision_loss)]
+            None => self.tokens.unembed(hidden / (self.shape.hidden as f32).sqrt()),
+        }
+    }
+}
+
+impl FeedForward {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        let x = self.norm.forward(x);
+        let h = if self.gated {
+            let [gate, up] = self.up.split(x, [self.inner; 2]);
+            self.activation.forward(gate) * up
+        } else {
+            self.activation.forward(self.up.forward(x))
+        };
+        self.down.forward(h)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_widen_and_end() {
+        // 32 buckets, 128 positions, as published models have them.
+        let buckets = Buckets { count: 32, furthest: 128 };
+        let back = buckets.back();
+        assert_eq!(back[..17], (0..17).collect::<Vec<_>>());
+        assert_eq!([back[18], back[19], back[31], back[127], back[128]], [16, 17, 21, 31, 31]);
+        assert!(back.windows(2).all(|w| w[0] <= w[1]));
+        let pairs = buckets.pairs(40);
+        assert_eq!(pairs[0], 0);
+        assert_eq!([pairs[1], pairs[40]], [17, 1], "the key after the query, the key before it");
+        assert_eq!([pairs[8], pairs[16], pairs[39]], [24, 26, 28]);
+    }
+}

@@ -1,0 +1,264 @@
+//! Loss of a batch and its gradient.
+//!
+//! The output projection is worked on a few hundred tokens at a time, so that their logits are never held all at once.
+//! With checkpointing only the inputs of the layers are kept, and each layer is computed again when its turn comes.
+
+use burn::tensor::{DType, Tensor};
+
+use serde::{Deserialize, Serialize};
+
+use super::attention::{Dropout, Whole};
+use super::example::Batch;
+use super::loss::cross_entropy;
+use super::parameters::{Gradients, Parameters, collect};
+use crate::Result;
+use crate::model::LanguageModel;
+use crate::model::config::Config;
+use crate::model::layers::{ids, to};
+use crate::model::loader::{Live, Source};
+use crate::model::memory::Memory;
+
+/// Target tokens whose logits are held at once.
+const TOKENS: usize = 256;
+
+/// How a gradient is computed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Label smoothing.
+    pub smoothing: f32,
+    /// The loss is this times the sum over the target tokens.
+    pub scale: f32,
+    /// Dropout of the residual stream.
+    pub dropout: Option<Dropout>,
+    /// Keep the inputs of layers only, and compute each layer twice.
+    pub checkpointing: bool,
+    /// Number type of the products.
+    pub compute: Precision,
+}
+
+/// Number type of a training's products. Weights, gradients and the optimiser stay in f32 (Micikevicius et al. 2018).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bit.
+    #[default]
+    F32,
+    /// 16 bit; the loss is scaled, so that small gradients do not vanish.
+    F16,
+    /// 16 bit with the range of 32.
+    Bf16,
+}
+
+impl Precision {
+    /// As burn names it.
+    #[must_use]
+    pub fn dtype(self) -> DType {
+        match self {
+            Self::F32 => DType::F32,
+            Self::F16 => DType::F16,
+            Self::Bf16 => DType::BF16,
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+    pub(super) fn is_f32(&self) -> bool {
+        *self == Self::F32
+    }
+}
+
+/// Adds the gradients of a batch to `sink`. Answers the sum of the losses of its target tokens, in nats.
+///
+/// # Errors
+/// The model's.
+pub async fn gradients(
+    config: &Config,
+    parameters: &Parameters,
+    batch: &Batch,
+    options: Options,
+    sink: &mut Gradients,
+) -> Result<f64> {
+    if batch.labels.is_empty() {
+        return Ok(0.0);
+    }
+    if options.checkpointing {
+        return checkpointed(config, parameters, batch, options, sink).await;
+    }
+    let device = parameters.device.clone().autodiff();
+    let live = parameters.live(true, options.compute.dtype());
+    let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
+    let layers = lm.sizes().layers;
+    let mut cache = Whole::new(batch.length, options.dropout, &device);
+    let at = ids(batch.at.iter().copied(), &device);
+
+    if let Some(source) = &batch.source
+        && let Some(memory) = lm.encode(source, &mut cache, &device)
+    {
+        cache.remember(memory);
+    }
+    let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+    for layer in 0..layers {
+        x = lm.block(layer, x, &pass, &mut cache);
+    }
+    let picked = lm.finish(x).select(0, at); // [targets, hidden]
+    let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
+    backward(picked, slope, &live, sink);
+    Ok(loss)
+}
+
+/// As [`gradients`], layer by layer from the last to the first, each from its input.
+async fn checkpointed(
+    config: &Config,
+    parameters: &Parameters,
+    batch: &Batch,
+    options: Options,
+    sink: &mut Gradients,
+) -> Result<f64> {
+    let device = parameters.device.clone().autodiff();
+    let live = parameters.live(true, options.compute.dtype());
+    let lm = LanguageModel::build(config, Source::Live(&live), &device)?;
+    let mut cache = Whole::new(batch.length, options.dropout, &device);
+    let at = ids(batch.at.iter().copied(), &device);
+    let inputs = Inputs::compute(config, parameters, batch, options)?;
+    let memory = batch.source.as_ref().zip(inputs.memory);
+    let (start, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+    let mut layers_left = inputs.decoder;
+    let Some(x) = layers_left.pop().map(leaf) else { return Ok(0.0) };
+    let picked = lm.finish(x.clone()).select(0, at);
+    let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
+    let mut slope = slope_at(&x, &mut backward(picked, slope, &live, sink));
+    let mut memory_slope: Option<Tensor<2>> = None;
+    while let Some(x) = layers_left.pop().map(leaf) {
+        let states = memory.as_ref().map(|(_, m)| leaf(m.states.clone()));
+        if let (Some((source, _)), Some(states)) = (&memory, &states) {
+            cache.remember(Memory::new(states.clone(), source));
+        }
+        let y = lm.block(layers_left.len(), x.clone(), &pass, &mut cache);
+        let mut gradients = backward(y, slope, &live, sink);
+        slope = slope_at(&x, &mut gradients);
+        if let Some(states) = states {
+            let more = slope_at(&states, &mut gradients);
+            memory_slope = Some(memory_slope.map_or_else(|| more.clone(), |sum| sum + more.clone()));
+        }
+    }
+    if start.is_tracked() {
+        backward(start, slope, &live, sink);
+    }
+    let (Some((source, _)), Some(slope)) = (memory, memory_slope) else { return Ok(loss) };
+    let Some((start, reading)) = lm.read(source, &device) else { return Ok(loss) };
+    let mut layers_left = inputs.encoder;
+    let Some(x) = layers_left.pop().map(leaf) else { return Ok(loss) };
+    let mut slope = through(lm.remember(x.clone(), source).states, slope, &x, &live, sink);
+    while let Some(x) = layers_left.pop().map(leaf) {
+        let y = lm.encoder_block(layers_left.len(), x.clone(), &reading, &mut cache);
+        slope = through(y, slope, &x, &live, sink);
+    }
+    if start.is_tracked() {
+        backward(start, slope, &live, sink);
+    }
+    Ok(loss)
+}
+
+/// What every layer read, computed without gradients; the output of the last layer comes last.
+struct Inputs {
+    encoder: Vec<Tensor<2>>,
+    memory: Option<Memory>,
+    decoder: Vec<Tensor<2>>,
+}
+
+impl Inputs {
+    fn compute(config: &Config, parameters: &Parameters, batch: &Batch, options: Options) -> Result<Self> {
+        let (live, device) = (parameters.live(false, options.compute.dtype()), &parameters.device);
+        let lm = LanguageModel::build(config, Source::Live(&live), device)?;
+        let mut cache = Whole::new(batch.length, options.dropout, device);
+        let mut this = Self { encoder: Vec::new(), memory: None, decoder: Vec::new() };
+        if let Some(source) = &batch.source
+            && let Some((mut x, reading)) = lm.read(source, device)
+        {
+            for layer in 0..lm.encoder_layers() {
+                this.encoder.push(x.clone());
+                x = lm.encoder_block(layer, x, &reading, &mut cache);
+            }
+            this.encoder.push(x.clone());
+            let memory = lm.remember(x, source);
+            cache.remember(memory.clone());
+            this.memory = Some(memory);
+        }
+        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, device);
+        for layer in 0..lm.sizes().layers {
+            this.decoder.push(x.clone());
+            x = lm.block(layer, x, &pass, &mut cache);
+        }
+        this.decoder.push(x);
+        Ok(this)
+    }
+}
+
+/// The start of a graph.
+fn leaf(x: Tensor<2>) -> Tensor<2> {
+    Tensor::from_inner(x).require_grad()
+}
+
+/// Loss of a batch; nothing is dropped or smoothed.
+///
+/// # Errors
+/// The model's.
+pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compute: Precision) -> Result<f64> {
+    let device = &parameters.device;
+    let live = parameters.live(false, compute.dtype());
+    let lm = LanguageModel::build(config, Source::Live(&live), device)?;
+    let mut cache = Whole::new(batch.length, None, device);
+    if let Some(source) = &batch.source
+        && let Some(memory) = lm.encode(source, &mut cache, device)
+    {
+        cache.remember(memory);
+    }
+    let x = lm.forward(batch.rows, &batch.ids, &batch.positions, &mut cache, device);
+    let picked = x.select(0, ids(batch.at.iter().copied(), device));
+    let hidden = lm.sizes().hidden;
+    let mut total = 0.0;
+    for (i, labels) in batch.labels.chunks(TOKENS).enumerate() {
+        let rows = picked.clone().slice([i * TOKENS..i * TOKENS + labels.len(), 0..hidden]);
+        total += cross_entropy(lm.logits(rows), labels, 0.0, 1.0).await?.0;
+    }
+    Ok(total)
+}
+
+/// Loss, and its slope at the hidden states `[targets, hidden]`; the projection's own gradients go to `sink`.
+async fn head(
+    lm: &LanguageModel,
+    live: &Live,
+    picked: Tensor<2>,
+    batch: &Batch,
+    options: Options,
+    sink: &mut Gradients,
+) -> Result<(f64, Tensor<2>)> {
+    let hidden = lm.sizes().hidden;
+    let (mut total, mut slopes) = (0.0, Vec::new());
+    for (i, labels) in batch.labels.chunks(TOKENS).enumerate() {
+        let rows = picked.clone().slice([i * TOKENS..i * TOKENS + labels.len(), 0..hidden]);
+        let leaf = Tensor::from_inner(rows).require_grad();
+        let logits = lm.logits(leaf.clone());
+        let (loss, slope) = cross_entropy(logits.clone().inner(), labels, options.smoothing, options.scale).await?;
+        total += loss;
+        let slope = to(slope, logits.dtype());
+        slopes.push(through(logits, slope, &leaf, live, sink));
+    }
+    Ok((total, Tensor::cat(slopes, 0)))
+}
+
+/// Gradients of everything that `y` came from, given the loss's slope at `y`.
+pub(super) fn backward(y: Tensor<2>, slope: Tensor<2>, live: &Live, sink: &mut Gradients) -> burn::tensor::Gradients {
+    let mut gradients = (y * Tensor::from_inner(slope)).sum().backward();
+    collect(live, &mut gradients, sink);
+    gradients
+}
+
+/// As [`backward`], and answers the slope at `x`.
+fn through(y: Tensor<2>, slope: Tensor<2>, x: &Tensor<2>, live: &Live, sink: &mut Gradients) -> Tensor<2> {
+    slope_at(x, &mut backward(y, slope, live, sink))
+}
+
+/// The loss's slope at a leaf.
+fn slope_at(x: &Tensor<2>, gradients: &mut burn::tensor::Gradients) -> Tensor<2> {
+    x.grad_remove(gradients).unwrap_or_else(|| Tensor::zeros(x.dims(), &x.clone().inner().device()))
+}

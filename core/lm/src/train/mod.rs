@@ -1,0 +1,22 @@
+//! Training: parameters, examples, objective, optimiser, schedule, checkpoints, and the loop. No files and no clocks, so
+//! that a browser trains with the same code.
+
+pub mod attention;
+pub mod calibration;
+pub mod checkpoint;
+pub mod classification;
+pub mod course;
+pub mod example;
+pub mod gradient;
+pub mod initial;
+pub mod lora;
+pub mod loss;
+pub mod objective;
+pub mod optimizer;
+pub mod parameters;
+pub mod pretraining;
+pub mod schedule;
+pub mod trainer;
+
+pub use example::{Batch, Example};
+pub use parameters::Parameters;

@@ -1,0 +1,446 @@
+//! The training loop, one step at a time: the caller writes checkpoints and metrics, and may stop between any two.
+
+use serde::{Deserialize, Serialize};
+
+use super::attention::Dropout;
+use super::example::{held_out, order};
+use super::gradient::{self, Precision};
+use super::lora::Lora;
+use super::objective::Objective;
+use super::optimizer::{self, Kind, Optimizer};
+use super::parameters::{self, Gradients, Parameters};
+use super::schedule::{Schedule, Shape};
+use crate::{Error, Result};
+
+/// Settings of a training; part of a run's plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Times each example is seen.
+    pub epochs: u64,
+    /// Examples a step.
+    pub batch: usize,
+    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation). A
+    /// step of several examples has at least two, which the CPU works on side by side, so each has half as many.
+    pub batch_tokens: usize,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// Share of the steps over which the rate rises.
+    pub warmup: f64,
+    /// What follows.
+    pub schedule: Shape,
+    /// Optimiser.
+    pub optimizer: Kind,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Largest global norm of the gradients; 0 = no limit.
+    pub clip: f64,
+    /// Dropout of the residual stream.
+    pub dropout: f32,
+    /// Label smoothing.
+    pub label_smoothing: f32,
+    /// Keep less in memory, compute each layer twice.
+    pub checkpointing: bool,
+    /// Number type of the products.
+    #[serde(default, skip_serializing_if = "Precision::is_f32")]
+    pub compute: Precision,
+    /// Share of the contexts that is held out.
+    pub validation: f64,
+    /// Steps between two looks at the held-out examples, each with a checkpoint; 0 = at the end of every epoch.
+    pub evaluate_every: u64,
+    /// Adapters instead of all weights.
+    #[serde(default)]
+    pub lora: Option<Lora>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            batch: 16,
+            batch_tokens: 2048,
+            learning_rate: 2e-4,
+            warmup: 0.1,
+            schedule: Shape::Cosine,
+            optimizer: Kind::AdamW,
+            weight_decay: 0.01,
+            clip: 1.0,
+            dropout: 0.0,
+            label_smoothing: 0.0,
+            checkpointing: false,
+            compute: Precision::F32,
+            validation: 0.1,
+            evaluate_every: 50,
+            lora: Some(Lora {
+                rank: 16,
+                alpha: 32.0,
+                targets: [
+                    "q_proj",
+                    "k_proj",
+                    "v_proj",
+                    "o_proj",
+                    "gate_proj",
+                    "up_proj",
+                    "down_proj",
+                    "c_attn",
+                    "c_proj",
+                    "c_fc",
+                    "SelfAttention.q",
+                    "SelfAttention.k",
+                    "SelfAttention.v",
+                    "SelfAttention.o",
+                    "EncDecAttention.q",
+                    "EncDecAttention.k",
+                    "EncDecAttention.v",
+                    "EncDecAttention.o",
+                    "wi",
+                    "wi_0",
+                    "wi_1",
+                    "wo",
+                ]
+                .map(str::to_owned)
+                .to_vec(),
+            }),
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses values that no training can work with.
+    ///
+    /// # Errors
+    /// [`Error::Input`] names the entry, what it accepts and what it holds.
+    pub fn validate(&self) -> Result<()> {
+        let check = |ok: bool, name: &str, expected: &str, found: String| {
+            if ok { Ok(()) } else { Err(Error::input(format!("train.{name}"), expected, found)) }
+        };
+        let number = |v: f64| v.is_finite() && v >= 0.0;
+        check((1..=10_000).contains(&self.epochs), "epochs", "1 to 10,000", self.epochs.to_string())?;
+        check((1..=65_536).contains(&self.batch), "batch", "1 to 65,536", self.batch.to_string())?;
+        let tokens = self.batch_tokens;
+        check((16..=16_777_216).contains(&tokens), "batch_tokens", "16 to 16,777,216", tokens.to_string())?;
+        let rate = self.learning_rate;
+        check(number(rate) && rate > 0.0 && rate <= 1.0, "learning_rate", "above 0, at most 1", rate.to_string())?;
+        check((0.0..=1.0).contains(&self.warmup), "warmup", "0 to 1", self.warmup.to_string())?;
+        check((0.0..=1.0).contains(&self.weight_decay), "weight_decay", "0 to 1", self.weight_decay.to_string())?;
+        check(number(self.clip), "clip", "0 (off) or more", self.clip.to_string())?;
+        check((0.0..1.0).contains(&self.dropout), "dropout", "0 to below 1", self.dropout.to_string())?;
+        let smoothing = self.label_smoothing;
+        check((0.0..1.0).contains(&smoothing), "label_smoothing", "0 to below 1", smoothing.to_string())?;
+        check((0.0..=0.9).contains(&self.validation), "validation", "0 to 0.9", self.validation.to_string())?;
+        if let Some(lora) = &self.lora {
+            check((1..=4096).contains(&lora.rank), "lora.rank", "1 to 4096", lora.rank.to_string())?;
+            check(number(lora.alpha) && lora.alpha > 0.0, "lora.alpha", "above 0", lora.alpha.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// Where a training stands.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Steps taken.
+    pub step: u64,
+    /// Epoch at work.
+    pub epoch: u64,
+    /// Batches of it that are done.
+    pub batch: u64,
+    /// Least loss on held-out examples so far, and its step. `f32`, as a shortest decimal of it is read back exactly.
+    pub best: Option<(f32, u64)>,
+    /// What losses are multiplied by in f16, as a power of two, and the steps since it changed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub scale: (u32, u64),
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde calls it
+fn is_zero(scale: &(u32, u64)) -> bool {
+    *scale == (0, 0)
+}
+
+/// First scale of an f16 training, and after how many steps without overflow it is doubled, as in the common recipe
+/// (Micikevicius et al. 2018; `GradScaler` of torch).
+const FIRST_SCALE: u32 = 16;
+const DOUBLE_AFTER: u64 = 2000;
+
+/// Largest scale: beyond it, f32 sums overflow too.
+const LARGEST_SCALE: u32 = 64;
+
+/// What a step gave.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Report {
+    /// Number of the step, from 1.
+    pub step: u64,
+    /// Epoch, from 0.
+    pub epoch: u64,
+    /// Mean loss of its target tokens, in nats.
+    pub loss: f64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Global norm of the gradients before clipping.
+    pub norm: f64,
+    /// Target tokens.
+    pub targets: usize,
+    /// Positions computed, padding included.
+    pub positions: usize,
+}
+
+/// A training.
+pub struct Trainer<O: Objective> {
+    /// What is learned.
+    pub objective: O,
+    /// The model's parameters.
+    pub parameters: Parameters,
+    /// Optimiser with its moments.
+    pub optimizer: Optimizer,
+    /// Where it stands.
+    pub state: State,
+    settings: Settings,
+    seed: u64,
+    train: Vec<O::Example>,
+    validation: Vec<O::Example>,
+    order: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+impl<O: Objective + Sync> Trainer<O> {
+    /// A training that has not begun.
+    ///
+    /// # Errors
+    /// [`Error::Input`] without examples, or for settings out of range.
+    pub fn new(
+        objective: O,
+        parameters: Parameters,
+        settings: Settings,
+        examples: Vec<O::Example>,
+        seed: u64,
+    ) -> Result<Self> {
+        settings.validate()?;
+        objective.check(&settings)?;
+        let groups: Vec<u64> = examples.iter().map(|e| objective.group(e)).collect();
+        let out = held_out(&groups, settings.validation, seed);
+        let (validation, train): (Vec<_>, Vec<_>) =
+            examples.into_iter().partition(|e| out.contains(&objective.group(e)));
+        if train.is_empty() {
+            return Err(Error::input("the training set", "at least one example", "none"));
+        }
+        let optimizer = Optimizer::new(optimizer::Options {
+            kind: settings.optimizer,
+            weight_decay: settings.weight_decay,
+            clip: settings.clip,
+        });
+        let scale = (if settings.compute == Precision::F16 { FIRST_SCALE } else { 0 }, 0);
+        if !parameters.device.supports_dtype(settings.compute.dtype()) {
+            let found = format!("{:?}", settings.compute).to_lowercase();
+            return Err(Error::input("train.compute", "a number type that the device computes with (f32)", found));
+        }
+        let state = State { scale, ..State::default() };
+        Ok(Self { objective, parameters, optimizer, state, settings, seed, train, validation, order: None })
+    }
+
+    /// Examples trained on and held out.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.train.len(), self.validation.len())
+    }
+
+    /// Examples that are held out.
+    #[must_use]
+    pub fn held_out(&self) -> &[O::Example] {
+        &self.validation
+    }
+
+    /// Batches of an epoch, of which every epoch has the same number.
+    fn epoch(&mut self, epoch: u64) -> &[Vec<usize>] {
+        if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
+            let lengths: Vec<usize> = self.train.iter().map(|e| self.objective.length(e)).collect();
+            // The batch of a step is cut by examples alone; `batch_tokens` cuts it into parts.
+            let batches = order(&lengths, self.settings.batch, usize::MAX, self.seed, epoch);
+            self.order = Some((epoch, batches));
+        }
+        self.order.as_ref().map_or(&[], |(_, batches)| batches)
+    }
+
+    /// Steps of the whole training.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let window = self.settings.batch.max(1);
+        self.train.len().div_ceil(window) as u64 * self.settings.epochs
+    }
+
+    /// Is every step taken?
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.state.epoch >= self.settings.epochs
+    }
+
+    /// Whether held-out examples are due.
+    #[must_use]
+    pub fn due(&self) -> bool {
+        match self.settings.evaluate_every {
+            _ if self.finished() => true,
+            0 => self.state.batch == 0,
+            steps => self.state.step.is_multiple_of(steps),
+        }
+    }
+
+    /// Takes one step. Nothing changes when it fails.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] when loss or gradients are not finite; the model's.
+    pub async fn step(&mut self) -> Result<Report> {
+        let (epoch, at) = (self.state.epoch, self.state.batch as usize);
+        let total = self.total();
+        let batches = self.epoch(epoch).to_vec();
+        let Some(indices) = batches.get(at) else {
+            return Err(Error::input("the training", "a step that is left", "none"));
+        };
+        let examples: Vec<&O::Example> = indices.iter().map(|&i| &self.train[i]).collect();
+        let length = |e: &O::Example| self.objective.length(e);
+        let parts = halves(&examples, length, self.settings.batch_tokens / 2);
+        let batches_of: Vec<O::Batch> = parts.iter().map(|p| self.objective.batch(p, epoch)).collect();
+        let targets: usize = batches_of.iter().map(|b| self.objective.targets(b)).sum();
+        let step = self.state.step + 1;
+        let schedule = Schedule {
+            peak: self.settings.learning_rate,
+            warmup: (self.settings.warmup * total as f64).round() as u64,
+            total,
+            shape: self.settings.schedule,
+        };
+        let rate = schedule.rate(self.state.step);
+        let (mut power, mut since) = (self.state.scale.0.min(LARGEST_SCALE), self.state.scale.1);
+        let (loss, norm) = loop {
+            let (loss, mut sink) = self.gradients(&batches_of, targets, power).await?;
+            let loss = loss / targets.max(1) as f64;
+            if !loss.is_finite() {
+                return Err(Error::NonFinite { what: "the loss".into(), place: format!("step {step}") });
+            }
+            if power > 0 {
+                let back = 0.5_f64.powi(i32::try_from(power).unwrap_or(0));
+                sink = sink.into_iter().map(|(name, gradient)| (name, gradient * back)).collect();
+            }
+            match self.optimizer.step(&mut self.parameters, sink, rate).await {
+                Ok(norm) => break (loss, norm),
+                // The scaled gradients were too large for f16: the same step with half the scale.
+                Err(Error::NonFinite { .. }) if power > 0 => (power, since) = (power - 1, 0),
+                Err(error) => return Err(error),
+            }
+        };
+        if self.settings.compute == Precision::F16 {
+            since += 1;
+            if since >= DOUBLE_AFTER {
+                (power, since) = ((power + 1).min(LARGEST_SCALE), 0);
+            }
+            self.state.scale = (power, since);
+        }
+        self.state.step = step;
+        self.state.batch += 1;
+        if at + 1 == batches.len() {
+            (self.state.epoch, self.state.batch) = (epoch + 1, 0);
+        }
+        let positions = batches_of.iter().map(|b| self.objective.positions(b)).sum();
+        Ok(Report { step, epoch, loss, rate, norm, targets, positions })
+    }
+
+    /// Sum of the losses of all parts, and their gradients: on the CPU two parts at a time, added up in their order.
+    /// Losses are multiplied by two to the `power`.
+    async fn gradients(&self, parts: &[O::Batch], targets: usize, power: u32) -> Result<(f64, Gradients)> {
+        #[allow(clippy::cast_precision_loss)]
+        let options = |part: usize| gradient::Options {
+            smoothing: self.settings.label_smoothing,
+            scale: 2.0_f32.powi(i32::try_from(power).unwrap_or(0)) / targets.max(1) as f32,
+            compute: self.settings.compute,
+            dropout: Some(Dropout {
+                rate: self.settings.dropout,
+                seed: self.seed,
+                step: (self.state.step << 16) + part as u64,
+            }),
+            checkpointing: self.settings.checkpointing,
+        };
+        #[cfg(not(target_family = "wasm"))]
+        if parts.len() > 1 && crate::device::is_flex(&self.parameters.device) {
+            let mut found: Vec<Option<Result<(f64, Gradients)>>> = parts.iter().map(|_| None).collect();
+            crate::lanes::scatter(
+                LANES,
+                parts.iter().enumerate().collect(),
+                |(i, part), send| {
+                    let mut sink = Gradients::new();
+                    let work = self.objective.gradients(&self.parameters, part, options(i), &mut sink);
+                    let loss = crate::lanes::wait(work);
+                    send((i, loss.map(|loss| (loss, sink))));
+                },
+                |(i, part)| {
+                    let fine = part.is_ok();
+                    found[i] = Some(part);
+                    fine
+                },
+            )?;
+            let (mut total, mut sum) = (0.0, Gradients::new());
+            for part in found.into_iter().flatten() {
+                let (loss, gradients) = part?;
+                total += loss;
+                parameters::add(&mut sum, gradients);
+            }
+            return Ok((total, sum));
+        }
+        let (mut total, mut sum) = (0.0, Gradients::new());
+        for (i, part) in parts.iter().enumerate() {
+            let mut sink = Gradients::new();
+            total += self.objective.gradients(&self.parameters, part, options(i), &mut sink).await?;
+            parameters::add(&mut sum, sink);
+        }
+        Ok((total, sum))
+    }
+
+    /// Mean loss of the held-out target tokens; `None` without any. Notes the best.
+    ///
+    /// # Errors
+    /// The model's.
+    pub async fn validate(&mut self) -> Result<Option<f32>> {
+        let mut sorted: Vec<&O::Example> = self.validation.iter().collect();
+        sorted.sort_by_key(|e| self.objective.length(e));
+        let (mut total, mut targets) = (0.0, 0);
+        for part in parts(&sorted, |e| self.objective.length(e), self.settings.batch_tokens) {
+            let batch = self.objective.batch(&part, 0);
+            targets += self.objective.targets(&batch);
+            total += self.objective.loss(&self.parameters, &batch, self.settings.compute).await?;
+        }
+        if targets == 0 {
+            return Ok(None);
+        }
+        let loss = (total / targets as f64) as f32;
+        if self.state.best.is_none_or(|(best, _)| loss < best) {
+            self.state.best = Some((loss, self.state.step));
+        }
+        Ok(Some(loss))
+    }
+}
+
+/// Parts that the CPU works on at once.
+#[cfg(not(target_family = "wasm"))]
+const LANES: usize = 2;
+
+/// Cuts a step's examples in two, and each half into parts of at most so many padded positions.
+fn halves<'a, E>(examples: &[&'a E], length: impl Fn(&E) -> usize, tokens: usize) -> Vec<Vec<&'a E>> {
+    let (a, b) = examples.split_at(examples.len() / 2);
+    [parts(a, &length, tokens), parts(b, &length, tokens)].concat()
+}
+
+/// Cuts examples into parts of at most so many padded positions; one example at least.
+fn parts<'a, E>(examples: &[&'a E], length: impl Fn(&E) -> usize, tokens: usize) -> Vec<Vec<&'a E>> {
+    let mut out: Vec<Vec<&E>> = Vec::new();
+    let mut longest = 0;
+    for &example in examples {
+        let grown = longest.max(length(example));
+        match out.last_mut() {
+            Some(part) if (part.len() + 1) * grown <= tokens => {
+                part.push(example);
+                longest = grown;
+            }
+            _ => {
+                out.push(vec![example]);
+                longest = length(example);
+            }
+        }
+    }
+    out
+}

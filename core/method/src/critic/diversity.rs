@@ -1,0 +1,315 @@
+//! Diversity: of the surviving pairs of a context that say the same, one stays.
+//!
+//! Two pairs say the same when x_i => x_j, x_j => x_i, y_i => y_j or y_j => y_i has p > tau. A sentence entails itself, so
+//! pairs that share x, or share y, always do. The models' part is [`explore`]; the choice itself is pure.
+
+use std::collections::{HashMap, HashSet};
+
+use super::entailment::Entailments;
+use super::{Pair, SentenceSet};
+use crate::Result;
+use record::plan::Diversity;
+
+/// Sentences with a cosine below this are not asked about: they count as not entailing each other.
+pub const MIN_COSINE: f32 = 0.5;
+
+/// tau where the plan has no entailment threshold.
+pub const DEFAULT_TAU: f32 = 0.75;
+
+/// Directed pairs that the search of one task may have read beyond what scoring the task's own pairs took.
+pub const EXTRA_CALLS: u64 = 100;
+
+/// A surviving pair.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Node {
+    /// Sentence x.
+    pub x: u32,
+    /// Sentence y.
+    pub y: u32,
+    /// Higher is better.
+    pub score: f64,
+}
+
+/// Which sentences entail which, direction dropped.
+#[derive(Debug, Clone, Default)]
+pub struct Linked(HashMap<u32, Vec<u32>>);
+
+impl Linked {
+    /// From pairs of sentences of which one entails the other.
+    pub fn new(pairs: impl IntoIterator<Item = Pair>) -> Self {
+        let mut linked = HashMap::<u32, Vec<u32>>::new();
+        for Pair { x, y } in pairs {
+            linked.entry(x).or_default().push(y);
+            linked.entry(y).or_default().push(x);
+        }
+        Self(linked)
+    }
+
+    fn of(&self, sentence: u32) -> &[u32] {
+        self.0.get(&sentence).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Both sides of a pair, in the order they are searched: ys repeat more.
+const SIDES: [fn(&Node) -> u32; 2] = [|node| node.y, |node| node.x];
+
+/// Indices of the nodes that stay, ascending.
+#[must_use]
+pub fn choose(rule: Diversity, nodes: &[Node], linked: &Linked) -> Vec<usize> {
+    match rule {
+        Diversity::Component => component(nodes, linked),
+        Diversity::Independent => independent(nodes, linked),
+        Diversity::Off => (0..nodes.len()).collect(),
+    }
+}
+
+/// Algorithm 1 of the paper: the best node of every connected component; of equal scores the lowest index.
+#[must_use]
+pub fn component(nodes: &[Node], linked: &Linked) -> Vec<usize> {
+    let mut parent: Vec<usize> = (0..nodes.len()).collect();
+    for side in SIDES {
+        let mut first = HashMap::new();
+        for (index, node) in nodes.iter().enumerate() {
+            let seen = *first.entry(side(node)).or_insert(index);
+            join(&mut parent, seen, index);
+        }
+        for (sentence, &index) in &first {
+            for other in linked.of(*sentence) {
+                if let Some(&other) = first.get(other) {
+                    join(&mut parent, index, other);
+                }
+            }
+        }
+    }
+    let mut best = HashMap::<usize, usize>::new();
+    for index in 0..nodes.len() {
+        let best = best.entry(root(&mut parent, index)).or_insert(index);
+        if nodes[index].score > nodes[*best].score {
+            *best = index;
+        }
+    }
+    let mut kept: Vec<_> = best.into_values().collect();
+    kept.sort_unstable();
+    kept
+}
+
+fn root(parent: &mut [usize], mut index: usize) -> usize {
+    while parent[index] != index {
+        parent[index] = parent[parent[index]];
+        index = parent[index];
+    }
+    index
+}
+
+fn join(parent: &mut [usize], a: usize, b: usize) {
+    let (a, b) = (root(parent, a), root(parent, b));
+    // The lower index as root keeps the result free of the order of joins.
+    parent[a.max(b)] = a.min(b);
+}
+
+/// Best first, each node that says the same as no kept node; of equal scores the lowest index.
+#[must_use]
+pub fn independent(nodes: &[Node], linked: &Linked) -> Vec<usize> {
+    let mut said = [HashSet::new(), HashSet::new()];
+    let mut kept: Vec<_> = best_first(nodes)
+        .into_iter()
+        .filter(|&index| {
+            let node = &nodes[index];
+            let fresh = SIDES.iter().zip(&said).all(|(side, said)| !said.contains(&side(node)));
+            if fresh {
+                for (side, said) in SIDES.iter().zip(&mut said) {
+                    said.insert(side(node));
+                    said.extend(linked.of(side(node)));
+                }
+            }
+            fresh
+        })
+        .collect();
+    kept.sort_unstable();
+    kept
+}
+
+fn best_first(nodes: &[Node]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..nodes.len()).collect();
+    order.sort_by(|&a, &b| nodes[b].score.total_cmp(&nodes[a].score));
+    order
+}
+
+fn distinct(sentences: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut seen = HashSet::new();
+    sentences.filter(|&sentence| seen.insert(sentence)).collect()
+}
+
+/// Makes known in `cache` the entailments that [`choose`] needs: from the best node outwards, only against nodes that
+/// are neither in a component nor refused yet, ys before xs, and not below [`MIN_COSINE`] where both are embedded. At
+/// most `budget` directed pairs are read; what is left unread then counts as not entailing, which keeps a pair too many
+/// rather than losing one, among the lowest scored. Answers the directed pairs it read.
+///
+/// # Errors
+/// The model's, as in [`EntailmentCache::fill`].
+pub async fn explore(
+    rule: Diversity,
+    nodes: &[Node],
+    siblings: &SentenceSet,
+    tau: f32,
+    budget: u64,
+    entailments: &mut Entailments<'_, '_>,
+) -> Result<Vec<Pair>> {
+    let mut asked = Vec::new();
+    let mut searched = [HashSet::new(), HashSet::new()];
+    let mut remaining = best_first(nodes);
+    while rule != Diversity::Off && remaining.len() > 1 {
+        let mut frontier = vec![remaining.remove(0)];
+        while !frontier.is_empty() && !remaining.is_empty() {
+            let mut reached = Vec::new();
+            for (side, searched) in SIDES.iter().zip(&mut searched) {
+                let mut from = distinct(frontier.iter().map(|&index| side(&nodes[index])));
+                from.retain(|&sentence| searched.insert(sentence));
+                let to = distinct(remaining.iter().map(|&index| side(&nodes[index])));
+                let left = usize::try_from(budget).unwrap_or(usize::MAX).saturating_sub(asked.len());
+                let wanted: Vec<Pair> = to
+                    .iter()
+                    .flat_map(|&y| from.iter().map(move |&x| Pair { x, y }))
+                    .filter(|pair| siblings.cosine(pair.x, pair.y).is_none_or(|cosine| cosine >= MIN_COSINE))
+                    .flat_map(|pair| [pair, pair.reversed()])
+                    .filter(|&pair| entailments.cache.get(pair).is_none())
+                    .take(left)
+                    .collect();
+                asked.extend(entailments.cache.unknown(&wanted));
+                entailments.fill(siblings, &wanted).await?;
+                let entails = |x, y| entailments.cache.get(Pair { x, y }).is_some_and(|p| p > tau);
+                let same: HashSet<u32> = to
+                    .into_iter()
+                    .filter(|&y| from.iter().any(|&x| x == y || entails(x, y) || entails(y, x)))
+                    .collect();
+                remaining.retain(|&index| {
+                    let stays = !same.contains(&side(&nodes[index]));
+                    if !stays {
+                        reached.push(index);
+                    }
+                    stays
+                });
+            }
+            // A component grows on; of an independent set only its members speak.
+            frontier = if rule == Diversity::Component { reached } else { Vec::new() };
+        }
+    }
+    Ok(asked)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::critic::entailment::EntailmentCache;
+    use crate::critic::panel::tests::{Nli, now};
+    use record::Monitor;
+    use record::monitor::Unwatched;
+
+    fn golden() -> Vec<Value> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/diversity/algorithm1.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    /// Nodes and links of a case; ys get ids after the xs, as the fixture has its own matrix for them.
+    fn read(case: &Value) -> (Vec<Node>, Linked) {
+        let n = case["n"].as_u64().unwrap() as u32;
+        let tau = case["tau"].as_f64().unwrap();
+        let p = |key: &str, i: u32| case[key][i as usize].as_f64().unwrap();
+        let nodes = (0..n).map(|i| Node { x: i, y: n + i, score: p("p_forward", i) + p("p_reverse", i) }).collect();
+        let mut links = Vec::new();
+        for (key, from) in [("entail_x", 0), ("entail_y", n)] {
+            for i in 0..n {
+                for j in (0..n).filter(|&j| j != i) {
+                    if case[key][i as usize][j as usize].as_f64().unwrap() > tau {
+                        links.push(Pair { x: from + i, y: from + j });
+                    }
+                }
+            }
+        }
+        (nodes, Linked::new(links))
+    }
+
+    #[test]
+    fn component_is_algorithm_1() {
+        let cases = golden();
+        assert!(cases.len() > 15);
+        for case in &cases {
+            let (nodes, linked) = read(case);
+            let expected: Vec<_> =
+                case["kept"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap() as usize).collect();
+            assert_eq!(component(&nodes, &linked), expected, "{}", case["case"]);
+        }
+    }
+
+    #[test]
+    fn independent_is_maximal_and_best_first() {
+        for case in &golden() {
+            let (nodes, linked) = read(case);
+            let kept = independent(&nodes, &linked);
+            let same = |a: usize, b: usize| {
+                SIDES.iter().any(|side| {
+                    linked.of(side(&nodes[a])).contains(&side(&nodes[b])) || side(&nodes[a]) == side(&nodes[b])
+                })
+            };
+            for i in 0..nodes.len() {
+                let better = |&k: &usize| (nodes[k].score, i) > (nodes[i].score, k);
+                let refused = kept.iter().any(|&k| k != i && same(k, i) && better(&k));
+                assert_eq!(kept.contains(&i), !refused, "{} {i}", case["case"]);
+            }
+            assert!(kept.len() >= component(&nodes, &linked).len());
+        }
+    }
+
+    #[test]
+    fn shared_sentences_say_the_same() {
+        let nodes = [(0, 1, 0.9), (0, 2, 1.0), (3, 2, 0.8), (4, 5, 0.1)].map(|(x, y, score)| Node { x, y, score });
+        assert_eq!(component(&nodes, &Linked::default()), [1, 3]);
+        assert_eq!(independent(&nodes, &Linked::default()), [1, 3]);
+        // x of one pair and y of another are not compared.
+        let crossed = [(0, 1, 0.9), (1, 2, 1.0)].map(|(x, y, score)| Node { x, y, score });
+        assert_eq!(component(&crossed, &Linked::default()), [0, 1]);
+    }
+
+    /// What is explored suffices: the choice is that of the whole matrix, for fewer questions.
+    #[test]
+    fn exploring_equals_the_whole_matrix() {
+        let texts: Vec<String> = (0..40).map(|i| format!("{} {i}", i * 7919 % 13)).collect();
+        let siblings = SentenceSet::new(texts.iter().enumerate().map(|(i, t)| (i as u32, t.as_str()))).unwrap();
+        let class = |text: &str| text.split(' ').next().unwrap().parse::<u32>().unwrap();
+        let p = move |x: &str, y: &str| if class(x) == class(y) || class(x) + 1 == class(y) { 0.9 } else { 0.1 };
+        let nodes: Vec<_> = (0..40u32)
+            .map(|i| Node { x: i, y: i * 3 % 40, score: f64::from(i * 31 % 17) })
+            .filter(|n| n.x != n.y)
+            .collect();
+        let everything: Vec<_> = siblings.pairs().flat_map(|pair| [pair, pair.reversed()]).collect();
+        let (mut model, mut watch) = (Nli::new(p), Unwatched);
+        let mut monitor = Monitor::new(&mut watch, 0, 0);
+        let mut whole = Entailments::new(&mut model, &mut monitor);
+        let all = now(whole.fill(&siblings, &everything)).unwrap();
+        let whole = whole.cache;
+        let explored = |rule, budget, model: &mut Nli<_>| -> (Vec<Pair>, EntailmentCache) {
+            let mut watch = Unwatched;
+            let mut monitor = Monitor::new(&mut watch, 0, 0);
+            let mut entailments = Entailments::new(model, &mut monitor);
+            let asked = now(explore(rule, &nodes, &siblings, 0.75, budget, &mut entailments)).unwrap();
+            (asked, entailments.cache)
+        };
+        for rule in [Diversity::Component, Diversity::Independent] {
+            let expected = choose(rule, &nodes, &Linked::new(whole.above(0.75)));
+            let mut model = Nli::new(p);
+            let (asked, cache) = explored(rule, u64::MAX, &mut model);
+            assert_eq!(choose(rule, &nodes, &Linked::new(cache.above(0.75))), expected);
+            assert_eq!(asked, model.asked_pairs(&siblings));
+            assert!((asked.len() as u64) < all, "{} of {all}", asked.len());
+            for budget in [0, 1, 7, 50] {
+                let mut model = Nli::new(p);
+                let (asked, cache) = explored(rule, budget, &mut model);
+                assert!(asked.len() as u64 <= budget && model.asked.len() as u64 <= budget);
+                assert!(choose(rule, &nodes, &Linked::new(cache.above(0.75))).len() >= expected.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The critics on given pairs: a source and what a student made of it, instead of all pairs of a context.
+
+use std::collections::HashMap;
+
+use super::cosine::SentenceEncoder;
+use super::entailment::{Entailment, EntailmentModel, Entailments};
+use super::panel::{Critics, Panel};
+use super::screen::{Case, Rules, embed};
+use super::{Pair, SentenceSet};
+use crate::Result;
+use record::{Monitor, Scored, Task};
+
+/// Most pairs whose sentences are held together.
+const CHUNK: usize = 2000;
+
+impl Panel {
+    /// Judges (source, version) pairs as pairs of `task`, the source as x, without the selection among pairs that say
+    /// the same. One row a pair, in order; its `context`, `x` and `y` are for the caller to set.
+    ///
+    /// # Errors
+    /// The models'; [`Error::Input`](record::Error::Input) where the plan has a cosine critic and there is no encoder.
+    pub async fn judge_pairs(
+        &self,
+        task: Task,
+        pairs: &[(&str, &str)],
+        mut encoder: Option<&mut dyn SentenceEncoder>,
+        nli: &mut dyn EntailmentModel,
+        monitor: &mut Monitor<'_>,
+    ) -> Result<Vec<Scored>> {
+        let mut out = Vec::with_capacity(pairs.len());
+        for chunk in pairs.chunks(CHUNK) {
+            let encoder = encoder.as_mut().map(|e| &mut **e as &mut dyn SentenceEncoder);
+            out.extend(self.judge_chunk(task, chunk, encoder, &mut *nli, monitor).await?);
+        }
+        Ok(out)
+    }
+
+    async fn judge_chunk(
+        &self,
+        task: Task,
+        texts: &[(&str, &str)],
+        encoder: Option<&mut dyn SentenceEncoder>,
+        nli: &mut dyn EntailmentModel,
+        monitor: &mut Monitor<'_>,
+    ) -> Result<Vec<Scored>> {
+        let mut rows: HashMap<&str, u32> = HashMap::new();
+        let mut unique = Vec::new();
+        for text in texts.iter().flat_map(|&(x, y)| [x, y]) {
+            rows.entry(text).or_insert_with(|| {
+                let row = u32::try_from(unique.len()).unwrap_or(u32::MAX);
+                unique.push((row, text));
+                row
+            });
+        }
+        let mut siblings = SentenceSet::new(unique)?;
+        let index = |text: &str| rows.get(text).and_then(|&row| siblings.index_of(row)).unwrap_or(0);
+        let wanted: Vec<Pair> = texts.iter().map(|&(x, y)| Pair { x: index(x), y: index(y) }).collect();
+        let rules = match task {
+            Task::Paraphrase => Rules::paraphrase(&self.paraphrase),
+            Task::Summary => Rules::summary(&self.summary),
+        };
+        let mut case = Case::given(&siblings, rules.source_first(), &wanted);
+        if case.rules.cosine.is_some() {
+            embed(std::slice::from_ref(&case), &mut siblings, encoder, monitor).await?;
+        }
+        if let Some(mut critic) = case.rules.cosine {
+            case.run(&siblings, &mut critic).await?;
+        }
+        let mut entailments = Entailments::new(nli, monitor);
+        for (direction, min) in case.rules.entailment.clone() {
+            let mut critic = Entailment { direction, min, entailments: &mut entailments, calls: 0 };
+            case.run(&siblings, &mut critic).await?;
+        }
+        Ok(case.rows.into_iter().map(|row| row.scored).collect())
+    }
+}
+
+impl Critics {
+    /// As [`Panel::judge_pairs`].
+    ///
+    /// # Errors
+    /// As [`Panel::judge_pairs`].
+    pub async fn judge_pairs(
+        &mut self,
+        task: Task,
+        pairs: &[(&str, &str)],
+        monitor: &mut Monitor<'_>,
+    ) -> Result<Vec<Scored>> {
+        let encoder = self.encoder.as_mut().map(|encoder| &mut **encoder as &mut dyn SentenceEncoder);
+        self.panel.judge_pairs(task, pairs, encoder, &mut *self.entailment, monitor).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use record::Refusal;
+    use record::monitor::Unwatched;
+
+    use super::*;
+    use crate::critic::panel::tests::{Letters, Nli, now, overlap, presets};
+
+    #[test]
+    fn every_pair_gets_a_row_in_order_with_its_reason() {
+        let panel = &presets()[2];
+        let source = "the company said that sales rose by 5 percent in London last year.";
+        let versions = [
+            source,
+            "the company said that sales rose by 7 percent in London last year.",
+            "in London sales rose last year by 5 percent, the company that said the.",
+            "sales rose by 5 percent in London.",
+        ];
+        let pairs: Vec<_> = versions.iter().map(|v| (source, *v)).collect();
+        let judge = |task, pairs: &[(&str, &str)]| {
+            now(panel.judge_pairs(
+                task,
+                pairs,
+                Some(&mut Letters::default()),
+                &mut Nli::new(overlap),
+                &mut Monitor::new(&mut Unwatched, 0, 0),
+            ))
+            .unwrap()
+        };
+        let refused = |rows: &[Scored]| rows.iter().map(|r| r.refused_by).collect::<Vec<_>>();
+        let paraphrases = judge(Task::Paraphrase, &pairs);
+        assert_eq!(refused(&paraphrases)[..2], [Some(Refusal::Copy), Some(Refusal::Rouge)]);
+        assert_eq!(refused(&paraphrases)[3], Some(Refusal::Length));
+        let kept = &paraphrases[2];
+        assert!(kept.forward.is_some() && kept.cosine.is_some(), "{kept:?}");
+        let summaries = judge(Task::Summary, &pairs);
+        assert_eq!(refused(&summaries), [Some(Refusal::Copy), Some(Refusal::Length), Some(Refusal::Length), None]);
+        // A version that is longer than its source is no summary of it, whichever way one turns the pair.
+        assert_eq!(refused(&judge(Task::Summary, &[(versions[3], source)])), [Some(Refusal::Length)]);
+        assert!(judge(Task::Summary, &[]).is_empty());
+    }
+}

@@ -1,0 +1,200 @@
+//! The pipeline: contexts, siblings and verdicts, range by range, into a store of the host's.
+
+use std::ops::Range;
+
+use lm::decode::TextModel;
+use lm::decode::sample::SampleOptions;
+use lm::decode::siblings::{Job, Limits, Stop, sample};
+use record::monitor::Stage;
+use record::plan::Plan;
+use record::random::Purpose;
+use record::{Context, ContextOutcome, Finish, Funnel, Monitor, Sample, SampleOutcome, Scored};
+use serde::{Deserialize, Serialize};
+
+use super::contexts::{ContextBatch, Seed, make};
+use crate::Result;
+use crate::critic::{Critics, Link, SentenceSet};
+
+/// Contexts that are made, sampled and judged together, and saved together. Fixed, as rows of contexts that share a
+/// batch meet the same matrix products: another size would round differently.
+pub const RANGE: u64 = 4;
+
+/// What a range has before its critics run: enough to go on from there, to the same bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// Contexts.
+    pub made: ContextBatch,
+    /// Samples of all contexts; `None` until the last one is there.
+    pub samples: Option<Vec<Sample>>,
+}
+
+/// Everything one range gave.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// Contexts.
+    pub contexts: Vec<Context>,
+    /// Samples, usable or not.
+    pub samples: Vec<Sample>,
+    /// Scored pairs of both tasks.
+    pub scored: Vec<Scored>,
+    /// Entailments that selection asked for.
+    pub links: Vec<Link>,
+    /// Counts.
+    pub funnel: Funnel,
+}
+
+impl Judged {
+    /// The text of a sibling; empty where the row has no usable sentence.
+    #[must_use]
+    pub fn text(&self, context: u64, row: u32) -> &str {
+        let wanted = |s: &&Sample| s.context == context && s.row == row && s.finish == Finish::Sentence;
+        self.samples.iter().find(wanted).map_or("", |s| s.text.as_str())
+    }
+}
+
+/// Where a host keeps what the pipeline makes: a run folder, or a browser's memory.
+pub trait Store {
+    /// What an interrupted run left of a range.
+    ///
+    /// # Errors
+    /// The store's.
+    fn draft(&mut self, range: &Range<u64>) -> Result<Option<Draft>>;
+
+    /// Keeps an unfinished range: called when its contexts are whole, and again when its samples are.
+    ///
+    /// # Errors
+    /// The store's; the pipeline then ends.
+    fn keep_draft(&mut self, range: &Range<u64>, draft: &Draft) -> Result<()>;
+
+    /// Keeps a finished range.
+    ///
+    /// # Errors
+    /// The store's; the pipeline then ends.
+    fn keep(&mut self, range: &Range<u64>, judged: Judged) -> Result<()>;
+}
+
+/// The distinct usable sentences of a context.
+///
+/// # Errors
+/// As [`SentenceSet::new`].
+pub fn sentences(samples: &[Sample], context: u64) -> Result<SentenceSet> {
+    let usable = samples.iter().filter(|s| s.context == context && s.finish == Finish::Sentence);
+    SentenceSet::new(usable.map(|s| (s.row, s.text.as_str())))
+}
+
+/// How a plan samples siblings; `ends` end a text.
+fn sample_options(plan: &Plan, ends: &[u32]) -> SampleOptions {
+    let s = &plan.siblings;
+    SampleOptions {
+        temperature: s.temperature,
+        top_p: s.top_p,
+        top_k: s.top_k,
+        min_p: s.min_p,
+        typical_p: s.typical_p,
+        repetition_penalty: s.repetition_penalty,
+        no_repeat_ngram: s.no_repeat_ngram,
+        min_new_tokens: s.min_tokens,
+        eos: ends.to_vec(),
+        ..SampleOptions::default()
+    }
+}
+
+/// Samples the siblings of contexts; rows by context and row.
+///
+/// # Errors
+/// The teacher's; [`crate::Error::Interrupted`].
+pub async fn siblings(
+    teacher: &TextModel,
+    plan: &Plan,
+    contexts: &[Context],
+    monitor: &mut Monitor<'_>,
+) -> Result<Vec<Sample>> {
+    let s = &plan.siblings;
+    let sampler = teacher.sampler(sample_options(plan, &teacher.ends))?;
+    let rows = 0..u32::try_from(s.k).unwrap_or(u32::MAX);
+    let jobs = contexts
+        .iter()
+        .map(|c| {
+            let prompt = teacher.prompt(&c.text, s.max_tokens)?;
+            Ok(Job { context: c.id, prompt, rows: rows.clone(), stop: Stop::FirstSentence })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let limits = Limits { batch: s.batch, max_tokens: s.max_tokens };
+    monitor.stage(Stage::Siblings)?;
+    sample(teacher, &jobs, &sampler, limits, (plan.seed, Purpose::Siblings), monitor).await
+}
+
+/// A plan with its models and seeds.
+pub struct Pipeline<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Writes contexts and siblings.
+    pub teacher: &'a TextModel,
+    /// Judge the pairs; their panel has the plan's thresholds.
+    pub critics: &'a mut Critics,
+    /// The user's texts, where the plan's contexts are seeds.
+    pub seeds: &'a [Seed],
+}
+
+impl Pipeline<'_> {
+    /// Makes ranges of contexts, each from where the store's draft of it ends. The monitor counts contexts.
+    ///
+    /// # Errors
+    /// The models' and the store's; [`crate::Error::Interrupted`] when the host asked to stop. What was kept until then
+    /// is whole.
+    pub async fn run(&mut self, ranges: &[Range<u64>], store: &mut dyn Store, monitor: &mut Monitor<'_>) -> Result<()> {
+        for range in ranges {
+            let judged = self.range(range, store, monitor).await?;
+            // A finished range is kept before a stop is obeyed.
+            let stop = monitor.stage(Stage::Writing);
+            store.keep(range, judged)?;
+            stop?;
+            monitor.rest().await;
+        }
+        Ok(())
+    }
+
+    async fn range(&mut self, range: &Range<u64>, store: &mut dyn Store, monitor: &mut Monitor<'_>) -> Result<Judged> {
+        let mut draft = match store.draft(range)? {
+            Some(draft) => draft,
+            None => {
+                let made = make(self.teacher, self.plan, range.clone(), self.seeds, monitor).await?;
+                let draft = Draft { made, samples: None };
+                store.keep_draft(range, &draft)?;
+                draft
+            }
+        };
+        let ContextBatch { mut contexts, counts } = draft.made.clone();
+        let mut out = Judged { funnel: Funnel { contexts: counts, ..Funnel::default() }, ..Judged::default() };
+        // A context may have grown beyond what leaves room for a sibling.
+        contexts.retain(|c| {
+            let fits = self.teacher.prompt(&c.text, self.plan.siblings.max_tokens).is_ok();
+            if !fits {
+                *out.funnel.contexts.entry(ContextOutcome::TooLong).or_default() += 1;
+            }
+            fits
+        });
+        if draft.samples.is_none() {
+            draft.samples = Some(siblings(self.teacher, self.plan, &contexts, monitor).await?);
+            store.keep_draft(range, &draft)?;
+        }
+        out.samples = draft.samples.unwrap_or_default();
+        for sample in &out.samples {
+            *out.funnel.samples.entry(sample.finish.into()).or_default() += 1;
+        }
+        for context in &contexts {
+            monitor.stage(Stage::Critics)?;
+            let mut sentences = sentences(&out.samples, context.id)?;
+            *out.funnel.samples.entry(SampleOutcome::Duplicate).or_default() += sentences.duplicates();
+            let verdicts = self.critics.judge(context.id, &mut sentences, monitor).await?;
+            monitor.kept(verdicts.scored.iter().filter(|s| s.kept()).count() as u64);
+            monitor.count(1);
+            out.funnel.add(&verdicts.funnel);
+            out.scored.extend(verdicts.scored);
+            out.links.extend(verdicts.links);
+        }
+        monitor.count((range.end - range.start) - contexts.len() as u64);
+        out.contexts = contexts;
+        Ok(out)
+    }
+}

@@ -1,0 +1,10 @@
+//! Impossible Distillation (Jung et al., NAACL 2024): contexts, siblings, pairs, critics, students and their evaluation.
+//! Hosts feed it bytes and show what it makes; see `ARCHITECTURE.md`.
+
+pub mod critic;
+pub mod distill;
+pub mod evaluate;
+pub mod golden;
+pub mod student;
+
+pub(crate) use record::{Error, Result};

@@ -1,0 +1,126 @@
+//! How a task is put to a student. Kept beside its weights, so that it is asked as it was trained.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+use record::Task;
+
+/// Name of the file beside the weights.
+pub const FILE: &str = "impossible.json";
+
+/// What stands around a source sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Format {
+    /// Before the source of a paraphrase.
+    pub paraphrase: String,
+    /// Before the source of a summary; `{length}` is its length as a share of the source's, in steps of 10 %.
+    pub summary: String,
+    /// Between source and target; empty for a model with an encoder.
+    pub separator: String,
+    /// Tasks it was trained on.
+    pub tasks: Vec<Task>,
+}
+
+impl Format {
+    /// For a causal student.
+    #[must_use]
+    pub fn causal(tasks: &[Task]) -> Self {
+        Self {
+            paraphrase: "Paraphrase: ".into(),
+            summary: "Shorten to {length}%: ".into(),
+            separator: "\nAnswer:".into(),
+            tasks: tasks.to_vec(),
+        }
+    }
+
+    /// For a student with an encoder.
+    #[must_use]
+    pub fn encoder_decoder(tasks: &[Task]) -> Self {
+        Self {
+            paraphrase: "paraphrase: ".into(),
+            summary: "shorten to {length}%: ".into(),
+            separator: String::new(),
+            tasks: tasks.to_vec(),
+        }
+    }
+
+    /// The length control of a summary: its share of the source's characters, in steps of 10 %.
+    #[must_use]
+    pub fn bucket(ratio: f32) -> u32 {
+        (1..=10)
+            .min_by(|a, b| (*a as f32 - ratio * 10.0).abs().total_cmp(&(*b as f32 - ratio * 10.0).abs()))
+            .unwrap_or(5)
+            * 10
+    }
+
+    /// What the student reads. `length`: share of the source's length, for summaries.
+    #[must_use]
+    pub fn prompt(&self, task: Task, source: &str, length: f32) -> String {
+        let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
+        let before = match task {
+            Task::Paraphrase => self.paraphrase.clone(),
+            Task::Summary => self.summary.replace("{length}", &Self::bucket(length).to_string()),
+        };
+        format!("{before}{source}{}", self.separator)
+    }
+
+    /// What it should write, without the end-of-text token.
+    #[must_use]
+    pub fn target(&self, target: &str) -> String {
+        if self.separator.is_empty() { target.to_owned() } else { format!(" {target}") }
+    }
+
+    /// Parses the file; `file` is its name in messages.
+    ///
+    /// # Errors
+    /// [`Error::Broken`].
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// None that is known: [`Error::Broken`] where it cannot be written as JSON.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let value = serde_json::to_value(self).and_then(|value| serde_json::to_vec_pretty(&value));
+        value.map_err(|e| Error::broken(FILE, e.to_string()))
+    }
+
+    /// Refuses a task that the student was not trained on.
+    ///
+    /// # Errors
+    /// [`Error::Input`].
+    pub fn check(&self, task: Task) -> Result<()> {
+        if self.tasks.contains(&task) {
+            return Ok(());
+        }
+        let found: Vec<&str> = self.tasks.iter().map(|t| t.name()).collect();
+        Err(Error::input("the student", format!("one trained on {} pairs", task.name()), found.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts() {
+        let format = Format::causal(&Task::ALL);
+        assert_eq!(format.prompt(Task::Paraphrase, " It  rained.\n", 1.0), "Paraphrase: It rained.\nAnswer:");
+        assert_eq!(format.prompt(Task::Summary, "It rained.", 0.56), "Shorten to 60%: It rained.\nAnswer:");
+        assert_eq!(format.target("Rain."), " Rain.");
+        let buckets = [0.0, 0.04, 0.16, 0.3, 0.79, 1.0, 7.0, f32::NAN].map(Format::bucket);
+        assert_eq!(buckets[..7], [10, 10, 20, 30, 80, 100, 100]);
+        assert!((10..=100).contains(&buckets[7]));
+    }
+
+    #[test]
+    fn untrained_tasks_are_refused() {
+        let format = Format::causal(&[Task::Summary]);
+        assert!(format.check(Task::Summary).is_ok());
+        let error = format.check(Task::Paraphrase).err().map(|e| e.to_string()).unwrap_or_default();
+        assert!(error.contains("paraphrase") && error.contains("summary"), "{error}");
+    }
+}

@@ -1,0 +1,283 @@
+//! A student at work: several versions of each sentence, judged by the critics.
+
+use lm::decode::TextModel;
+use lm::decode::drive::drive;
+use lm::decode::group::{GroupBeamSearch, GroupOptions};
+use lm::decode::process::{Processor, Processors};
+use lm::decode::sample::SampleOptions;
+use lm::decode::search::{self, BeamOptions, BeamSearch, EarlyStopping, Hypothesis};
+use lm::decode::siblings::{Job, Limits, Stop, sample};
+use record::monitor::Stage;
+use record::random::Purpose;
+use record::{Finish, Monitor, Refusal, Sample, Style, Task, Version};
+
+use super::Format;
+use crate::Result;
+use crate::critic::Critics;
+
+/// Temperature, nucleus mass and number of versions of a style.
+#[must_use]
+pub fn sampling(style: Style) -> (SampleOptions, u32) {
+    let (temperature, top_p, samples) = match style {
+        Style::Faithful => (0.4, 0.9, 8),
+        Style::Balanced => (0.7, 0.9, 10),
+        Style::Diverse => (1.0, 0.95, 16),
+    };
+    // A version may repeat n-grams of its source.
+    let options = SampleOptions {
+        temperature,
+        top_p,
+        no_repeat_ngram: 3,
+        no_repeat_from_prompt: false,
+        ..SampleOptions::default()
+    };
+    (options, samples)
+}
+
+/// How versions are sampled.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The task.
+    pub task: Task,
+    /// Length of a summary as a share of its source's.
+    pub length: f32,
+    /// Versions of each sentence.
+    pub samples: u32,
+    /// Sampling.
+    pub sampling: SampleOptions,
+    /// Beam search in place of sampling.
+    pub beams: Option<Beams>,
+    /// Rows decoded together, and the longest version in tokens.
+    pub limits: Limits,
+    /// Seed.
+    pub seed: u64,
+}
+
+/// Beam search of `samples` beams: always the same versions, the likeliest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Beams {
+    /// Log-probabilities are divided by the length to this power.
+    pub length_penalty: f64,
+    /// Taken from a token for each beam that has just taken it (Vijayakumar et al. 2016); 0 = plain beam search.
+    pub diversity_penalty: f64,
+}
+
+/// A source sentence with what the student made of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rewritten {
+    /// Number of the sentence in the run.
+    pub number: u64,
+    /// The sentence.
+    pub text: String,
+    /// Whether its prompt leaves no room for a version, so that none was written.
+    pub too_long: bool,
+    /// Every version with its verdict, in the order of the samples.
+    pub versions: Vec<Version>,
+}
+
+impl Rewritten {
+    /// The versions in the order of a style, each text once.
+    #[must_use]
+    pub fn ranked(&self, style: Style) -> Vec<&Version> {
+        let mut all: Vec<&Version> = self.versions.iter().collect();
+        all.sort_by(|a, b| style.rank(a, b));
+        let mut distinct: Vec<&Version> = Vec::new();
+        for version in all {
+            if distinct.iter().all(|v| v.text != version.text) {
+                distinct.push(version);
+            }
+        }
+        distinct
+    }
+
+    /// The first kept version in the order of a style.
+    #[must_use]
+    pub fn best(&self, style: Style) -> Option<&Version> {
+        self.versions.iter().filter(|v| v.kept()).min_by(|a, b| style.rank(a, b))
+    }
+
+    /// The kept version that is worded most differently (paper, section 3.3).
+    #[must_use]
+    pub fn most_different(&self) -> Option<&Version> {
+        let kept = self.versions.iter().filter(|v| v.kept());
+        kept.min_by(|a, b| a.scored.rouge_l.total_cmp(&b.scored.rouge_l).then(a.row.cmp(&b.row)))
+    }
+}
+
+/// A student and the critics of what it writes.
+pub struct Rewriter<'a> {
+    /// The student.
+    pub student: &'a TextModel,
+    /// How tasks are put to it.
+    pub format: &'a Format,
+    /// The critics.
+    pub critics: &'a mut Critics,
+}
+
+impl Rewriter<'_> {
+    /// Writes versions of each source and judges them. A source is its number in the run, which with the seed names its
+    /// random stream, and its text. The monitor counts tokens and pairs, not sources.
+    ///
+    /// # Errors
+    /// The models'; [`crate::Error::Input`] for a task that the student was not trained on; [`crate::Error::Interrupted`].
+    pub async fn rewrite(
+        &mut self,
+        sources: &[(u64, &str)],
+        options: &Options,
+        monitor: &mut Monitor<'_>,
+    ) -> Result<Vec<Rewritten>> {
+        self.format.check(options.task)?;
+        let (mut out, mut jobs) = (Vec::with_capacity(sources.len()), Vec::new());
+        for (source, &(number, text)) in sources.iter().enumerate() {
+            let prompt = self.format.prompt(options.task, text, options.length);
+            let prompt = self.student.prompt(&prompt, options.limits.max_tokens);
+            out.push(Rewritten { number, text: text.to_owned(), too_long: prompt.is_err(), versions: Vec::new() });
+            if let Ok(prompt) = prompt {
+                let job = Job { context: number, prompt, rows: 0..options.samples, stop: Stop::EndOfText };
+                jobs.push((source, job));
+            }
+        }
+        monitor.stage(Stage::Versions)?;
+        let samples = self.samples(&jobs, options, monitor).await?;
+        monitor.stage(Stage::Critics)?;
+        let pairs: Vec<(&str, &str)> =
+            samples.iter().map(|(i, sample)| (out[*i].text.as_str(), sample.text.as_str())).collect();
+        let scored = self.critics.judge_pairs(options.task, &pairs, monitor).await?;
+        for ((source, sample), mut scored) in samples.into_iter().zip(scored) {
+            (scored.context, scored.x, scored.y) = (out[source].number, 0, sample.row);
+            if sample.finish != Finish::EndOfText && sample.finish != Finish::Sentence {
+                scored.refused_by = Some(Refusal::Unfinished);
+            }
+            out[source].versions.push(Version { source, row: sample.row, text: sample.text, scored });
+        }
+        Ok(out)
+    }
+
+    /// Samples with the index of their source, by source and row.
+    async fn samples(
+        &self,
+        jobs: &[(usize, Job)],
+        options: &Options,
+        monitor: &mut Monitor<'_>,
+    ) -> Result<Vec<(usize, Sample)>> {
+        let Some(beams) = options.beams else {
+            // Both tasks may rewrite the same sentence under one seed.
+            let purpose = match options.task {
+                Task::Paraphrase => Purpose::Paraphrases,
+                Task::Summary => Purpose::Summaries,
+            };
+            let sampler = self.student.sampler(options.sampling.clone())?;
+            let all: Vec<Job> = jobs.iter().map(|(_, job)| job.clone()).collect();
+            let rows = sample(self.student, &all, &sampler, options.limits, (options.seed, purpose), monitor).await?;
+            let each = options.samples.max(1) as usize;
+            return Ok(rows.into_iter().enumerate().map(|(at, row)| (jobs[at / each].0, row)).collect());
+        };
+        let mut out = Vec::new();
+        for (source, job) in jobs {
+            monitor.tell()?;
+            let found = search(self.student, &job.prompt, options, beams).await?;
+            let rows = (0..).zip(found).map(|(row, hypothesis)| {
+                let ended = hypothesis.finish == search::Finish::Eos;
+                let tokens = &hypothesis.tokens[..hypothesis.tokens.len() - usize::from(ended)];
+                Ok(Sample {
+                    context: job.context,
+                    row,
+                    text: self.student.tokenizer.decode(tokens)?.trim().to_owned(),
+                    tokens: u32::try_from(hypothesis.tokens.len()).unwrap_or(u32::MAX),
+                    finish: if ended { Finish::EndOfText } else { Finish::Length },
+                })
+            });
+            let rows = rows.collect::<Result<Vec<Sample>>>()?;
+            monitor.sampled(&rows)?;
+            out.extend(rows.into_iter().map(|row| (*source, row)));
+        }
+        Ok(out)
+    }
+}
+
+/// The finished beams after a prompt, best first.
+async fn search(student: &TextModel, prompt: &[u32], options: &Options, beams: Beams) -> Result<Vec<Hypothesis>> {
+    let sampling = &options.sampling;
+    // A search ends at 64 tokens at most: the model's own first; further special tokens are never written.
+    let own = &student.lm.sizes().eos;
+    let others = student.ends.iter().filter(|id| !own.contains(id));
+    let mut ends: Vec<u32> = own.iter().chain(others).copied().collect();
+    let beyond = ends.split_off(ends.len().min(64));
+    let banned = student.banned.iter().chain(&beyond).map(|&id| vec![id]).collect();
+    let mut chain = vec![Processor::Banned(banned)];
+    chain.extend((sampling.no_repeat_ngram > 0).then_some(Processor::NoRepeatNgram(sampling.no_repeat_ngram)));
+    let (num_beams, max_new_tokens) = (options.samples as usize, options.limits.max_tokens);
+    let (eos, processors) = (ends, Processors::new(chain)?);
+    // What the student read may be repeated: the search sees the last token only.
+    let seen = student.lm.sizes().start.or(prompt.last().copied()).unwrap_or(0);
+    if beams.diversity_penalty != 0.0 {
+        let mut search = GroupBeamSearch::new(
+            GroupOptions {
+                num_beams,
+                num_groups: num_beams,
+                diversity_penalty: beams.diversity_penalty,
+                penalty_carried: true,
+                max_new_tokens,
+                length_penalty: beams.length_penalty,
+                eos,
+                processors,
+            },
+            &[seen],
+        )?;
+        drive(&student.lm, &student.compute, prompt, &mut search).await?;
+        let mut found: Vec<Hypothesis> = search.finish().into_iter().flatten().collect();
+        found.sort_by(|a, b| b.score.total_cmp(&a.score));
+        return Ok(found);
+    }
+    let early_stopping = EarlyStopping::False;
+    let length_penalty = beams.length_penalty;
+    let options = BeamOptions { num_beams, max_new_tokens, length_penalty, early_stopping, eos, processors };
+    let mut search = BeamSearch::new(options, &[seen])?;
+    drive(&student.lm, &student.compute, prompt, &mut search).await?;
+    Ok(search.finish())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use record::Scored;
+
+    use super::*;
+
+    fn version(row: u32, text: &str, rouge_l: f32, forward: f32, refused_by: Option<Refusal>) -> Version {
+        let scored = Scored {
+            task: Task::Paraphrase,
+            context: 3,
+            x: 0,
+            y: row,
+            length_ratio: 1.0,
+            rouge_l,
+            numbers: None,
+            entities: None,
+            modality: None,
+            cosine: None,
+            forward: Some(forward),
+            backward: Some(forward),
+            refused_by,
+        };
+        Version { source: 0, row, text: text.into(), scored }
+    }
+
+    #[test]
+    fn versions_are_chosen_by_style_and_by_difference() {
+        let versions = vec![
+            version(0, "close", 0.9, 0.99, None),
+            version(1, "far", 0.3, 0.8, None),
+            version(2, "refused", 0.1, 1.0, Some(Refusal::Numbers)),
+            version(3, "close", 0.9, 0.99, None),
+        ];
+        let rewritten = Rewritten { number: 3, text: "A.".into(), too_long: false, versions };
+        assert_eq!(rewritten.most_different().unwrap().text, "far");
+        assert_eq!(rewritten.best(Style::Faithful).unwrap().text, "close");
+        assert_eq!(rewritten.best(Style::Diverse).unwrap().text, "far");
+        let ranked: Vec<&str> = rewritten.ranked(Style::Faithful).iter().map(|v| v.text.as_str()).collect();
+        assert_eq!(ranked, ["close", "far", "refused"]);
+        let none = Rewritten { versions: vec![version(0, "b", 0.2, 0.9, Some(Refusal::Copy))], ..rewritten };
+        assert!(none.best(Style::Balanced).is_none() && none.most_different().is_none());
+    }
+}

@@ -1,0 +1,369 @@
+//! Files that are either whole or not there: written beside their target, synced, renamed.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use record::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+/// Part of every temporary name of this program; nothing else is ever swept.
+const MARK: &str = ".impossible-tmp";
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Maps a system error to [`Error::Io`] about `path`.
+pub fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    move |e| Error::io(action, path.display(), e)
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+/// sha256 of bytes, in hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Length and sha256 of a file, read in pieces.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn hash_file(path: &Path) -> Result<(u64, String)> {
+    let mut file = File::open(path).map_err(io_error("reading", path))?;
+    let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0u64, vec![0u8; 1 << 16]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((bytes, hex(&digest.finalize()))),
+            Ok(n) => {
+                digest.update(&buffer[..n]);
+                bytes += n as u64;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(io_error("reading", path)(e)),
+        }
+    }
+}
+
+/// The whole of a small file.
+///
+/// # Errors
+/// [`Error::Io`]; [`Error::Broken`] where it is longer than `limit` bytes.
+pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let file = File::open(path).map_err(io_error("reading", path))?;
+    let mut bytes = Vec::new();
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(io_error("reading", path))?;
+    if bytes.len() as u64 > limit {
+        return Err(Error::broken(path.display(), format!("it is longer than {limit} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// A file being written; counts and hashes what passes.
+#[derive(Debug)]
+pub struct Sink {
+    out: BufWriter<File>,
+    digest: Sha256,
+    bytes: u64,
+    shown: PathBuf,
+}
+
+impl Sink {
+    /// Creates `path`; errors name `shown`, the file it will become.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(path: &Path, shown: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(io_error("writing", shown))?;
+        Ok(Self { out: BufWriter::with_capacity(1 << 16, file), digest: Sha256::new(), bytes: 0, shown: shown.into() })
+    }
+
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        let shown = self.shown.clone();
+        self.write_all(bytes).map_err(|e| io_error("writing", &shown)(e))
+    }
+
+    /// Brings everything to the disk; length and sha256.
+    ///
+    /// # Errors
+    /// [`Error::Io`], a full disk among others.
+    pub fn finish(self) -> Result<(u64, String)> {
+        let shown = self.shown;
+        let file = self.out.into_inner().map_err(|e| io_error("writing", &shown)(e.into_error()))?;
+        file.sync_all().map_err(io_error("writing", &shown))?;
+        Ok((self.bytes, hex(&self.digest.finalize())))
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let n = self.out.write(buf)?;
+        self.digest.update(&buf[..n]);
+        self.bytes += n as u64;
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// Files that are written first and renamed together, in the order they were begun. Dropped before
+/// [`Batch::commit`], it removes what it wrote and leaves every former file as it was.
+#[derive(Debug, Default)]
+pub struct Batch {
+    staged: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Batch {
+    /// Begins a file; its folder must exist.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file(&mut self, target: &Path) -> Result<Sink> {
+        let temp = sibling(target, &format!("-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        self.staged.push((temp.clone(), target.to_path_buf()));
+        Sink::create(&temp, target)
+    }
+
+    /// Renames all files to their targets.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; files not yet renamed keep their former content.
+    pub fn commit(mut self) -> Result<()> {
+        for (temp, target) in std::mem::take(&mut self.staged) {
+            if let Err(e) = fs::rename(&temp, &target) {
+                self.staged.push((temp, target.clone()));
+                return Err(io_error("writing", &target)(e));
+            }
+            sync_parent(&target);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        for (temp, _) in &self.staged {
+            let _ = fs::remove_file(temp);
+        }
+    }
+}
+
+/// Replaces `path` by `bytes`.
+///
+/// # Errors
+/// [`Error::Io`]; the former file is then untouched.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut batch = Batch::default();
+    let mut sink = batch.file(path)?;
+    sink.put(bytes)?;
+    sink.finish()?;
+    batch.commit()
+}
+
+/// A folder that appears with all its files at once. Dropped before [`StagedDir::commit`], it is removed.
+#[derive(Debug)]
+pub struct StagedDir {
+    temp: PathBuf,
+    target: PathBuf,
+}
+
+impl StagedDir {
+    /// Begins the folder `target`, whose parent must exist.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn new(target: &Path) -> Result<Self> {
+        let temp = sibling(target, "");
+        if temp.exists() {
+            fs::remove_dir_all(&temp).map_err(io_error("removing", &temp))?;
+        }
+        fs::create_dir(&temp).map_err(io_error("writing", target))?;
+        Ok(Self { temp, target: target.to_path_buf() })
+    }
+
+    /// Begins a file of the folder.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file(&self, name: &str) -> Result<Sink> {
+        Sink::create(&self.temp.join(name), &self.target.join(name))
+    }
+
+    /// Puts the folder in the place of `target`, replacing what stands there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn commit(self) -> Result<()> {
+        sync_dir(&self.temp);
+        let old = sibling(&self.target, "-old");
+        if self.target.exists() {
+            if old.exists() {
+                fs::remove_dir_all(&old).map_err(io_error("removing", &old))?;
+            }
+            fs::rename(&self.target, &old).map_err(io_error("writing", &self.target))?;
+        }
+        fs::rename(&self.temp, &self.target).map_err(io_error("writing", &self.target))?;
+        sync_parent(&self.target);
+        let _ = fs::remove_dir_all(&old);
+        Ok(())
+    }
+}
+
+impl Drop for StagedDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.temp);
+    }
+}
+
+/// Removes what a killed run left half written in `dir`; a folder that is not there has nothing.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn sweep(dir: &Path) -> Result<()> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(io_error("reading", dir)(e)),
+    };
+    for entry in entries {
+        let path = entry.map_err(io_error("reading", dir))?.path();
+        let ours = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.') && n.contains(MARK));
+        if ours {
+            let is_dir = path.symlink_metadata().is_ok_and(|m| m.is_dir());
+            let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(io_error("removing", &path))?;
+        }
+    }
+    Ok(())
+}
+
+fn sibling(target: &Path, suffix: &str) -> PathBuf {
+    let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    target.with_file_name(format!(".{name}{MARK}{suffix}"))
+}
+
+fn sync_parent(path: &Path) {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent),
+        _ => sync_dir(Path::new(".")),
+    }
+}
+
+/// Best effort: some systems cannot sync a folder, and the files themselves are already safe.
+fn sync_dir(dir: &Path) {
+    if cfg!(unix)
+        && let Ok(handle) = File::open(dir)
+    {
+        let _ = handle.sync_all();
+    }
+}
+
+/// Reads a file of JSON lines that this program wrote.
+///
+/// # Errors
+/// [`Error::Line`] for a line that is none; [`Error::Io`].
+pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = fs::read_to_string(path).map_err(io_error("reading", path))?;
+    let parse = |(i, line): (usize, &str)| {
+        let file = path.display().to_string();
+        serde_json::from_str(line).map_err(|e| Error::Line { file, line: i + 1, reason: e.to_string() })
+    };
+    text.lines().enumerate().map(parse).collect()
+}
+
+/// Replaces a file by JSON lines.
+///
+/// # Errors
+/// [`Error::Io`]; the former file is then untouched.
+pub fn write_lines<T: Serialize>(path: &Path, lines: &[T]) -> Result<()> {
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, line).map_err(|e| Error::broken(path.display(), e))?;
+        text.push(b'\n');
+    }
+    write_file(path, &text)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut v: Vec<_> = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        v.sort();
+        v
+    }
+
+    #[test]
+    fn replaces_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write_file(&path, b"one").unwrap();
+        write_file(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(dir.path()), ["a.txt"]);
+        assert_eq!(hash_file(&path).unwrap(), (3, sha256(b"two")));
+    }
+
+    #[test]
+    fn dropped_batch_keeps_former_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        write_file(&path, b"one").unwrap();
+        let mut batch = Batch::default();
+        let mut sink = batch.file(&path).unwrap();
+        sink.put(b"half").unwrap();
+        assert_eq!(names(dir.path()).len(), 2);
+        drop(sink);
+        drop(batch);
+        assert_eq!(names(dir.path()), ["a.txt"]);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+    }
+
+    #[test]
+    fn folder_replaces_folder_and_sweep_takes_only_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("00000");
+        for text in ["one", "two"] {
+            let staged = StagedDir::new(&target).unwrap();
+            let mut sink = staged.file("f").unwrap();
+            sink.put(text.as_bytes()).unwrap();
+            assert_eq!(sink.finish().unwrap(), (3, sha256(text.as_bytes())));
+            staged.commit().unwrap();
+        }
+        assert_eq!(fs::read(target.join("f")).unwrap(), b"two");
+        fs::create_dir(dir.path().join(".00001.impossible-tmp")).unwrap();
+        fs::write(dir.path().join(".x.impossible-tmp-1-1"), b"").unwrap();
+        fs::write(dir.path().join(".mine"), b"").unwrap();
+        sweep(dir.path()).unwrap();
+        assert_eq!(names(dir.path()), [".mine", "00000"]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn full_disk_is_an_io_error() {
+        let full = Path::new("/dev/full");
+        let mut sink = Sink::create(full, Path::new("report.html")).unwrap();
+        sink.put(b"x").unwrap();
+        let e = sink.finish().unwrap_err();
+        assert!(matches!(&e, Error::Io { action: "writing", path, .. } if path == "report.html"), "{e}");
+    }
+}

@@ -1,0 +1,78 @@
+//! Pieces of HTML and SVG that every page of the program is made of.
+
+use std::fmt::Write;
+
+/// A number with thousands separated by commas.
+#[must_use]
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Text for HTML elements and attributes; control characters become U+FFFD.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c if c.is_control() && c != '\n' && c != '\t' => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A whole page with the project's style sheet; `body` comes after the heading.
+#[must_use]
+pub fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{}</style>\n</head>\n\
+         <body>\n<main>\n{body}</main>\n</body>\n</html>\n",
+        include_str!("html.css"),
+        title = escape(title)
+    )
+}
+
+/// Where bars begin, and how far they go.
+pub(crate) const LEFT: f64 = 8.0;
+pub(crate) const WIDTH: f64 = 320.0;
+
+/// Bars on a line, the highest of this height.
+pub(crate) fn bars(out: &mut String, class: &str, bins: &[u64], height: f64, base: f64) {
+    let most = bins.iter().copied().max().unwrap_or(0).max(1);
+    let step = WIDTH / bins.len().max(1) as f64;
+    for (i, n) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
+        // A bin of one pair beside one of a million must still be seen.
+        let height = (height * *n as f64 / most as f64).max(1.0);
+        let (x, y, width) = (LEFT + step * i as f64 + 1.0, base - height, step - 2.0);
+        let _ = writeln!(
+            out,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" class=\"{class}\"/>"
+        );
+    }
+    let _ = writeln!(out, "<line x1=\"{LEFT}\" y1=\"{base}\" x2=\"{}\" y2=\"{base}\" class=\"axis\"/>", LEFT + WIDTH);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_and_escapes() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(escape("<a b='c'>&\u{1b}"), "&lt;a b=&#39;c&#39;&gt;&amp;\u{fffd}");
+    }
+}

@@ -1,0 +1,24 @@
+//! `report.html` of a run: what it gave, why the rest was dropped, and its students. Pages have no scripts and no outside
+//! files.
+
+pub mod curve;
+pub mod histogram;
+mod page;
+pub mod showcase;
+pub mod students;
+
+use record::Result;
+
+use crate::fs::write_file;
+use crate::run::dataset::Written;
+use crate::run::{RunFolder, timings};
+
+/// Writes the report of a run whose dataset has just been merged.
+///
+/// # Errors
+/// [`record::Error::Io`]; [`record::Error::Broken`] for timings that cannot be read.
+pub fn write(folder: &RunFolder, written: &Written) -> Result<()> {
+    let (times, students) = (timings::read(folder.dir())?, students::section(folder.dir()));
+    let html = page::report(folder.plan(), folder.hash(), written, &times, &students)?;
+    write_file(&folder.dir().join("report.html"), html.as_bytes())
+}

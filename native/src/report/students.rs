@@ -1,0 +1,115 @@
+//! The part of `report.html` about students: their curves, and what the critics kept of what they wrote.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use record::Result;
+use record::{Refusal, Rewrites};
+
+use super::curve;
+use super::showcase;
+use crate::fs::{io_error, read_lines, read_small, write_file};
+use crate::html::{count, escape};
+use crate::training::folder::{self, Line};
+
+const BEGIN: &str = "<!-- students -->\n";
+const END: &str = "<!-- end of students -->\n";
+
+/// Largest file that is read here.
+const LARGEST: u64 = 64 << 20;
+
+/// Trainings below `RUN/student` whose metrics can be read, by name.
+fn trainings(run: &Path) -> Vec<(String, Vec<Line>)> {
+    let mut names: Vec<String> = fs::read_dir(run.join("student"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    let mut out = Vec::new();
+    for name in names {
+        let file = run.join("student").join(&name).join(folder::METRICS);
+        if let Ok(lines) = read_lines(&file) {
+            out.push((name, lines));
+        }
+    }
+    out
+}
+
+/// The section, between marks by which it is found again; only the marks without any student.
+pub(super) fn section(run: &Path) -> String {
+    let mut out = BEGIN.to_owned();
+    let trainings = trainings(run);
+    if !trainings.is_empty() {
+        out.push_str("<section aria-labelledby=\"students\">\n<h2 id=\"students\">Students</h2>\n");
+    }
+    for (name, lines) in &trainings {
+        let _ = writeln!(
+            out,
+            "<h3>{}</h3>\n{}",
+            escape(name),
+            curve::figure(&format!("Loss of {}", escape(name)), "target token", lines)
+        );
+    }
+    if !trainings.is_empty() {
+        hits(&mut out, run);
+        if let Some(showcase) = showcase::read(run) {
+            showcase::section(&mut out, &showcase);
+        }
+        out.push_str("</section>\n");
+    }
+    out.push_str(END);
+    out
+}
+
+/// What became of the sentences that a student rewrote; nothing for counts of an older version.
+fn hits(out: &mut String, run: &Path) {
+    let bytes = read_small(&run.join("refine/dataset/funnel.json"), LARGEST).unwrap_or_default();
+    let Ok(rewrites) = serde_json::from_slice::<Rewrites>(&bytes) else { return };
+    let _ = write!(
+        out,
+        "<h3>Self-distillation</h3>\n<div class=\"scroll\"><table><caption>Verdicts on the versions of {} \
+         sentences</caption>\n<thead><tr><th scope=\"col\">verdict</th><th scope=\"col\">versions</th>\
+         <th scope=\"col\">share</th></tr></thead>\n<tbody>\n",
+        count(rewrites.sentences)
+    );
+    for (task, counts) in &rewrites.tasks {
+        let share = |n: u64, of: u64| 100.0 * n as f64 / of.max(1) as f64;
+        let mut row = |name: &str, n: u64, of: u64| {
+            let _ = writeln!(
+                out,
+                "<tr><th scope=\"row\">{}: {name}</th><td>{}</td><td>{:.1} %</td></tr>",
+                task.name(),
+                count(n),
+                share(n, of)
+            );
+        };
+        row("sentences with a kept version", counts.sources, rewrites.sentences);
+        row("kept", counts.kept, counts.versions);
+        for (refusal, n) in &counts.refused {
+            let verdict = match refusal {
+                Refusal::Unfinished | Refusal::Copy => refusal.name().to_owned(),
+                critic => format!("refused by {critic}"),
+            };
+            row(&verdict, *n, counts.versions);
+        }
+    }
+    out.push_str("</tbody></table></div>\n");
+}
+
+/// Brings the section of a run's report up to date; a report of an older version has none and stays as it is.
+///
+/// # Errors
+/// [`record::Error::Io`].
+pub fn refresh(run: &Path) -> Result<()> {
+    let report = run.join("report.html");
+    if !report.is_file() {
+        return Ok(());
+    }
+    let page = fs::read_to_string(&report).map_err(io_error("reading", &report))?;
+    let (Some(from), Some(to)) = (page.find(BEGIN), page.find(END)) else { return Ok(()) };
+    let (before, after) = (page.get(..from).unwrap_or(""), page.get(to + END.len()..).unwrap_or(""));
+    write_file(&report, format!("{before}{}{after}", section(run)).as_bytes())
+}

@@ -1,0 +1,131 @@
+//! Contexts, siblings and judged pairs into a run folder, and the dataset out of it.
+
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::Result;
+use lm::device::Compute;
+use lm::lanes::wait;
+use method::distill::contexts::Seed;
+use method::distill::pipeline::{Draft, Judged, Pipeline, RANGE, Store};
+use record::plan::Plan;
+use record::{ContextOutcome, Error, Monitor, SampleOutcome};
+
+use crate::progress::Bar;
+use crate::report;
+use crate::run::dataset::Written;
+use crate::run::{RunFolder, ranges};
+use crate::session::Session;
+
+/// What to make, and where.
+pub struct Request<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The user's texts, where the plan's contexts are seeds.
+    pub seeds: &'a [Seed],
+    /// Run folder.
+    pub out: &'a Path,
+    /// This machine's part of the ranges: the i-th (from 0) of n.
+    pub part: (u64, u64),
+}
+
+/// Makes the ranges that are not there yet, merges what is finished, and writes the report.
+///
+/// # Errors
+/// The models' and the folder's; [`Error::Input`] where nothing usable came out; [`Error::Interrupted`].
+pub fn make(session: &Session, request: &Request<'_>) -> Result<(RunFolder, Written)> {
+    let plan = request.plan;
+    let compute = Compute::open(plan.device)?;
+    let mut folder = RunFolder::create_or_resume(request.out, plan)?;
+    let mine = ranges(plan.contexts.count as u64, RANGE, request.part.0, request.part.1);
+    let todo: Vec<_> = mine.iter().filter(|range| !folder.shard_done(range)).cloned().collect();
+    let (total, left) = (count(&mine), count(&todo));
+    let mut bar = session.bar("contexts", total - left, total)?;
+    let made = if todo.is_empty() {
+        Ok(())
+    } else {
+        run(session, &compute, (plan, request.seeds), &todo, &mut folder, (&mut bar, total - left, total))
+    };
+    bar.finish();
+    folder.add_timings(&bar.timings)?;
+    if let Err(Error::Interrupted) = made {
+        eprintln!(
+            "What was finished is saved in {}: ranges of {RANGE} contexts, and the contexts and samples of the one at work. \
+             The same command goes on from there.",
+            request.out.display()
+        );
+    }
+    made?;
+    let written = folder.write_dataset()?;
+    report::write(&folder, &written)?;
+    check(&written)?;
+    Ok((folder, written))
+}
+
+/// The first range of a plan, judged and not saved.
+///
+/// # Errors
+/// As [`make`].
+pub fn preview(session: &Session, plan: &Plan, seeds: &[Seed]) -> Result<Judged> {
+    let compute = Compute::open(plan.device)?;
+    let total = (plan.contexts.count as u64).min(RANGE);
+    let mut bar = session.bar("contexts", 0, total)?;
+    let mut store = Memory::default();
+    let made = run(session, &compute, (plan, seeds), &[0..total], &mut store, (&mut bar, 0, total));
+    bar.finish();
+    made?;
+    Ok(store.0)
+}
+
+fn run(
+    session: &Session,
+    compute: &Compute,
+    (plan, seeds): (&Plan, &[Seed]),
+    ranges: &[Range<u64>],
+    store: &mut dyn Store,
+    (bar, done, total): (&mut Bar, u64, u64),
+) -> record::Result<()> {
+    let teacher = session.text_model(&plan.models.teacher, compute)?;
+    let mut critics = session.critics(plan, compute)?;
+    let mut pipeline = Pipeline { plan, teacher: &teacher, critics: &mut critics, seeds };
+    wait(pipeline.run(ranges, store, &mut Monitor::new(bar, done, total)))
+}
+
+/// Keeps the last range, for a preview.
+#[derive(Default)]
+struct Memory(Judged);
+
+impl Store for Memory {
+    fn draft(&mut self, _: &Range<u64>) -> record::Result<Option<Draft>> {
+        Ok(None)
+    }
+
+    fn keep_draft(&mut self, _: &Range<u64>, _: &Draft) -> record::Result<()> {
+        Ok(())
+    }
+
+    fn keep(&mut self, _: &Range<u64>, judged: Judged) -> record::Result<()> {
+        self.0 = judged;
+        Ok(())
+    }
+}
+
+fn count(ranges: &[Range<u64>]) -> u64 {
+    ranges.iter().map(|r| r.end - r.start).sum()
+}
+
+/// Refuses a run whose teacher writes nothing usable.
+fn check(written: &Written) -> record::Result<()> {
+    let funnel = &written.funnel;
+    if funnel.contexts(ContextOutcome::Made) == 0 {
+        let found: Vec<String> = funnel.contexts.iter().map(|(outcome, n)| format!("{outcome}: {n}")).collect();
+        let found = format!("none; attempts by outcome: {}", found.join(", "));
+        return Err(Error::input("contexts", "at least one usable context", found));
+    }
+    if funnel.samples(SampleOutcome::Sentence) == 0 {
+        let found: Vec<String> = funnel.samples.iter().map(|(outcome, n)| format!("{outcome}: {n}")).collect();
+        let found = format!("none; samples by outcome: {}", found.join(", "));
+        return Err(Error::input("the teacher", "usable first sentences", found));
+    }
+    Ok(())
+}

@@ -1,0 +1,363 @@
+//! Self-distillation: a student rewrites fresh sentences, the critics filter its versions, and the next student learns from
+//! what is left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use lm::decode::sample::SampleOptions;
+use lm::decode::siblings::Limits;
+use lm::device::Compute;
+use lm::lanes::wait;
+use method::distill::contexts::make;
+use method::student::format;
+use method::student::rewrite::{Options, Rewriter};
+use record::plan::Source;
+use record::{Error, Kept, Monitor, Rewrites, Task, VersionCounts};
+use serde::{Deserialize, Serialize};
+use text::sentence;
+
+use super::student::{self, Request, train};
+use crate::args::{Refine, TrainFlags};
+use crate::fs::{hash_file, io_error, read_small, sweep, write_file};
+use crate::models;
+use crate::models::student::{model_folder, open_student, read_format};
+use crate::run::RunFolder;
+use crate::run::dataset::write_pairs;
+use crate::run::jsonl::read_seeds;
+use crate::session::Session;
+
+/// Sentences whose versions are sampled, judged and saved together.
+const PART: usize = 64;
+
+/// Fewest words of a sentence that is worth rewriting.
+const FEWEST_WORDS: usize = 8;
+
+/// Lengths that summaries are asked for, in turn.
+const LENGTHS: [f32; 4] = [0.4, 0.5, 0.6, 0.7];
+
+/// Largest file of a part.
+const LARGEST_PART: u64 = 64 << 20;
+
+/// What the pairs depend on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    run: String,
+    student_sha256: String,
+    sentences: String,
+    sources: usize,
+    samples: u32,
+    temperature: f32,
+    top_p: f32,
+    no_repeat_ngram: usize,
+}
+
+/// A part as saved.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Part {
+    pairs: Vec<Kept>,
+    counts: BTreeMap<Task, VersionCounts>,
+}
+
+/// A line of `sources.jsonl`.
+#[derive(Debug, Serialize, Deserialize)]
+struct SourceLine {
+    text: String,
+}
+
+/// Pairs that a student made.
+#[derive(Debug, Serialize)]
+pub struct Pairs {
+    /// Their dataset folder.
+    #[serde(rename = "dataset")]
+    pub folder: PathBuf,
+    /// Sentences that were rewritten.
+    #[serde(skip)]
+    pub sources: usize,
+    /// Kept pairs, in the order of [`Task::ALL`].
+    pub kept: [usize; 2],
+}
+
+impl Pairs {
+    /// The outcome in words.
+    #[must_use]
+    pub fn told(&self) -> String {
+        format!(
+            "{} paraphrase and {} summary pairs from {} sentences.\n  {}",
+            self.kept[0],
+            self.kept[1],
+            self.sources,
+            self.folder.display()
+        )
+    }
+}
+
+/// Trains the next student, from the weights of the one that made the pairs.
+///
+/// # Errors
+/// As [`train`].
+pub fn next_student(
+    session: &Session,
+    run: &RunFolder,
+    student: Option<&Path>,
+    pairs: &Pairs,
+    flags: &TrainFlags,
+) -> Result<student::Done> {
+    let student = student.map_or_else(|| run.dir().join("student/stage0"), Path::to_owned);
+    let base = model_folder(&student);
+    let request = Request {
+        run,
+        data: vec![pairs.folder.clone()],
+        out: run.dir().join("student/stage1"),
+        tasks: read_format(&base.join(format::FILE))?.tasks,
+        base: base.display().to_string(),
+        seed: run.plan().seed + 1,
+        flags,
+    };
+    train(session, &request)
+}
+
+/// Fresh sentences: the user's, or the teacher's own under streams that no context of the run has.
+fn sources(session: &Session, run: &RunFolder, args: &Refine) -> Result<Vec<String>> {
+    if let Some(file) = &args.sentences {
+        let mut found = Found::new(args.sources);
+        for seed in read_seeds(file, args.field.as_deref())? {
+            if !found.take(&seed.text) {
+                break;
+            }
+        }
+        return Ok(found.sentences);
+    }
+    if run.plan().contexts.source == Source::Seeds {
+        let expected = "a file of sentences, as this run's contexts are the user's own";
+        return Err(Error::input("--sentences", expected, "nothing").into());
+    }
+    // The plan is validated: there is a next seed.
+    fresh(session, run.plan(), run.plan().seed + 1, args.sources)
+}
+
+/// Different usable sentences, up to a number.
+struct Found {
+    most: usize,
+    seen: BTreeSet<String>,
+    sentences: Vec<String>,
+}
+
+impl Found {
+    fn new(most: usize) -> Self {
+        Self { most, seen: BTreeSet::new(), sentences: Vec::new() }
+    }
+
+    /// Takes what is new in a text; whether there is room for more.
+    fn take(&mut self, text: &str) -> bool {
+        for s in sentence::split(text) {
+            let usable = sentence::usable(s) && s.split_whitespace().count() >= FEWEST_WORDS;
+            if usable && self.sentences.len() < self.most && self.seen.insert(s.to_owned()) {
+                self.sentences.push(s.to_owned());
+            }
+        }
+        self.sentences.len() < self.most
+    }
+}
+
+/// Sentences that the plan's teacher writes under another seed.
+///
+/// # Errors
+/// The teacher's; [`Error::Interrupted`].
+pub fn fresh(session: &Session, plan: &record::plan::Plan, seed: u64, sentences: usize) -> Result<Vec<String>> {
+    /// Contexts made together.
+    const STEP: u64 = 16;
+    let plan = record::plan::Plan { seed, ..plan.clone() };
+    let mut found = Found::new(sentences);
+    let teacher = session.text_model(&plan.models.teacher, &Compute::open(plan.device)?)?;
+    let total = sentences.div_ceil(plan.contexts.min_sentences) as u64;
+    let mut bar = session.bar("contexts", 0, total)?;
+    let mut monitor = Monitor::new(&mut bar, 0, total);
+    let mut from = 0;
+    // Contexts that are refused give nothing; a teacher whose contexts are all refused must not run for ever.
+    while from < 4 * total + STEP {
+        let made = wait(make(&teacher, &plan, from..from + STEP, &[], &mut monitor))?;
+        from += STEP;
+        monitor.count(STEP.min(total.saturating_sub(monitor.progress().done)));
+        let more = made.contexts.iter().all(|c| found.take(c.text.get(prefix(&c.text)..).unwrap_or(&c.text)));
+        if !more {
+            break;
+        }
+    }
+    bar.finish();
+    Ok(found.sentences)
+}
+
+/// End of a dateline ("OSLO (Reuters) --", "OSLO -"): the sentence behind it stands without it.
+fn prefix(text: &str) -> usize {
+    if let Some(at) = text.find(") --") {
+        return at + 4;
+    }
+    match text.find(" - ") {
+        Some(at) if at <= 30 && !text[..at].chars().any(char::is_lowercase) => at + 3,
+        _ => 0,
+    }
+}
+
+/// Makes the pairs of a run's student, from the last saved part on.
+///
+/// # Errors
+/// [`Error::Missing`] without a student; [`Error::Input`] for pairs that were begun with other settings; the models';
+/// [`Error::Interrupted`].
+pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<Pairs> {
+    let student = args.student.clone().unwrap_or_else(|| run.dir().join("student/stage0"));
+    let plan = plan_of(run, args, &student)?;
+    let dir = run.dir().join("refine");
+    let parts = dir.join("parts");
+    std::fs::create_dir_all(&parts).map_err(io_error("creating", &parts))?;
+    for folder in [&dir, &parts] {
+        sweep(folder)?;
+    }
+    begin(&dir, &plan)?;
+    let texts = texts(session, run, args, &dir)?;
+    let numbered: Vec<(u64, &str)> = (0..).zip(texts.iter().map(String::as_str)).collect();
+    let groups: Vec<&[(u64, &str)]> = numbered.chunks(PART).collect();
+    let file = |i: usize| parts.join(format!("{i:08}.json"));
+    let todo: Vec<usize> = (0..groups.len()).filter(|&i| !file(i).is_file()).collect();
+    if !todo.is_empty() {
+        let mut writer = Writer::open(session, run, &plan, &student)?;
+        let total = texts.len() as u64;
+        let done = total - todo.iter().map(|&i| groups[i].len() as u64).sum::<u64>();
+        let mut bar = session.bar("sentences", done, total)?;
+        let mut monitor = Monitor::new(&mut bar, done, total);
+        for i in todo {
+            let part = writer.part(groups[i], LENGTHS[i % LENGTHS.len()], &mut monitor)?;
+            write_file(&file(i), &serde_json::to_vec(&part)?)?;
+            monitor.count(groups[i].len() as u64);
+            monitor.tell()?;
+        }
+        bar.finish();
+    }
+    let mut rewrites = Rewrites { sentences: texts.len() as u64, tasks: BTreeMap::new() };
+    let mut kept: [Vec<Kept>; 2] = Default::default();
+    for file in (0..groups.len()).map(file) {
+        let part: Part = serde_json::from_slice(&read_small(&file, LARGEST_PART)?)
+            .map_err(|e| Error::broken(file.display(), e.to_string()))?;
+        for (task, counts) in &part.counts {
+            rewrites.tasks.entry(*task).or_default().add(counts);
+        }
+        for pair in part.pairs {
+            kept[usize::from(pair.scored.task == Task::Summary)].push(pair);
+        }
+    }
+    let folder = dir.join("dataset");
+    write_pairs(&folder, run.plan(), &kept, &rewrites)?;
+    Ok(Pairs { folder, sources: texts.len(), kept: [kept[0].len(), kept[1].len()] })
+}
+
+/// A student and its critics at work on parts.
+struct Writer<'a> {
+    student: lm::decode::TextModel,
+    format: method::student::Format,
+    critics: method::critic::Critics,
+    run: &'a RunFolder,
+    plan: &'a Plan,
+}
+
+impl<'a> Writer<'a> {
+    fn open(session: &Session, run: &'a RunFolder, plan: &'a Plan, student: &Path) -> Result<Self> {
+        let compute = Compute::open(run.plan().device)?;
+        let (student, format) = open_student(&session.store, student, None, &compute)?;
+        Ok(Self { student, format, critics: session.critics(run.plan(), &compute)?, run, plan })
+    }
+
+    fn part(&mut self, sources: &[(u64, &str)], length: f32, monitor: &mut Monitor<'_>) -> Result<Part> {
+        let mut part = Part::default();
+        let siblings = &self.run.plan().siblings;
+        for &task in &self.format.tasks {
+            let options = Options {
+                task,
+                length,
+                samples: self.plan.samples,
+                sampling: SampleOptions {
+                    temperature: self.plan.temperature,
+                    top_p: self.plan.top_p,
+                    no_repeat_ngram: self.plan.no_repeat_ngram,
+                    no_repeat_from_prompt: false,
+                    ..SampleOptions::default()
+                },
+                beams: None,
+                limits: Limits { batch: siblings.batch, max_tokens: siblings.max_tokens },
+                seed: self.run.plan().seed,
+            };
+            let mut rewriter = Rewriter { student: &self.student, format: &self.format, critics: &mut self.critics };
+            let counts = part.counts.entry(task).or_default();
+            for rewritten in wait(rewriter.rewrite(sources, &options, monitor))? {
+                rewritten.versions.iter().for_each(|version| counts.version(version.scored.refused_by));
+                if let Some(best) = rewritten.most_different() {
+                    counts.sources += 1;
+                    monitor.kept(1);
+                    let (target, scored) = (best.text.clone(), best.scored.clone());
+                    part.pairs.push(Kept { text: rewritten.text.clone(), target, scored });
+                }
+            }
+        }
+        Ok(part)
+    }
+}
+
+/// What the pairs of a run and its student depend on.
+fn plan_of(run: &RunFolder, args: &Refine, student: &Path) -> Result<Plan> {
+    let folder = model_folder(student);
+    let weights = if folder.is_dir() { models::weights_hash(&folder)? } else { None };
+    let Some(student_sha256) = weights else {
+        let hint = format!("Train one first: impossible train --run {}", run.dir().display());
+        return Err(Error::Missing { what: "the student".into(), place: folder.display().to_string(), hint }.into());
+    };
+    Ok(Plan {
+        run: run.hash().to_owned(),
+        student_sha256,
+        sentences: args.sentences.as_deref().map(hash_file).transpose()?.map_or_else(String::new, |h| h.1),
+        sources: args.sources,
+        samples: args.samples,
+        temperature: 0.7,
+        top_p: 0.9,
+        no_repeat_ngram: 3,
+    })
+}
+
+/// The sentences to rewrite: those of an earlier start, or new ones, which are saved first.
+fn texts(session: &Session, run: &RunFolder, args: &Refine, dir: &Path) -> Result<Vec<String>> {
+    let file = dir.join("sources.jsonl");
+    if !file.is_file() {
+        let mut bytes = Vec::new();
+        for text in sources(session, run, args)? {
+            serde_json::to_writer(&mut bytes, &SourceLine { text })?;
+            bytes.push(b'\n');
+        }
+        write_file(&file, &bytes)?;
+    }
+    let texts: Vec<String> = std::fs::read_to_string(&file)?
+        .lines()
+        .map(|line| serde_json::from_str::<SourceLine>(line).map(|l| l.text))
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|e| Error::broken(file.display(), e.to_string()))?;
+    if texts.is_empty() {
+        let expected = format!("at least one whole sentence of {FEWEST_WORDS} words");
+        return Err(Error::input("the sentences to rewrite", expected, "none").into());
+    }
+    Ok(texts)
+}
+
+/// Writes what the pairs depend on, or checks that it is the same.
+fn begin(dir: &Path, plan: &Plan) -> record::Result<()> {
+    let text = toml::to_string(plan).map_err(|e| Error::input("refine", "values that TOML can hold", e))?;
+    let file = dir.join("refine.toml");
+    if !file.exists() {
+        return write_file(&file, text.as_bytes());
+    }
+    let theirs = String::from_utf8_lossy(&read_small(&file, 1 << 20)?).into_owned();
+    if theirs == text {
+        return Ok(());
+    }
+    let differs = theirs.lines().zip(text.lines()).find(|(a, b)| a != b);
+    let (found, wanted) = differs.unwrap_or(("other entries", "these"));
+    let expected = format!("{wanted}, as asked (remove the folder to make the pairs anew)");
+    Err(Error::input(file.display(), expected, found))
+}

@@ -1,0 +1,307 @@
+//! A student at work on a user's texts, sentence by sentence, judged by the critics.
+
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use lm::decode::sample::SampleOptions;
+use lm::decode::siblings::Limits;
+use lm::device::{Compute, DeviceSpec};
+use lm::lanes::wait;
+use method::student::rewrite::{self, Beams, Options, Rewriter, Rewritten};
+use record::plan::Plan;
+use record::presets::{Role, TINY_STUDENT};
+use record::{Error, Monitor, Preset, Refusal, Task};
+use serde::Serialize;
+use text::sentence;
+
+use crate::args::Rewrite;
+use crate::models::student::open_student;
+use crate::plans;
+use crate::run::jsonl::read_seeds;
+use crate::run::read_plan;
+use crate::session::Session;
+
+/// Most sentences rewritten together; the first are few, so that the first answer comes soon.
+const TOGETHER: usize = 32;
+
+/// A version of a sentence, as printed.
+#[derive(Debug, Clone, Serialize)]
+struct Candidate {
+    text: String,
+    kept: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_by: Option<Refusal>,
+    forward: Option<f32>,
+    backward: Option<f32>,
+    cosine: Option<f32>,
+    rouge_l: f32,
+    length_ratio: f32,
+}
+
+/// A sentence and its versions, best first. Without one it stays as it is.
+#[derive(Debug, Clone, Serialize)]
+struct Sentence {
+    text: String,
+    /// Longer than the student reads.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    too_long: bool,
+    candidates: Vec<Candidate>,
+}
+
+/// A text: `outputs[i]` joins the i-th best version of every sentence.
+#[derive(Debug, Clone, Serialize)]
+struct Output {
+    text: String,
+    /// The best one, or the text itself where there is none: what `evaluate --system` reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paraphrase: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<String>,
+    outputs: Vec<String>,
+    sentences: Vec<Sentence>,
+}
+
+fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
+    let (options, samples) = rewrite::sampling(args.style);
+    let options = SampleOptions {
+        temperature: args.temperature.unwrap_or(options.temperature),
+        top_p: args.top_p.unwrap_or(options.top_p),
+        top_k: args.top_k.unwrap_or(options.top_k),
+        min_p: args.min_p.unwrap_or(options.min_p),
+        typical_p: args.typical_p.unwrap_or(options.typical_p),
+        repetition_penalty: args.repetition_penalty.unwrap_or(options.repetition_penalty),
+        no_repeat_ngram: args.no_repeat_ngram,
+        ..options
+    };
+    (options, args.samples.unwrap_or(samples))
+}
+
+/// The texts: arguments, a file, or stdin.
+fn texts(args: &Rewrite) -> Result<Vec<String>> {
+    if !args.text.is_empty() && args.file.is_some() {
+        return Err(Error::input("the texts", "arguments or --file", "both").into());
+    }
+    let mut texts = args.text.clone();
+    if let Some(file) = &args.file {
+        texts = read_seeds(file, args.field.as_deref())?.into_iter().map(|s| s.text).collect();
+    } else if texts.is_empty() {
+        let mut text = String::new();
+        std::io::stdin().take(64 << 20).read_to_string(&mut text)?;
+        texts = text.lines().map(str::to_owned).collect();
+    }
+    texts.retain(|t| !t.trim().is_empty());
+    if texts.is_empty() {
+        return Err(Error::input("the texts", "at least one sentence", "none").into());
+    }
+    Ok(texts)
+}
+
+/// Refuses flags out of range, and answers how versions are sampled.
+fn options(args: &Rewrite, task: Task, compute: &Compute) -> Result<Options> {
+    let range = |ok: bool, name: &str, expected: &str, found: String| {
+        if ok { Ok(()) } else { Err(Error::input(name, expected, found)) }
+    };
+    range((1..=100).contains(&args.num), "--num", "1 to 100", args.num.to_string())?;
+    range(args.length > 0.0 && args.length <= 1.0, "--length", "above 0, at most 1", args.length.to_string())?;
+    let (sampling, samples) = sampling(args);
+    range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
+    range((1..=1024).contains(&args.max_tokens), "--max-tokens", "1 to 1024", args.max_tokens.to_string())?;
+    let batch = if compute.is_host() { 96 } else { 256 };
+    let beams = Beams { length_penalty: args.length_penalty, diversity_penalty: args.diversity_penalty };
+    Ok(Options {
+        task,
+        length: args.length,
+        samples,
+        sampling,
+        limits: Limits { batch, max_tokens: args.max_tokens },
+        beams: args.beams.then_some(beams),
+        seed: args.seed,
+    })
+}
+
+/// The critics' plan: that of the student's run or a preset, changed by flags.
+fn judged_by(args: &Rewrite) -> Result<Plan> {
+    let mut plan = plan_of(&args.student)?;
+    (plan.paraphrase, plan.summary) = args.style.thresholds(plan.paraphrase, plan.summary);
+    plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
+    if let Some(min) = args.min_entailment {
+        (plan.paraphrase.entailment_min, plan.summary.entailment_min) = (min, min);
+    }
+    plan.paraphrase.validate()?;
+    plan.summary.validate()?;
+    if let Some(critic) = &args.critic {
+        plan.models.critic.clone_from(critic);
+    }
+    if let Some(encoder) = &args.encoder {
+        plan.models.encoder.clone_from(encoder);
+    }
+    if plan.models.encoder.is_empty() {
+        plan.models.encoder = Preset::Small.model(Role::Encoder).to_owned();
+    }
+    Ok(plan)
+}
+
+/// Rewrites the texts and prints them one after the other.
+///
+/// # Errors
+/// [`Error::Input`] for flags out of range, no text, or a task that the student was not trained on; the models';
+/// [`Error::Interrupted`].
+pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
+    let texts = texts(args)?;
+    let compute = session.compute()?;
+    let options = options(args, task, &compute)?;
+    let plan = judged_by(args)?;
+    let (student, format) = open_student(&session.store, &args.student, args.format.as_deref(), &compute)?;
+    format.check(task)?;
+    let mut critics = session.critics(&plan, &compute)?;
+    let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(t)).collect();
+    let sources: Vec<(u64, &str)> = (0..).zip(parts.iter().flatten().copied()).collect();
+    let total = sources.len() as u64;
+    // A bar would wipe out the line that a sentence has just been added to.
+    let quiet =
+        session.quiet || sources.len() < TOGETHER || (at_once(session, args) && std::io::stdout().is_terminal());
+    let mut bar = crate::progress::Bar::new("sentences", 0, total, quiet, session.stop()?);
+    let mut monitor = Monitor::new(&mut bar, 0, total);
+    let mut printer = Printer { session, args, task, texts: &texts, parts: &parts, text: 0, ready: Vec::new() };
+    let (mut rest, mut together) = (&sources[..], 2);
+    while !rest.is_empty() {
+        let (group, later) = rest.split_at(together.min(rest.len()));
+        let mut rewriter = Rewriter { student: &student, format: &format, critics: &mut critics };
+        for rewritten in wait(rewriter.rewrite(group, &options, &mut monitor))? {
+            printer.take(chosen(rewritten, args))?;
+        }
+        monitor.count(group.len() as u64);
+        (rest, together) = (later, (together * 2).min(TOGETHER));
+    }
+    bar.finish();
+    Ok(())
+}
+
+/// Puts sentences together again, and prints: each text when it is whole, or, where a line is nothing but the best
+/// version, each sentence when it is there.
+struct Printer<'a> {
+    session: &'a Session,
+    args: &'a Rewrite,
+    task: Task,
+    texts: &'a [String],
+    parts: &'a [Vec<&'a str>],
+    /// The text at work, and its sentences so far.
+    text: usize,
+    ready: Vec<Sentence>,
+}
+
+impl Printer<'_> {
+    fn take(&mut self, sentence: Sentence) -> Result<()> {
+        let at_once = at_once(self.session, self.args);
+        if at_once {
+            let best = sentence.candidates.first().map_or(&sentence.text, |c| &c.text);
+            let mut out = std::io::stdout().lock();
+            write!(out, "{}{best}", if self.ready.is_empty() { "" } else { " " })?;
+            out.flush()?;
+        }
+        self.ready.push(sentence);
+        if self.ready.len() == self.parts[self.text].len() {
+            let ready = std::mem::take(&mut self.ready);
+            if at_once {
+                let same = ready.iter().all(|s| s.candidates.is_empty());
+                let why = if same { format!("    ({})", why_none(&ready)) } else { String::new() };
+                writeln!(std::io::stdout(), "{why}")?;
+            } else {
+                let output = assemble(&self.texts[self.text], ready, self.args.num, self.task);
+                self.session.say(&output, || told(&output, self.args.explain))?;
+            }
+            self.text += 1;
+        }
+        Ok(())
+    }
+}
+
+/// Is a line nothing but the best version?
+fn at_once(session: &Session, args: &Rewrite) -> bool {
+    !session.json && !args.explain && args.num == 1
+}
+
+/// Why a text stays as it is.
+fn why_none(sentences: &[Sentence]) -> &'static str {
+    if sentences.iter().all(|s| s.too_long) {
+        "longer than the student reads"
+    } else {
+        "no version passed the critics; --all shows them"
+    }
+}
+
+/// The versions of a sentence that are given, best first, each text once.
+fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
+    let given = rewritten.ranked(args.style).into_iter().filter(|v| v.kept() || args.all).take(args.num);
+    let candidates = given.map(|v| {
+        let s = &v.scored;
+        Candidate {
+            text: v.text.clone(),
+            kept: s.kept(),
+            refused_by: s.refused_by,
+            forward: s.forward,
+            backward: s.backward,
+            cosine: s.cosine,
+            rouge_l: s.rouge_l,
+            length_ratio: s.length_ratio,
+        }
+    });
+    Sentence { candidates: candidates.collect(), text: rewritten.text, too_long: rewritten.too_long }
+}
+
+/// Texts out of the versions of their sentences; none where every sentence stays as it is.
+fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Output {
+    let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(num);
+    let version = |s: &Sentence, i: usize| {
+        let last = s.candidates.len().saturating_sub(1);
+        s.candidates.get(i.min(last)).map_or_else(|| s.text.clone(), |c| c.text.clone())
+    };
+    let outputs: Vec<String> =
+        (0..most).map(|i| sentences.iter().map(|s| version(s, i)).collect::<Vec<_>>().join(" ")).collect();
+    let best = || Some(outputs.first().map_or_else(|| text.to_owned(), Clone::clone));
+    let (paraphrase, summary) = if task == Task::Paraphrase { (best(), None) } else { (None, best()) };
+    Output { text: text.to_owned(), paraphrase, summary, outputs, sentences }
+}
+
+fn told(output: &Output, explain: bool) -> String {
+    let mut lines: Vec<String> = output.outputs.clone();
+    if lines.is_empty() {
+        lines.push(format!("{}    ({})", output.text, why_none(&output.sentences)));
+    }
+    if explain {
+        let score = |s: Option<f32>| s.map_or("-".to_owned(), |s| format!("{s:.2}"));
+        for sentence in &output.sentences {
+            lines.push(format!("  {}", sentence.text));
+            lines.extend(sentence.candidates.iter().map(|c| {
+                format!(
+                    "    {} {}  entailment {} / {}  cosine {}  ROUGE-L {:.2}  length {:.2}",
+                    if c.kept {
+                        "kept".to_owned()
+                    } else {
+                        format!("refused by {}:", c.refused_by.map_or("", Refusal::name))
+                    },
+                    c.text,
+                    score(c.forward),
+                    score(c.backward),
+                    score(c.cosine),
+                    c.rouge_l,
+                    c.length_ratio
+                )
+            }));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The plan whose critics judge what a student writes: that of its run, else that of a preset.
+fn plan_of(student: &Path) -> record::Result<Plan> {
+    let within = |name: &str| student.ancestors().find(|p| p.file_name().is_some_and(|n| n == name));
+    if let Some(file) = within("student").and_then(Path::parent).map(|run| run.join("plan.toml"))
+        && file.is_file()
+    {
+        return read_plan(&file);
+    }
+    let preset = if within(TINY_STUDENT).is_some() { Preset::Tiny } else { Preset::Small };
+    Ok(preset.plan(DeviceSpec::Flex))
+}
