@@ -23,6 +23,7 @@ if [ "$("$tools/bin/trunk" --version 2>/dev/null)" != "trunk $trunk" ]; then
 fi
 # wasm-bindgen in the library's own version, and what trims.
 CARGO_TARGET_DIR="$cache/native" cargo install --quiet --locked --path trim --root "$tools"
+ln -sf impossible-web-bindgen "$tools/bin/wasm-bindgen"
 
 export CARGO_TARGET_DIR="$cache/web"
 if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then

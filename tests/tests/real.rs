@@ -8,7 +8,8 @@ use lm::decode::TextModel;
 use lm::device::{Compute, DeviceSpec};
 use lm::model::cache::Sequences;
 use lm::scoring::{PairModel, TextEncoder};
-use method::critic::SentenceEncoder;
+use record::Monitor;
+use record::monitor::Unwatched;
 use serde_json::Value;
 
 /// The folder of a model, if it holds the weights that the golden file was made with.
@@ -70,13 +71,13 @@ fn smollm2() -> Result<()> {
 fn entailment_critic() -> Result<()> {
     let want = read("nli.json")?;
     let Some(dir) = weights("nli-deberta-v3-xsmall", &want["weights_sha256"])? else { return Ok(()) };
-    let mut critic = PairModel::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
+    let critic = PairModel::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
     let cases = want["pairs"].as_array().context("pairs")?;
     let pairs: Vec<(&str, &str)> = cases
         .iter()
         .map(|c| Ok((c["premise"].as_str().context("premise")?, c["hypothesis"].as_str().context("hypothesis")?)))
         .collect::<Result<_>>()?;
-    let found = wait(critic.probabilities(&pairs))?;
+    let found = wait(critic.probabilities(&pairs, &mut Monitor::new(&mut Unwatched, 0, 0)))?;
     for (case, found) in cases.iter().zip(found) {
         close(&case["hypothesis"].to_string(), &found.context("too long")?, &floats(&case["probs"])?, 2e-3)?;
     }
@@ -87,10 +88,10 @@ fn entailment_critic() -> Result<()> {
 fn sentence_encoder() -> Result<()> {
     let want = read("minilm.json")?;
     let Some(dir) = weights("all-MiniLM-L6-v2", &want["weights_sha256"])? else { return Ok(()) };
-    let mut encoder = TextEncoder::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
+    let encoder = TextEncoder::load(&folder(dir)?, &Compute::open(DeviceSpec::Flex)?)?;
     let cases = want["sentences"].as_array().context("sentences")?;
     let texts: Vec<&str> = cases.iter().map(|c| c["text"].as_str().context("text")).collect::<Result<_>>()?;
-    let found = wait(encoder.embed(&texts))?.concat();
+    let found = wait(encoder.embed(&texts, &mut Monitor::new(&mut Unwatched, 0, 0)))?.concat();
     let expected = Expected::read(&golden("real/minilm.safetensors"))?;
     close("embeddings", &found, expected.values(expected.only()?)?, 1e-4)
 }

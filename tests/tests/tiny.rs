@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use impossible::run::showcase;
+use impossible::report::showcase;
 use serde_json::Value;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");

@@ -156,7 +156,7 @@ impl Store {
 /// Advice for obtaining a model.
 fn hint(name: &str, folder: &str) -> String {
     match presets::with_folder(folder) {
-        Some(preset) => format!("Run `impossible pull {}`, or name its folder with --models DIR.", preset),
+        Some(preset) => format!("Run `impossible pull {preset}`, or name its folder with --models DIR."),
         None if name.split('/').count() == 2 && !name.starts_with(['.', '/']) => {
             format!("Run `impossible pull {name}`, or name its folder with --models DIR.")
         }

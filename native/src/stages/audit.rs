@@ -42,7 +42,7 @@ fn sample(folder: &RunFolder, args: &Audit) -> Result<Sample> {
             contexts.push(sentences(&shard.samples, context.id)?);
         }
     }
-    let total: u64 = contexts.iter().map(|s| s.pair_count()).sum();
+    let total: u64 = contexts.iter().map(method::critic::SentenceSet::pair_count).sum();
     let mut stream = Stream::new(args.seed, Purpose::Audit, 0, 0);
     let mut picked: Vec<usize> =
         (0..args.sample).map(|_| stream.below(usize::try_from(total).unwrap_or(usize::MAX))).collect();

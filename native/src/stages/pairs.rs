@@ -71,7 +71,8 @@ pub fn preview(session: &Session, plan: &Plan, seeds: &[Seed]) -> Result<Judged>
     let total = (plan.contexts.count as u64).min(RANGE);
     let mut bar = session.bar("contexts", 0, total)?;
     let mut store = Memory::default();
-    let made = run(session, &compute, (plan, seeds), &[0..total], &mut store, (&mut bar, 0, total));
+    let made =
+        run(session, &compute, (plan, seeds), std::slice::from_ref(&(0..total)), &mut store, (&mut bar, 0, total));
     bar.finish();
     made?;
     Ok(store.0)

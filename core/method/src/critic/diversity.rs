@@ -146,7 +146,7 @@ fn distinct(sentences: impl Iterator<Item = u32>) -> Vec<u32> {
 /// rather than losing one, among the lowest scored. Answers the directed pairs it read.
 ///
 /// # Errors
-/// The model's, as in [`EntailmentCache::fill`].
+/// The model's, as in [`Entailments::fill`].
 pub async fn explore(
     rule: Diversity,
     nodes: &[Node],
