@@ -10,7 +10,9 @@ use impossible_tests::{folder, wait};
 use lm::decode::TextModel;
 use lm::device::{Compute, DeviceSpec};
 use lm::scoring::PairModel;
-use record::random::Stream;
+use record::Monitor;
+use record::monitor::Unwatched;
+use record::random::{Purpose, Stream};
 use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
@@ -45,7 +47,7 @@ const THINGS: [&str; 5] = ["profit", "revenue", "output", "debt", "turnover"];
 fn reports(n: u64) -> String {
     let mut out = String::new();
     for i in 0..n {
-        let mut stream = Stream::new(1, 2, i, 3);
+        let mut stream = Stream::new(1, Purpose::Context, i, 3);
         let mut pick = |of: &[&'static str]| of[stream.below(of.len())];
         let (firm, thing, other) = (pick(&FIRMS), pick(&THINGS), pick(&THINGS));
         let (way, why) =
@@ -64,7 +66,7 @@ fn reports(n: u64) -> String {
 fn labelled(n: u64) -> String {
     let mut out = String::new();
     for i in 0..n {
-        let mut stream = Stream::new(4, 5, i, 6);
+        let mut stream = Stream::new(4, Purpose::Summaries, i, 6);
         let (firm, thing) = (FIRMS[stream.below(6)], THINGS[stream.below(5)]);
         let (label, way) =
             [("entailment", "rose"), ("neutral", "may have changed"), ("contradiction", "fell")][stream.below(3)];
@@ -162,10 +164,10 @@ fn a_domain_of_ones_own() -> Result<()> {
     let agreement = held_out["agreement"].as_f64().context("no agreement")?;
     ensure!(agreement > 0.95 && held_out["commonest"].as_f64().is_some_and(|c| c < 0.6), "{told}");
     ensure!(told["temperature"].as_f64().is_some_and(|t| (0.2..5.0).contains(&t)), "{told}");
-    let mut loaded = PairModel::load(&folder(critic.join("model"))?, &Compute::open(DeviceSpec::Flex)?)?;
-    ensure!(loaded.labels()[loaded.label()] == "entailment");
+    let loaded = PairModel::load(&folder(critic.join("model"))?, &Compute::open(DeviceSpec::Flex)?)?;
+    ensure!(loaded.labels()[loaded.entailment()] == "entailment");
     let ask = [("Elm Group said, report 7, that its debt rose.", "The debt of Elm Group rose.")];
-    let said = wait(loaded.probabilities(&ask))?;
+    let said = wait(loaded.probabilities(&ask, &mut Monitor::new(&mut Unwatched, 0, 0)))?;
     ensure!(said[0].as_ref().is_some_and(|p| p[1] > 0.8), "{said:?}");
     let half = at("half");
     let args = [
