@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use impossible_tests::{Expected, close, devices, folder, golden};
 use lm::device::Compute;
-use lm::model::cache::{Sequences, Siblings};
+use lm::model::cache::{Sequences, SiblingCache};
 use lm::model::{Batch, Bert, LanguageModel, PairClassifier};
 
 const LOGITS: f32 = 1e-4;
@@ -204,7 +204,7 @@ fn siblings_share_a_prefix() -> Result<()> {
         let token = |row: usize, step: usize| u32::try_from((row * 31 + step * 7 + 1) % 200).unwrap_or(0);
         // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
         let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
-        let mut cache = Siblings::new(lm.sizes().layers, 3, 24, device);
+        let mut cache = SiblingCache::new(lm.sizes().layers, 3, 24, device);
         let group = |rows: &[(usize, Vec<u32>)]| {
             let members = |p: usize| (0..rows.len()).filter(|&r| rows[r].0 == p).collect::<Vec<_>>();
             (0..2).filter(|&p| !members(p).is_empty()).map(|p| (prefixes[p].0.clone(), members(p))).collect::<Vec<_>>()
