@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, LayerNorm, Linear};
-use super::lm::{Sizes, merge_heads, split_heads};
+use super::decoder::{Decoder, Pass, Sizes};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, merge_heads, split_heads};
 use super::loader::Loader;
 use crate::Result;
 
@@ -25,7 +25,7 @@ struct Block {
 /// A BioGPT language model with tied output projection.
 #[derive(Debug)]
 pub struct BioGpt {
-    pub(super) shape: Sizes,
+    sizes: Sizes,
     scale: f32,
     tokens: Embedding,
     positions: Embedding,
@@ -33,33 +33,48 @@ pub struct BioGpt {
     norm: LayerNorm,
 }
 
-impl BioGpt {
-    /// Sizes from a config.
-    pub(super) fn shape(config: &Config) -> Result<Sizes> {
+/// `config.json` of a BioGPT.
+#[derive(Debug, Clone)]
+pub(super) struct BioGptConfig {
+    pub sizes: Sizes,
+    /// Width of the feed-forward layer.
+    inner: usize,
+    eps: f64,
+    /// Whether embeddings are multiplied by the root of the width.
+    scaled: bool,
+}
+
+impl BioGptConfig {
+    pub(super) fn read(config: &Config) -> Result<Self> {
         let hidden = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         config.word_or("hidden_act", &["gelu"])?;
-        Ok(Sizes {
-            hidden,
-            heads,
-            kv_heads: heads,
-            head_dim: config.head_dim("num_attention_heads", hidden, heads)?,
-            layers: config.size("num_hidden_layers", LAYERS)?,
-            vocabulary,
-            positions: config.size("max_position_embeddings", POSITIONS)?,
-            eos: config.eos(vocabulary)?,
-            start: None,
+        Ok(Self {
+            sizes: Sizes {
+                hidden,
+                heads,
+                kv_heads: heads,
+                head_dim: config.head_dim("num_attention_heads", hidden, heads)?,
+                layers: config.size("num_hidden_layers", LAYERS)?,
+                vocabulary,
+                positions: config.size("max_position_embeddings", POSITIONS)?,
+                eos: config.eos(vocabulary)?,
+                start: None,
+            },
+            inner: config.size("intermediate_size", HIDDEN)?,
+            eps: config.positive_or("layer_norm_eps", 1e-12)?,
+            scaled: config.flag_or("scale_embedding", true)?,
         })
     }
+}
 
+impl BioGpt {
     /// Weights named as by transformers.
-    pub(super) fn load(config: &Config, w: Loader<'_>) -> Result<Self> {
-        let shape = Self::shape(config)?;
-        let d = shape.hidden;
-        let inner = config.size("intermediate_size", HIDDEN)?;
-        let eps = config.positive_or("layer_norm_eps", 1e-12)?;
-        let blocks = (0..shape.layers)
+    pub(super) fn load(config: BioGptConfig, w: Loader<'_>) -> Result<Self> {
+        let BioGptConfig { sizes, inner, eps, scaled } = config;
+        let d = sizes.hidden;
+        let blocks = (0..sizes.layers)
             .map(|i| {
                 let n = |part: &str| format!("layers.{i}.{part}");
                 let [q, k, v] = ["q", "k", "v"].map(|p| n(&format!("self_attn.{p}_proj")));
@@ -74,43 +89,46 @@ impl BioGpt {
             })
             .collect::<Result<_>>()?;
         #[allow(clippy::cast_precision_loss)]
-        let scale = if config.flag_or("scale_embedding", true)? { (d as f32).sqrt() } else { 1.0 };
+        let scale = if scaled { (d as f32).sqrt() } else { 1.0 };
         let model = Self {
             scale,
-            tokens: w.tied("embed_tokens.weight", shape.vocabulary, d)?,
-            positions: w.embedding("embed_positions.weight", shape.positions + POSITION_OFFSET, d)?,
+            tokens: w.tied("embed_tokens.weight", sizes.vocabulary, d)?,
+            positions: w.embedding("embed_positions.weight", sizes.positions + POSITION_OFFSET, d)?,
             blocks,
             norm: w.layer_norm("layer_norm", d, eps)?,
-            shape,
+            sizes,
         };
-        w.finish(model.shape.layers)?;
+        w.finish(model.sizes.layers)?;
         Ok(model)
     }
+}
 
-    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`.
-    pub(super) fn start(&self, ids: Tensor<1, Int>, positions: Tensor<1, Int>) -> Tensor<2> {
+impl Decoder for BioGpt {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn embed(&self, ids: Tensor<1, Int>, pass: &Pass) -> Tensor<2> {
         #[allow(clippy::cast_possible_wrap)]
-        let positions = positions + POSITION_OFFSET as i64;
+        let positions = pass.on(&ids.device()) + POSITION_OFFSET as i64;
         self.tokens.forward(ids) * self.scale + self.positions.forward(positions)
     }
 
-    /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
-    pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
-        let block = &self.blocks[i];
-        let [q, k, v] =
-            split_heads(&block.qkv, block.norm.forward(x.clone()), rows, &self.shape, self.shape.score_scale());
+    fn layer(&self, i: usize, x: Tensor<2>, pass: &Pass, cache: &mut dyn Cache) -> Tensor<2> {
+        let (block, heads) = (&self.blocks[i], self.sizes.attention());
+        let normed = block.norm.forward(x.clone());
+        let [q, k, v] = split_heads(&block.qkv, normed, pass.rows, heads, self.sizes.score_scale());
         let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
         let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
         x + cache.residual(i, 1, block.fc2.forward(h))
     }
 
-    /// The final norm.
-    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+    fn norm(&self, x: Tensor<2>) -> Tensor<2> {
         self.norm.forward(x)
     }
 
-    pub(super) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.tokens.unembed(hidden)
     }
 }

@@ -3,11 +3,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::layers::{ids, softmax};
+use super::layers::{HIDDEN_SCORE, ids, softmax};
 use super::memory::{Bias, Memory, Project};
-
-/// Added to scores that must not be seen. Finite, so that a row without any visible key stays finite.
-pub(crate) const HIDDEN_SCORE: f32 = -1e9;
 
 /// Capacities grow in steps of this many positions, so that buffers of few sizes recur.
 const BUCKET: usize = 64;

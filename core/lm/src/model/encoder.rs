@@ -2,8 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use super::cache::HIDDEN_SCORE;
-use super::layers::{Activation, LayerNorm, Linear, softmax, to};
+use super::layers::{Activation, HIDDEN_SCORE, LayerNorm, Linear, softmax, to};
 use super::loader::Loader;
 use crate::Result;
 

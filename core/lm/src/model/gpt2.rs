@@ -4,8 +4,8 @@ use burn::tensor::{Int, Tensor};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, LayerNorm, Linear};
-use super::lm::{Sizes, merge_heads, split_heads};
+use super::decoder::{Decoder, Pass, Sizes};
+use super::layers::{Activation, Embedding, LayerNorm, Linear, merge_heads, split_heads};
 use super::loader::Loader;
 use crate::Result;
 
@@ -22,40 +22,52 @@ struct Block {
 /// A GPT-2 language model with tied output projection.
 #[derive(Debug)]
 pub struct Gpt2 {
-    pub(super) shape: Sizes,
+    sizes: Sizes,
     wte: Embedding,
     wpe: Embedding,
     blocks: Vec<Block>,
     ln_f: LayerNorm,
 }
 
-impl Gpt2 {
-    /// Sizes from a config.
-    pub(super) fn shape(config: &Config) -> Result<Sizes> {
+/// `config.json` of a GPT-2.
+#[derive(Debug, Clone)]
+pub(super) struct Gpt2Config {
+    pub sizes: Sizes,
+    /// Width of the feed-forward layer.
+    inner: usize,
+    eps: f64,
+}
+
+impl Gpt2Config {
+    pub(super) fn read(config: &Config) -> Result<Self> {
         let hidden = config.size("n_embd", HIDDEN)?;
         let heads = config.size("n_head", HEADS)?;
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         config.word_or("activation_function", &["gelu_new", "gelu_pytorch_tanh"])?;
-        Ok(Sizes {
-            hidden,
-            heads,
-            kv_heads: heads,
-            head_dim: config.head_dim("n_head", hidden, heads)?,
-            layers: config.size("n_layer", LAYERS)?,
-            vocabulary,
-            positions: config.size("n_positions", POSITIONS)?,
-            eos: config.eos(vocabulary)?,
-            start: None,
+        Ok(Self {
+            sizes: Sizes {
+                hidden,
+                heads,
+                kv_heads: heads,
+                head_dim: config.head_dim("n_head", hidden, heads)?,
+                layers: config.size("n_layer", LAYERS)?,
+                vocabulary,
+                positions: config.size("n_positions", POSITIONS)?,
+                eos: config.eos(vocabulary)?,
+                start: None,
+            },
+            inner: config.size_or("n_inner", HIDDEN, 4 * hidden)?,
+            eps: config.positive_or("layer_norm_epsilon", 1e-5)?,
         })
     }
+}
 
+impl Gpt2 {
     /// Weights named as by transformers, with or without the `transformer.` prefix.
-    pub(super) fn load(config: &Config, w: Loader<'_>) -> Result<Self> {
-        let shape = Self::shape(config)?;
-        let d = shape.hidden;
-        let inner = config.size_or("n_inner", HIDDEN, 4 * d)?;
-        let eps = config.positive_or("layer_norm_epsilon", 1e-5)?;
-        let blocks = (0..shape.layers)
+    pub(super) fn load(config: Gpt2Config, w: Loader<'_>) -> Result<Self> {
+        let Gpt2Config { sizes, inner, eps } = config;
+        let d = sizes.hidden;
+        let blocks = (0..sizes.layers)
             .map(|i| {
                 let n = |part: &str| format!("h.{i}.{part}");
                 Ok(Block {
@@ -69,38 +81,42 @@ impl Gpt2 {
             })
             .collect::<Result<_>>()?;
         let model = Self {
-            wte: w.tied("wte.weight", shape.vocabulary, d)?,
-            wpe: w.embedding("wpe.weight", shape.positions, d)?,
+            wte: w.tied("wte.weight", sizes.vocabulary, d)?,
+            wpe: w.embedding("wpe.weight", sizes.positions, d)?,
             blocks,
             ln_f: w.layer_norm("ln_f", d, eps)?,
-            shape,
+            sizes,
         };
-        w.finish(model.shape.layers)?;
+        w.finish(model.sizes.layers)?;
         Ok(model)
     }
+}
 
-    /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`.
-    pub(super) fn start(&self, ids: Tensor<1, Int>, positions: Tensor<1, Int>) -> Tensor<2> {
+impl Decoder for Gpt2 {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn embed(&self, ids: Tensor<1, Int>, pass: &Pass) -> Tensor<2> {
+        let positions = pass.on(&ids.device());
         self.wte.forward(ids) + self.wpe.forward(positions)
     }
 
-    /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
-    pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
-        let block = &self.blocks[i];
-        let [q, k, v] =
-            split_heads(&block.c_attn, block.ln_1.forward(x.clone()), rows, &self.shape, self.shape.score_scale());
+    fn layer(&self, i: usize, x: Tensor<2>, pass: &Pass, cache: &mut dyn Cache) -> Tensor<2> {
+        let (block, heads) = (&self.blocks[i], self.sizes.attention());
+        let normed = block.ln_1.forward(x.clone());
+        let [q, k, v] = split_heads(&block.c_attn, normed, pass.rows, heads, self.sizes.score_scale());
         let attended = block.c_proj.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
         let h = Activation::GeluTanh.forward(block.c_fc.forward(block.ln_2.forward(x.clone())));
         x + cache.residual(i, 1, block.mlp_proj.forward(h))
     }
 
-    /// The final norm.
-    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+    fn norm(&self, x: Tensor<2>) -> Tensor<2> {
         self.ln_f.forward(x)
     }
 
-    pub(super) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         self.wte.unembed(hidden)
     }
 }

@@ -1,11 +1,11 @@
 //! Llama (Touvron et al. 2023) with grouped-query attention, as SmolLM2. Reference: `LlamaForCausalLM` of transformers.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::layers::{Activation, Embedding, Linear, RmsNorm, to};
-use super::lm::{Sizes, merge_heads, split_heads};
+use super::decoder::{Decoder, Pass, Rotation, Sizes};
+use super::layers::{Activation, Embedding, Linear, RmsNorm, merge_heads, split_heads, to};
 use super::loader::Loader;
 use crate::Result;
 
@@ -22,7 +22,7 @@ struct Block {
 /// A Llama-class language model; the output projection is tied or its own.
 #[derive(Debug)]
 pub struct Llama {
-    pub(super) shape: Sizes,
+    sizes: Sizes,
     inner: usize,
     frequencies: Vec<f64>,
     tokens: Embedding,
@@ -31,9 +31,21 @@ pub struct Llama {
     head: Option<Linear>,
 }
 
-impl Llama {
-    /// Sizes from a config.
-    pub(super) fn shape(config: &Config) -> Result<Sizes> {
+/// `config.json` of a Llama.
+#[derive(Debug, Clone)]
+pub(super) struct LlamaConfig {
+    pub sizes: Sizes,
+    /// Width of the feed-forward layer.
+    inner: usize,
+    eps: f64,
+    /// Base of the rotary frequencies.
+    theta: f64,
+    /// Whether the output projection is the embedding.
+    tied: bool,
+}
+
+impl LlamaConfig {
+    pub(super) fn read(config: &Config) -> Result<Self> {
         let hidden = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         let kv_heads = config.size_or("num_key_value_heads", HEADS, heads)?;
@@ -53,68 +65,72 @@ impl Llama {
             return Err(config.wrong("rope_scaling", "nothing: scaled rotary positions are not supported", scaling));
         }
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
-        Ok(Sizes {
-            hidden,
-            heads,
-            kv_heads,
-            head_dim,
-            layers: config.size("num_hidden_layers", LAYERS)?,
-            vocabulary,
-            positions: config.size_or("max_position_embeddings", POSITIONS, 2048)?,
-            eos: config.eos(vocabulary)?,
-            start: None,
-        })
-    }
-
-    /// Weights named as by transformers.
-    pub(super) fn load(config: &Config, w: Loader<'_>) -> Result<Self> {
-        let shape = Self::shape(config)?;
-        let (d, dim) = (shape.hidden, shape.head_dim);
-        let inner = config.size("intermediate_size", HIDDEN)?;
-        let eps = config.positive_or("rms_norm_eps", 1e-6)?;
         // transformers 5 moved the base into `rope_parameters`.
         let nested =
             config.get("rope_parameters").and_then(|p| p.get("rope_theta")).and_then(serde_json::Value::as_f64);
-        let theta = config.positive_or("rope_theta", nested.filter(|t| *t > 0.0).unwrap_or(10_000.0))?;
-        let blocks = (0..shape.layers)
+        Ok(Self {
+            sizes: Sizes {
+                hidden,
+                heads,
+                kv_heads,
+                head_dim,
+                layers: config.size("num_hidden_layers", LAYERS)?,
+                vocabulary,
+                positions: config.size_or("max_position_embeddings", POSITIONS, 2048)?,
+                eos: config.eos(vocabulary)?,
+                start: None,
+            },
+            inner: config.size("intermediate_size", HIDDEN)?,
+            eps: config.positive_or("rms_norm_eps", 1e-6)?,
+            theta: config.positive_or("rope_theta", nested.filter(|t| *t > 0.0).unwrap_or(10_000.0))?,
+            tied: config.flag_or("tie_word_embeddings", false)?,
+        })
+    }
+}
+
+impl Llama {
+    /// Weights named as by transformers.
+    pub(super) fn load(config: LlamaConfig, w: Loader<'_>) -> Result<Self> {
+        let LlamaConfig { sizes, inner, eps, theta, tied } = config;
+        let (d, dim) = (sizes.hidden, sizes.head_dim);
+        let blocks = (0..sizes.layers)
             .map(|i| {
                 let n = |part: &str| format!("layers.{i}.{part}");
-                let (q, kv) = (shape.heads * dim, shape.kv_heads * dim);
+                let (q, kv) = (sizes.heads * dim, sizes.kv_heads * dim);
                 let [q_proj, k_proj, v_proj] = ["q", "k", "v"].map(|p| n(&format!("self_attn.{p}_proj")));
                 let (gate, up) = (n("mlp.gate_proj"), n("mlp.up_proj"));
                 Ok(Block {
                     input_norm: w.rms_norm(&n("input_layernorm"), d, eps)?,
                     qkv: w.fused(&[(&q_proj, q), (&k_proj, kv), (&v_proj, kv)], d)?,
-                    o_proj: w.linear(&n("self_attn.o_proj"), shape.heads * dim, d)?,
+                    o_proj: w.linear(&n("self_attn.o_proj"), sizes.heads * dim, d)?,
                     post_norm: w.rms_norm(&n("post_attention_layernorm"), d, eps)?,
                     gate_up: w.fused(&[(&gate, inner), (&up, inner)], d)?,
                     down: w.linear(&n("mlp.down_proj"), inner, d)?,
                 })
             })
             .collect::<Result<_>>()?;
-        let tied = config.flag_or("tie_word_embeddings", false)?;
         #[allow(clippy::cast_precision_loss)]
         let frequencies = (0..dim / 2).map(|i| theta.powf(-2.0 * i as f64 / dim as f64)).collect();
         let model = Self {
             inner,
             frequencies,
             tokens: if tied {
-                w.tied("embed_tokens.weight", shape.vocabulary, d)?
+                w.tied("embed_tokens.weight", sizes.vocabulary, d)?
             } else {
-                w.embedding("embed_tokens.weight", shape.vocabulary, d)?
+                w.embedding("embed_tokens.weight", sizes.vocabulary, d)?
             },
             blocks,
             norm: w.rms_norm("norm", d, eps)?,
-            head: if tied { None } else { Some(w.linear("/lm_head", d, shape.vocabulary)?) },
-            shape,
+            head: if tied { None } else { Some(w.linear("/lm_head", d, sizes.vocabulary)?) },
+            sizes,
         };
-        w.finish(model.shape.layers)?;
+        w.finish(model.sizes.layers)?;
         Ok(model)
     }
 
     /// cos and sin `[rows, 1, new, head_dim]`, each half twice.
-    fn rotation(&self, rows: usize, positions: &[u32], like: &Tensor<2>) -> (Tensor<4>, Tensor<4>) {
-        let dim = self.shape.head_dim;
+    fn rotation(&self, rows: usize, positions: &[u32], device: &Device) -> Rotation {
+        let dim = self.sizes.head_dim;
         let (mut cos, mut sin) = (Vec::with_capacity(positions.len() * dim), Vec::with_capacity(positions.len() * dim));
         for &p in positions {
             for _ in 0..2 {
@@ -128,38 +144,25 @@ impl Llama {
                 }
             }
         }
-        let device = like.device();
         let shape = [rows, 1, positions.len() / rows, dim];
-        (
-            Tensor::from_data(TensorData::new(cos, shape), &device),
-            Tensor::from_data(TensorData::new(sin, shape), &device),
-        )
+        (Tensor::from_data(TensorData::new(cos, shape), device), Tensor::from_data(TensorData::new(sin, shape), device))
+    }
+}
+
+impl Decoder for Llama {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
     }
 
-    /// `ids` `[rows * new]`, `positions` the same on the host `-> [rows * new, hidden]` and cos and sin of the positions.
-    pub(super) fn start(
-        &self,
-        rows: usize,
-        ids: Tensor<1, Int>,
-        positions: &[u32],
-    ) -> (Tensor<2>, (Tensor<4>, Tensor<4>)) {
-        let x = self.tokens.forward(ids);
-        let rotation = self.rotation(rows, positions, &x);
-        (x, rotation)
+    fn embed(&self, ids: Tensor<1, Int>, _: &Pass) -> Tensor<2> {
+        self.tokens.forward(ids)
     }
 
-    /// Layer `i`, `[rows * new, hidden] -> [rows * new, hidden]`.
-    pub(super) fn block(
-        &self,
-        i: usize,
-        x: Tensor<2>,
-        rows: usize,
-        (cos, sin): &(Tensor<4>, Tensor<4>),
-        cache: &mut dyn Cache,
-    ) -> Tensor<2> {
-        let block = &self.blocks[i];
-        let [q, k, v] =
-            split_heads(&block.qkv, block.input_norm.forward(x.clone()), rows, &self.shape, self.shape.score_scale());
+    fn layer(&self, i: usize, x: Tensor<2>, pass: &Pass, cache: &mut dyn Cache) -> Tensor<2> {
+        let (cos, sin) = pass.rotation.get_or_init(|| self.rotation(pass.rows, &pass.positions, &x.device()));
+        let (block, heads) = (&self.blocks[i], self.sizes.attention());
+        let normed = block.input_norm.forward(x.clone());
+        let [q, k, v] = split_heads(&block.qkv, normed, pass.rows, heads, self.sizes.score_scale());
         let (q, k) = (rotate(q, cos, sin), rotate(k, cos, sin));
         let attended = block.o_proj.forward(merge_heads(cache.attend(i, q, k, v, None)));
         let x = x + cache.residual(i, 0, attended);
@@ -168,12 +171,11 @@ impl Llama {
         x + cache.residual(i, 1, fed)
     }
 
-    /// The final norm.
-    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+    fn norm(&self, x: Tensor<2>) -> Tensor<2> {
         self.norm.forward(x)
     }
 
-    pub(super) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.head {
             Some(head) => head.forward(hidden),
             None => self.tokens.unembed(hidden),

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::layers::{Adapter, Embedding, LayerNorm, Linear, RmsNorm, Weight};
-use super::tensors::{self, Tensors};
+use super::number::unknown;
+use super::tensors::Tensors;
 use crate::{Error, Result};
 
 /// Parameters on a device, by their names in a checkpoint: what a model is built from while it is trained.
@@ -147,7 +148,7 @@ impl<'a> Loader<'a> {
             }
             Source::Live(live) => {
                 let full = self.take(name, &[n])?;
-                live.vectors.get(&full).cloned().ok_or_else(|| tensors::unknown(self.source.place(&full), &full))
+                live.vectors.get(&full).cloned().ok_or_else(|| unknown(self.source.place(&full), &full))
             }
         }
     }
@@ -164,7 +165,7 @@ impl<'a> Loader<'a> {
             }
             Source::Live(live) => {
                 let full = self.take(name, &[rows, columns])?;
-                live.matrices.get(&full).cloned().ok_or_else(|| tensors::unknown(self.source.place(&full), &full))
+                live.matrices.get(&full).cloned().ok_or_else(|| unknown(self.source.place(&full), &full))
             }
         }
     }

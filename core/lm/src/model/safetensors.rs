@@ -11,9 +11,8 @@ use half::f16;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use super::files::{Files, check_name, missing, read_all};
-use super::tensors::{
-    Decode, Dtype, FLOATS, Span, TensorInfo, decode_bf16, decode_f16, decode_f32, decode_f64, unknown,
-};
+use super::number::{Decode, Span, decode_bf16, decode_f16, decode_f32, decode_f64, unknown};
+use super::tensor_source::{Dtype, FLOATS, TensorInfo};
 use crate::{Error, Result};
 
 /// Name of the file that holds an unsharded model.

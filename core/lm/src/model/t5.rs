@@ -5,9 +5,9 @@ use burn::tensor::{DType, Device, Int, Tensor};
 
 use super::cache::Cache;
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::decoder::{Decoder, Encoder, Pass, Reading, Sizes};
 use super::encoder::Batch;
-use super::layers::{Activation, Embedding, Linear, RmsNorm, ids, softmax, to};
-use super::lm::{Sizes, merge_heads, split_heads};
+use super::layers::{Activation, Embedding, Linear, RmsNorm, ids, merge_heads, softmax, split_heads, to};
 use super::loader::Loader;
 use super::memory::{Bias, Memory};
 use crate::Result;
@@ -57,6 +57,16 @@ struct Buckets {
 }
 
 impl Buckets {
+    fn read(config: &Config) -> Result<Self> {
+        let count = config.size_or("relative_attention_num_buckets", 4..=4096, 32)?;
+        if !count.is_multiple_of(2) {
+            return Err(config.wrong("relative_attention_num_buckets", "an even number", count));
+        }
+        let furthest =
+            config.size_or("relative_attention_max_distance", count / 2 + 1..=65_536, 128.max(count / 2 + 1))?;
+        Ok(Self { count, furthest })
+    }
+
     /// The bucket of a distance among `count` buckets: exact ones below half, then ever wider ones.
     fn of(self, distance: usize, count: usize) -> usize {
         let exact = count / 2;
@@ -88,7 +98,7 @@ impl Buckets {
 /// A T5 model.
 #[derive(Debug)]
 pub struct T5 {
-    pub(super) shape: Sizes,
+    sizes: Sizes,
     buckets: Buckets,
     tokens: Embedding,
     encoder: Vec<Block>,
@@ -100,51 +110,40 @@ pub struct T5 {
     head: Option<Linear>,
 }
 
-/// What the layers of the encoder share in one pass.
+/// `config.json` of a T5.
 #[derive(Debug, Clone)]
-pub struct Reading {
-    rows: usize,
-    pairs: Tensor<1, Int>,   // [length * length] buckets
-    mask: Option<Tensor<4>>, // [rows, 1, 1, length]
+pub(super) struct T5Config {
+    /// Of the decoder.
+    pub sizes: Sizes,
+    /// Layers of the encoder.
+    encoder_layers: usize,
+    /// Width of the feed-forward layer.
+    inner: usize,
+    eps: f64,
+    gated: bool,
+    activation: Activation,
+    buckets: Buckets,
+    /// Whether the output projection is the embedding.
+    tied: bool,
 }
 
-impl T5 {
-    /// Sizes from a config.
-    pub(super) fn shape(config: &Config) -> Result<Sizes> {
+impl T5Config {
+    pub(super) fn read(config: &Config) -> Result<Self> {
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         let heads = config.size("num_heads", HEADS)?;
-        let layers = config.size("num_layers", LAYERS)?;
+        let encoder_layers = config.size("num_layers", LAYERS)?;
         let start = config.size_or("decoder_start_token_id", 0..=vocabulary - 1, 0)?;
-        Ok(Sizes {
+        let sizes = Sizes {
             hidden: config.size("d_model", HIDDEN)?,
             heads,
             kv_heads: heads,
             head_dim: config.size("d_kv", 1..=4096)?,
-            layers: config.size_or("num_decoder_layers", LAYERS, layers)?,
+            layers: config.size_or("num_decoder_layers", LAYERS, encoder_layers)?,
             vocabulary,
             positions: config.size_or("n_positions", POSITIONS, USUAL_POSITIONS)?,
             eos: config.eos(vocabulary)?,
             start: u32::try_from(start).ok(),
-        })
-    }
-
-    fn buckets(config: &Config) -> Result<Buckets> {
-        let count = config.size_or("relative_attention_num_buckets", 4..=4096, 32)?;
-        if !count.is_multiple_of(2) {
-            return Err(config.wrong("relative_attention_num_buckets", "an even number", count));
-        }
-        let furthest =
-            config.size_or("relative_attention_max_distance", count / 2 + 1..=65_536, 128.max(count / 2 + 1))?;
-        Ok(Buckets { count, furthest })
-    }
-
-    /// Weights named as by transformers.
-    pub(super) fn load(config: &Config, w: Loader<'_>) -> Result<Self> {
-        let shape = Self::shape(config)?;
-        let buckets = Self::buckets(config)?;
-        let (d, width) = (shape.hidden, shape.heads * shape.head_dim);
-        let inner = config.size("d_ff", HIDDEN)?;
-        let eps = config.positive_or("layer_norm_epsilon", 1e-6)?;
+        };
         config.word_or("feed_forward_proj", &["relu", "gelu", "silu", "gated-relu", "gated-gelu", "gated-silu"])?;
         let kind = config.get("feed_forward_proj").and_then(serde_json::Value::as_str).unwrap_or("relu");
         let (gated, activation) = match kind {
@@ -155,6 +154,24 @@ impl T5 {
             "silu" => (false, Activation::Silu),
             _ => (false, Activation::Relu),
         };
+        Ok(Self {
+            sizes,
+            encoder_layers,
+            inner: config.size("d_ff", HIDDEN)?,
+            eps: config.positive_or("layer_norm_epsilon", 1e-6)?,
+            gated,
+            activation,
+            buckets: Buckets::read(config)?,
+            tied: config.flag_or("tie_word_embeddings", true)?,
+        })
+    }
+}
+
+impl T5 {
+    /// Weights named as by transformers.
+    pub(super) fn load(config: T5Config, w: Loader<'_>) -> Result<Self> {
+        let T5Config { sizes, encoder_layers, inner, eps, gated, activation, buckets, tied } = config;
+        let (d, width) = (sizes.hidden, sizes.heads * sizes.head_dim);
         let block = |stack: &str, i: usize, crossing: bool| -> Result<Block> {
             let n = |layer: usize, part: &str| format!("{stack}.block.{i}.layer.{layer}.{part}");
             let [q, k, v] = ["q", "k", "v"].map(|p| n(0, &format!("SelfAttention.{p}")));
@@ -190,52 +207,49 @@ impl T5 {
             };
             Ok(Block { attention, cross, feed_forward })
         };
-        let encoder_layers = config.size("num_layers", LAYERS)?;
         let bias = |stack: &str| {
             let name = format!("{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
-            w.matrix(&name, buckets.count, shape.heads)
+            w.matrix(&name, buckets.count, sizes.heads)
         };
-        let tied = config.flag_or("tie_word_embeddings", true)?;
         let model = Self {
             buckets,
             tokens: if tied {
-                w.tied("shared.weight", shape.vocabulary, d)?
+                w.tied("shared.weight", sizes.vocabulary, d)?
             } else {
-                w.embedding("shared.weight", shape.vocabulary, d)?
+                w.embedding("shared.weight", sizes.vocabulary, d)?
             },
             encoder: (0..encoder_layers).map(|i| block("encoder", i, false)).collect::<Result<_>>()?,
             encoder_bias: bias("encoder")?,
             encoder_norm: w.rms_norm("encoder.final_layer_norm", d, eps)?,
-            decoder: (0..shape.layers).map(|i| block("decoder", i, true)).collect::<Result<_>>()?,
+            decoder: (0..sizes.layers).map(|i| block("decoder", i, true)).collect::<Result<_>>()?,
             decoder_bias: bias("decoder")?,
             decoder_norm: w.rms_norm("decoder.final_layer_norm", d, eps)?,
-            head: if tied { None } else { Some(w.linear("lm_head", d, shape.vocabulary)?) },
-            shape,
+            head: if tied { None } else { Some(w.linear("lm_head", d, sizes.vocabulary)?) },
+            sizes,
         };
-        w.finish(model.shape.layers.max(encoder_layers))?;
+        w.finish(model.sizes.layers.max(encoder_layers))?;
         Ok(model)
     }
+}
 
-    /// Layers of the encoder.
-    pub(super) fn encoder_layers(&self) -> usize {
+impl Encoder for T5 {
+    fn layers(&self) -> usize {
         self.encoder.len()
     }
 
-    /// Embeddings of a batch of sources, `[rows * length, hidden]`.
-    pub(super) fn read(&self, batch: &Batch, device: &Device) -> (Tensor<2>, Reading) {
+    fn embed(&self, batch: &Batch, device: &Device) -> (Tensor<2>, Reading) {
         let x = self.tokens.forward(ids(batch.ids.iter().copied(), device));
         let pairs = ids(self.buckets.pairs(batch.length), device);
         (x, Reading { rows: batch.rows(), pairs, mask: batch.scores(device) })
     }
 
-    /// Layer `i` of the encoder, `[rows * length, hidden] -> [rows * length, hidden]`.
-    pub(super) fn encoder_block(&self, i: usize, x: Tensor<2>, reading: &Reading, cache: &mut dyn Cache) -> Tensor<2> {
+    fn layer(&self, i: usize, x: Tensor<2>, reading: &Reading, cache: &mut dyn Cache) -> Tensor<2> {
         let block = &self.encoder[i];
         let (rows, length) = (reading.rows, x.dims()[0] / reading.rows);
         let normed = block.attention.norm.forward(x.clone());
-        let [q, k, v] = split_heads(&block.attention.qkv, normed, rows, &self.shape, 1.0);
+        let [q, k, v] = split_heads(&block.attention.qkv, normed, rows, self.sizes.attention(), 1.0);
         let bias = self.encoder_bias.clone().select(0, reading.pairs.clone());
-        let bias = bias.reshape([1, length, length, self.shape.heads]).permute([0, 3, 1, 2]);
+        let bias = bias.reshape([1, length, length, self.sizes.heads]).permute([0, 3, 1, 2]);
         let mut scores = to(q.matmul(k.swap_dims(2, 3)) + bias, DType::F32);
         if let Some(mask) = &reading.mask {
             scores = scores + mask.clone();
@@ -249,20 +263,24 @@ impl T5 {
         x + cache.residual(number, 1, fed)
     }
 
-    /// The final norm of the encoder.
-    pub(super) fn remember(&self, x: Tensor<2>, batch: &Batch) -> Memory {
+    fn norm(&self, x: Tensor<2>, batch: &Batch) -> Memory {
         Memory::new(self.encoder_norm.forward(x), batch)
     }
+}
 
-    /// `ids` `[rows * new] -> [rows * new, hidden]`.
-    pub(super) fn start(&self, ids: Tensor<1, Int>) -> Tensor<2> {
+impl Decoder for T5 {
+    fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    fn embed(&self, ids: Tensor<1, Int>, _: &Pass) -> Tensor<2> {
         self.tokens.forward(ids)
     }
 
-    /// Layer `i` of the decoder, `[rows * new, hidden] -> [rows * new, hidden]`.
-    pub(super) fn block(&self, i: usize, x: Tensor<2>, rows: usize, cache: &mut dyn Cache) -> Tensor<2> {
+    fn layer(&self, i: usize, x: Tensor<2>, pass: &Pass, cache: &mut dyn Cache) -> Tensor<2> {
         let Block { attention, cross, feed_forward } = &self.decoder[i];
-        let [q, k, v] = split_heads(&attention.qkv, attention.norm.forward(x.clone()), rows, &self.shape, 1.0);
+        let normed = attention.norm.forward(x.clone());
+        let [q, k, v] = split_heads(&attention.qkv, normed, pass.rows, self.sizes.attention(), 1.0);
         let back = ids(self.buckets.back(), &x.device());
         let bias = Bias::new(self.decoder_bias.clone().select(0, back));
         let attended = attention.out.forward(merge_heads(cache.attend(i, q, k, v, Some(&bias))));
@@ -270,11 +288,11 @@ impl T5 {
         if let Some(cross) = cross {
             let heads = |t: Tensor<2>, rows: usize| {
                 let length = t.dims()[0] / rows;
-                t.reshape([rows, length, self.shape.heads, self.shape.head_dim]).swap_dims(1, 2)
+                t.reshape([rows, length, self.sizes.heads, self.sizes.head_dim]).swap_dims(1, 2)
             };
-            let width = self.shape.heads * self.shape.head_dim;
+            let width = self.sizes.heads * self.sizes.head_dim;
             let project = |states: Tensor<2>, rows: usize| cross.kv.split(states, [width; 2]).map(|t| heads(t, rows));
-            let q = heads(cross.q.forward(cross.norm.forward(x.clone())), rows);
+            let q = heads(cross.q.forward(cross.norm.forward(x.clone())), pass.rows);
             let attended = cross.out.forward(merge_heads(cache.attend_memory(i, q, &project)));
             x = x + cache.residual(i, 2, attended);
         }
@@ -282,18 +300,21 @@ impl T5 {
         x + cache.residual(i, 1, fed)
     }
 
-    /// The final norm of the decoder.
-    pub(super) fn finish(&self, x: Tensor<2>) -> Tensor<2> {
+    fn norm(&self, x: Tensor<2>) -> Tensor<2> {
         self.decoder_norm.forward(x)
     }
 
-    pub(super) fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+    fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.head {
             Some(head) => head.forward(hidden),
             // With shared tables the states are scaled down before the projection.
             #[allow(clippy::cast_precision_loss)]
-            None => self.tokens.unembed(hidden / (self.shape.hidden as f32).sqrt()),
+            None => self.tokens.unembed(hidden / (self.sizes.hidden as f32).sqrt()),
         }
+    }
+
+    fn encoder(&self) -> Option<&dyn Encoder> {
+        Some(self)
     }
 }
 

@@ -1,78 +1,21 @@
 //! Access to tensors by name as `f32` or `f16`, independent of the file format.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
-pub use ::safetensors::Dtype as OtherDtype;
-use half::{bf16, f16, slice::HalfFloatSliceExt};
+use half::f16;
 
-use super::files::{Files, in_chunks};
-use super::gguf::{Kind, Llama};
+use super::gguf::Llama;
+use super::number::{
+    Decode, Each, Values, all_finite, decode_bf16, decode_f16, decode_f32, decode_f64, non_finite, push_f16, unknown,
+};
 use super::safetensors::TensorIndex;
+use super::tensor_source::FLOATS;
+pub use super::tensor_source::{Dtype, OtherDtype, TensorInfo, TensorSource};
 use crate::{Error, Result};
-
-/// The types that [`Tensors::read_f32`] accepts from safetensors and from a [`TensorSource`], for messages.
-pub(crate) const FLOATS: &str = "F32, F16, BF16 or F64";
 
 /// How many bytes of a tensor from a [`TensorSource`] are decoded at a time; a multiple of the size of every float
 /// type.
 const PIECE: usize = 1 << 20;
-
-/// The number type of a tensor in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Dtype {
-    /// 32-bit floating point.
-    F32,
-    /// 16-bit floating point.
-    F16,
-    /// bfloat16: 32-bit floating point without the lower 16 bits.
-    BF16,
-    /// 64-bit floating point.
-    F64,
-    /// A quantised block format of GGUF.
-    Quantized(Kind),
-    /// Any other type, such as integers and booleans, which cannot be read as weights.
-    Other(OtherDtype),
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Quantized(kind) => f.write_str(kind.name()),
-            Self::Other(dtype) => write!(f, "{dtype:?}"),
-            float => write!(f, "{float:?}"),
-        }
-    }
-}
-
-/// Shape and number type of a tensor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorInfo {
-    /// Dimensions, outermost first, as in PyTorch.
-    pub shape: Vec<usize>,
-    /// Number type in the file.
-    pub dtype: Dtype,
-}
-
-/// A checkpoint in a format that is read outside this crate, one tensor at a time.
-pub trait TensorSource: Send + Sync {
-    /// All tensor names, sorted.
-    fn names(&self) -> Vec<&str>;
-
-    /// Shape and type of a tensor; `None` if no tensor has this name.
-    fn info(&self, name: &str) -> Option<TensorInfo>;
-
-    /// The file that holds the tensor or, for an unknown name, should hold it; for messages.
-    fn place(&self, name: &str) -> String;
-
-    /// Reads the values in row-major order, little-endian, in the type given by [`TensorSource::info`]. Only called for
-    /// floating-point tensors.
-    ///
-    /// # Errors
-    /// [`Error::Tensor`] for an unknown name, [`Error::Broken`] and [`Error::Io`] from the file.
-    fn read(&self, name: &str) -> Result<Vec<u8>>;
-}
 
 /// The tensors of a checkpoint, with the names of Hugging Face checkpoints.
 pub enum Tensors {
@@ -215,153 +158,6 @@ fn hand_over(mut bytes: Vec<u8>, each: Each<'_>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The [`Error::Tensor`] for an unknown name.
-pub(crate) fn unknown(file: String, tensor: &str) -> Error {
-    Error::Tensor {
-        file,
-        tensor: tensor.to_owned(),
-        expected: "a tensor of this name".to_owned(),
-        found: "none".to_owned(),
-    }
-}
-
-fn non_finite(place: String, tensor: &str) -> Error {
-    Error::NonFinite { what: format!("a value of tensor `{tensor}`"), place }
-}
-
-/// Whether all values are finite.
-pub(crate) fn all_finite(values: &[f32]) -> bool {
-    // No early exit within a block, so that the compiler can vectorise it.
-    values.chunks(1024).all(|block| block.iter().fold(true, |finite, v| finite & v.is_finite()))
-}
-
-/// Decodes whole blocks of a format and appends the values to a vector.
-pub(crate) type Decode = fn(&[u8], &mut Vec<f32>);
-
-/// The location of one tensor in a file, and its decoder.
-pub(crate) struct Span<'a> {
-    pub files: &'a dyn Files,
-    pub file: &'a str,
-    pub tensor: &'a str,
-    pub start: u64,
-    pub elements: usize,
-    /// The size of a block in bytes, and the number of values in it.
-    pub block: (usize, usize),
-    pub decode: Decode,
-}
-
-impl Span<'_> {
-    pub fn read_f32(&self) -> Result<Vec<f32>> {
-        self.values().read_f32(|each| self.pieces(each))
-    }
-
-    pub fn read_f16(&self) -> Result<Vec<f16>> {
-        self.values().read_f16(|each| self.pieces(each))
-    }
-
-    fn values(&self) -> Values<'_> {
-        let place = self.files.describe(self.file);
-        Values { place, tensor: self.tensor, elements: self.elements, decode: self.decode }
-    }
-
-    fn pieces(&self, each: Each<'_>) -> Result<()> {
-        let bytes = (self.elements / self.block.1) as u64 * self.block.0 as u64;
-        in_chunks(self.files, self.file, self.start, bytes, self.block.0, each)
-    }
-}
-
-/// Takes one piece of a tensor's bytes, which consists of whole blocks of its format.
-type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
-
-/// Decodes the bytes of one tensor; the names are for error messages.
-struct Values<'a> {
-    place: String,
-    tensor: &'a str,
-    elements: usize,
-    decode: Decode,
-}
-
-impl Values<'_> {
-    fn read_f32(&self, pieces: impl FnOnce(Each<'_>) -> Result<()>) -> Result<Vec<f32>> {
-        let mut out = self.reserve()?;
-        pieces(&mut |bytes| {
-            let old = out.len();
-            (self.decode)(bytes, &mut out);
-            if all_finite(&out[old..]) { Ok(()) } else { Err(self.non_finite()) }
-        })?;
-        Ok(out)
-    }
-
-    fn read_f16(&self, pieces: impl FnOnce(Each<'_>) -> Result<()>) -> Result<Vec<f16>> {
-        let (mut out, mut piece) = (self.reserve()?, Vec::new());
-        pieces(&mut |bytes| {
-            piece.clear();
-            (self.decode)(bytes, &mut piece);
-            if !all_finite(&piece) {
-                return Err(self.non_finite());
-            }
-            push_f16(&self.place, self.tensor, &piece, &mut out)
-        })?;
-        Ok(out)
-    }
-
-    fn non_finite(&self) -> Error {
-        non_finite(self.place.clone(), self.tensor)
-    }
-
-    fn reserve<T>(&self) -> Result<Vec<T>> {
-        let mut out = Vec::new();
-        out.try_reserve_exact(self.elements).map_err(|_| {
-            let reason =
-                format!("there is not enough memory for the {} values of tensor `{}`", self.elements, self.tensor);
-            Error::io("reading", &self.place, reason)
-        })?;
-        Ok(out)
-    }
-}
-
-fn push_f16(file: &str, tensor: &str, values: &[f32], out: &mut Vec<f16>) -> Result<()> {
-    let old = out.len();
-    out.resize(old + values.len(), f16::ZERO);
-    let new = &mut out[old..];
-    new.convert_from_f32_slice(values);
-    match new.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(Error::Tensor {
-            file: file.to_owned(),
-            tensor: tensor.to_owned(),
-            expected: "values that fit half precision (at most 65504)".to_owned(),
-            found: values[at].to_string(),
-        }),
-    }
-}
-
-pub(crate) fn decode_f32(bytes: &[u8], out: &mut Vec<f32>) {
-    match bytemuck::try_cast_slice(bytes) {
-        Ok(values) if cfg!(target_endian = "little") => out.extend_from_slice(values),
-        _ => out.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-    }
-}
-
-pub(crate) fn decode_f64(bytes: &[u8], out: &mut Vec<f32>) {
-    out.extend(bytes.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32));
-}
-
-pub(crate) fn decode_f16(bytes: &[u8], out: &mut Vec<f32>) {
-    match bytemuck::try_cast_slice::<u8, f16>(bytes) {
-        Ok(values) if cfg!(target_endian = "little") => {
-            let old = out.len();
-            out.resize(old + values.len(), 0.0);
-            values.convert_to_f32_slice(&mut out[old..]);
-        }
-        _ => out.extend(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
-    }
-}
-
-pub(crate) fn decode_bf16(bytes: &[u8], out: &mut Vec<f32>) {
-    out.extend(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()));
 }
 
 #[cfg(test)]

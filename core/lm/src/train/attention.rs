@@ -2,7 +2,8 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::model::cache::{Cache, HIDDEN_SCORE};
+use crate::model::cache::Cache;
+use crate::model::layers::HIDDEN_SCORE;
 use crate::model::layers::{softmax, to};
 use crate::model::memory::{Bias, Memory, Project};
 use record::random::{Purpose, Stream};

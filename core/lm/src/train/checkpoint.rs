@@ -85,7 +85,7 @@ impl<O: Objective> Trainer<O> {
                 return Err(wrong(format!("{:?} of {:?}", view.shape(), view.dtype())));
             }
             let values: Vec<f32> = view.data().as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-            if !crate::model::tensors::all_finite(&values) {
+            if !crate::model::all_finite(&values) {
                 return Err(Error::NonFinite { what: format!("a value of tensor `{name}`"), place: file.to_owned() });
             }
             Ok(Tensor::from_data(TensorData::new(values, [size]), &device))

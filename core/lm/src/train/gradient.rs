@@ -14,6 +14,7 @@ use super::parameters::{Gradients, Parameters, collect};
 use crate::Result;
 use crate::model::LanguageModel;
 use crate::model::config::Config;
+use crate::model::decoder::Pass;
 use crate::model::layers::{ids, to};
 use crate::model::loader::{Live, Source};
 use crate::model::memory::Memory;
@@ -90,16 +91,17 @@ pub async fn gradients(
     let mut cache = Whole::new(batch.length, options.dropout, &device);
     let at = ids(batch.at.iter().copied(), &device);
 
-    if let Some(source) = &batch.source
-        && let Some(memory) = lm.encode(source, &mut cache, &device)
-    {
+    let decoder = &*lm.decoder;
+    if let Some((source, encoder)) = batch.source.as_ref().zip(decoder.encoder()) {
+        let memory = encoder.encode(source, &mut cache, &device);
         cache.remember(memory);
     }
-    let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+    let pass = Pass::new(batch.rows, &batch.positions);
+    let mut x = decoder.embed(ids(batch.ids.iter().copied(), &device), &pass);
     for layer in 0..layers {
-        x = lm.block(layer, x, &pass, &mut cache);
+        x = decoder.layer(layer, x, &pass, &mut cache);
     }
-    let picked = lm.finish(x).select(0, at); // [targets, hidden]
+    let picked = decoder.norm(x).select(0, at); // [targets, hidden]
     let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
     backward(picked, slope, &live, sink);
     Ok(loss)
@@ -120,10 +122,12 @@ async fn checkpointed(
     let at = ids(batch.at.iter().copied(), &device);
     let inputs = Inputs::compute(config, parameters, batch, options)?;
     let memory = batch.source.as_ref().zip(inputs.memory);
-    let (start, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, &device);
+    let decoder = &*lm.decoder;
+    let pass = Pass::new(batch.rows, &batch.positions);
+    let start = decoder.embed(ids(batch.ids.iter().copied(), &device), &pass);
     let mut layers_left = inputs.decoder;
     let Some(x) = layers_left.pop().map(leaf) else { return Ok(0.0) };
-    let picked = lm.finish(x.clone()).select(0, at);
+    let picked = decoder.norm(x.clone()).select(0, at);
     let (loss, slope) = head(&lm, &live, picked.clone().inner(), batch, options, sink).await?;
     let mut slope = slope_at(&x, &mut backward(picked, slope, &live, sink));
     let mut memory_slope: Option<Tensor<2>> = None;
@@ -132,7 +136,7 @@ async fn checkpointed(
         if let (Some((source, _)), Some(states)) = (&memory, &states) {
             cache.remember(Memory::new(states.clone(), source));
         }
-        let y = lm.block(layers_left.len(), x.clone(), &pass, &mut cache);
+        let y = decoder.layer(layers_left.len(), x.clone(), &pass, &mut cache);
         let mut gradients = backward(y, slope, &live, sink);
         slope = slope_at(&x, &mut gradients);
         if let Some(states) = states {
@@ -144,12 +148,13 @@ async fn checkpointed(
         backward(start, slope, &live, sink);
     }
     let (Some((source, _)), Some(slope)) = (memory, memory_slope) else { return Ok(loss) };
-    let Some((start, reading)) = lm.read(source, &device) else { return Ok(loss) };
+    let Some(encoder) = decoder.encoder() else { return Ok(loss) };
+    let (start, reading) = encoder.embed(source, &device);
     let mut layers_left = inputs.encoder;
     let Some(x) = layers_left.pop().map(leaf) else { return Ok(loss) };
-    let mut slope = through(lm.remember(x.clone(), source).states, slope, &x, &live, sink);
+    let mut slope = through(encoder.norm(x.clone(), source).states, slope, &x, &live, sink);
     while let Some(x) = layers_left.pop().map(leaf) {
-        let y = lm.encoder_block(layers_left.len(), x.clone(), &reading, &mut cache);
+        let y = encoder.layer(layers_left.len(), x.clone(), &reading, &mut cache);
         slope = through(y, slope, &x, &live, sink);
     }
     if start.is_tracked() {
@@ -171,22 +176,23 @@ impl Inputs {
         let lm = LanguageModel::build(config, Source::Live(&live), device)?;
         let mut cache = Whole::new(batch.length, options.dropout, device);
         let mut this = Self { encoder: Vec::new(), memory: None, decoder: Vec::new() };
-        if let Some(source) = &batch.source
-            && let Some((mut x, reading)) = lm.read(source, device)
-        {
-            for layer in 0..lm.encoder_layers() {
+        let decoder = &*lm.decoder;
+        if let Some((source, encoder)) = batch.source.as_ref().zip(decoder.encoder()) {
+            let (mut x, reading) = encoder.embed(source, device);
+            for layer in 0..encoder.layers() {
                 this.encoder.push(x.clone());
-                x = lm.encoder_block(layer, x, &reading, &mut cache);
+                x = encoder.layer(layer, x, &reading, &mut cache);
             }
             this.encoder.push(x.clone());
-            let memory = lm.remember(x, source);
+            let memory = encoder.norm(x, source);
             cache.remember(memory.clone());
             this.memory = Some(memory);
         }
-        let (mut x, pass) = lm.start(batch.rows, &batch.ids, &batch.positions, device);
+        let pass = Pass::new(batch.rows, &batch.positions);
+        let mut x = decoder.embed(ids(batch.ids.iter().copied(), device), &pass);
         for layer in 0..lm.sizes().layers {
             this.decoder.push(x.clone());
-            x = lm.block(layer, x, &pass, &mut cache);
+            x = decoder.layer(layer, x, &pass, &mut cache);
         }
         this.decoder.push(x);
         Ok(this)
@@ -207,9 +213,8 @@ pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compu
     let live = parameters.live(false, compute.dtype());
     let lm = LanguageModel::build(config, Source::Live(&live), device)?;
     let mut cache = Whole::new(batch.length, None, device);
-    if let Some(source) = &batch.source
-        && let Some(memory) = lm.encode(source, &mut cache, device)
-    {
+    if let Some((source, encoder)) = batch.source.as_ref().zip(lm.decoder.encoder()) {
+        let memory = encoder.encode(source, &mut cache, device);
         cache.remember(memory);
     }
     let x = lm.forward(batch.rows, &batch.ids, &batch.positions, &mut cache, device);

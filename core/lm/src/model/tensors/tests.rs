@@ -1,5 +1,7 @@
 //! Tensors from memory and from a source; decoding.
 
+use half::bf16;
+
 use super::*;
 
 fn memory(values: Vec<f32>) -> Tensors {

@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::tensors::{Decode, decode_bf16, decode_f16, decode_f32};
+use crate::model::number::{Decode, decode_bf16, decode_f16, decode_f32};
 
 /// A supported tensor format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

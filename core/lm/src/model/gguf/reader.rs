@@ -1,6 +1,6 @@
 //! Reads numbers, strings and metadata values of a GGUF header through a window on the file.
 
-use super::files::{Bytes, Files};
+use crate::model::files::{Bytes, Files};
 use crate::{Error, Result};
 
 /// Size of the window in bytes.

@@ -9,9 +9,12 @@ use std::sync::Arc;
 use half::f16;
 use serde_json::{Value as Json, json};
 
-use super::files::Files;
-use super::gguf::{Gguf, Value};
-use super::tensors::{TensorInfo, unknown};
+use super::file::{Gguf, entry_error};
+use super::reader::Value;
+use super::tokenizer::{self, token_id};
+use crate::model::files::Files;
+use crate::model::number::unknown;
+use crate::model::tensor_source::TensorInfo;
 use crate::{Error, Result};
 
 /// The tensors of a layer: names in GGUF files and in Hugging Face checkpoints.
@@ -67,7 +70,7 @@ impl Llama {
     /// # Errors
     /// [`Error::Unsupported`] where it is not byte-level BPE, [`Error::Broken`] where its parts contradict each other.
     pub fn tokenizer(&self) -> Result<Json> {
-        super::gguf_tokenizer::tokenizer(&self.gguf)
+        tokenizer::tokenizer(&self.gguf)
     }
 
     /// The underlying GGUF file.
@@ -143,15 +146,6 @@ struct Heads {
     /// Dimension of a head.
     dim: usize,
     hidden: usize,
-}
-
-fn entry_error(gguf: &Gguf, key: &str, expected: &str) -> Error {
-    let found = match gguf.metadata(key) {
-        None => "nothing".to_owned(),
-        Some(Value::Strings(_) | Value::Arrays(_) | Value::Numbers(_)) => "an array".to_owned(),
-        Some(value) => format!("{value:?}").chars().take(80).collect(),
-    };
-    Error::Config { file: gguf.place(), field: key.to_owned(), expected: expected.to_owned(), found }
 }
 
 fn shape_error(gguf: &Gguf, tensor: &str, expected: String, shape: &[usize]) -> Error {
@@ -300,18 +294,10 @@ fn config(gguf: &Gguf, heads: &Heads) -> Result<Json> {
     Ok(config)
 }
 
-/// `tokenizer.ggml.KEY_token_id`, checked against the vocabulary; `None` if the file has no such entry.
-pub(crate) fn token_id(gguf: &Gguf, key: &str, vocab: usize) -> Result<Option<usize>> {
-    let key = format!("tokenizer.ggml.{key}_token_id");
-    let Some(value) = gguf.metadata(&key) else { return Ok(None) };
-    let id = value.as_u64().and_then(|id| usize::try_from(id).ok()).filter(|id| *id < vocab);
-    id.map(Some).ok_or_else(|| entry_error(gguf, &key, &format!("a token of the {vocab} in the vocabulary")))
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub(crate) mod tests {
-    use super::super::gguf::tests::{Writer, memory};
+    use super::super::file::tests::{Writer, memory};
     use super::*;
 
     /// A Llama of one layer: 2 heads of width 4, 1 key-value head, 6 tokens.

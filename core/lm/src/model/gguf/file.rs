@@ -8,13 +8,11 @@ use std::sync::Arc;
 
 use half::f16;
 
-use super::files::{Files, missing};
-pub use super::gguf_dequant::Kind;
-use super::gguf_dequant::name_of;
-pub use super::gguf_llama::{Llama, llama};
-use super::gguf_reader::Reader;
-pub use super::gguf_reader::{Numbers, Value};
-use super::tensors::{Dtype, Span, TensorInfo, unknown};
+use super::dequant::{Kind, name_of};
+use super::reader::{Reader, Value};
+use crate::model::files::{Files, missing};
+use crate::model::number::{Span, unknown};
+use crate::model::tensor_source::{Dtype, TensorInfo};
 use crate::{Error, Result};
 
 const MAGIC: &[u8] = b"GGUF";
@@ -218,6 +216,15 @@ fn place(reader: &Reader<'_>, tensors: &mut BTreeMap<String, Located>, base: u64
         }
     }
     Ok(())
+}
+
+pub(super) fn entry_error(gguf: &Gguf, key: &str, expected: &str) -> Error {
+    let found = match gguf.metadata(key) {
+        None => "nothing".to_owned(),
+        Some(Value::Strings(_) | Value::Arrays(_) | Value::Numbers(_)) => "an array".to_owned(),
+        Some(value) => format!("{value:?}").chars().take(80).collect(),
+    };
+    Error::Config { file: gguf.place(), field: key.to_owned(), expected: expected.to_owned(), found }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::gguf::{Gguf, Value};
-use super::gguf_llama::token_id;
+use super::file::{Gguf, entry_error};
+use super::reader::Value;
 use crate::{Error, Result};
 
 /// The pattern by which Llama 3 splits text before applying merges.
@@ -172,11 +172,19 @@ fn added(gguf: &Gguf, tokens: &[String]) -> Result<Vec<Json>> {
     Ok(added)
 }
 
+/// `tokenizer.ggml.KEY_token_id`, checked against the vocabulary; `None` if the file has no such entry.
+pub(crate) fn token_id(gguf: &Gguf, key: &str, vocab: usize) -> Result<Option<usize>> {
+    let key = format!("tokenizer.ggml.{key}_token_id");
+    let Some(value) = gguf.metadata(&key) else { return Ok(None) };
+    let id = value.as_u64().and_then(|id| usize::try_from(id).ok()).filter(|id| *id < vocab);
+    id.map(Some).ok_or_else(|| entry_error(gguf, &key, &format!("a token of the {vocab} in the vocabulary")))
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::super::gguf::tests::{Writer, memory};
-    use super::super::gguf_llama::{llama, tests::tiny};
+    use super::super::file::tests::{Writer, memory};
+    use super::super::llama::{llama, tests::tiny};
     use super::*;
 
     fn file(pre: &str) -> Writer {
