@@ -9,6 +9,7 @@ use crate::student::Format;
 use crate::{Error, Result};
 use lm::decode::TextModel;
 use lm::device::to_host;
+use lm::model::files::{Files, read_all};
 use lm::scoring::PairModel;
 use record::Task;
 
@@ -93,7 +94,21 @@ async fn of_pair(critic: &PairModel, pair: [String; 2]) -> Result<Golden> {
     Ok(Golden::Pair { pair, ids, probabilities })
 }
 
+/// Largest file of golden values.
+const LARGEST: usize = 1 << 20;
+
 impl Golden {
+    /// The golden values beside a model's weights, where it has some.
+    ///
+    /// # Errors
+    /// As [`Golden::parse`], and those of the files.
+    pub fn beside(files: &dyn Files) -> Result<Option<Self>> {
+        if files.size(FILE)?.is_none() {
+            return Ok(None);
+        }
+        Self::parse(FILE, (*read_all(files, FILE, LARGEST)?).as_ref()).map(Some)
+    }
+
     /// Parses the file; `file` is its name in messages.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Text processing that needs no model: sentences, numbers, names, modality, and metrics for generated text.
 
 pub mod entity;
+pub mod marks;
 pub mod metric;
 pub mod modality;
 pub mod number;

@@ -6,8 +6,8 @@ use record::Result;
 use record::plan::{Plan, Source};
 use record::{Funnel, Task};
 
-use super::dataset::Written;
 use super::planfile::plan_text;
+use super::written::Written;
 use crate::html::count;
 
 /// The plan without the folders of the machine it ran on: of a path only the last part is left.

@@ -13,23 +13,11 @@ use serde::ser::{SerializeMap, Serializer};
 use super::manifest::{DatasetManifest, FORMAT, FileEntry, MANIFEST, to_json};
 use super::parquet::{ROW_GROUP, TableWriter};
 use super::shard::put;
-use super::survey::{Survey, TaskSurvey};
+use super::survey::Survey;
 use super::tables::{kept_columns, kept_fields};
+pub use super::written::Written;
 use super::{RunFolder, card};
 use crate::fs::{Batch, Sink, io_error};
-
-/// What a merge came to.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Written {
-    /// Contexts of the shards that went in.
-    pub contexts: u64,
-    /// Kept pairs of each task, in the order of [`Task::ALL`].
-    pub kept: [u64; 2],
-    /// Counts of the whole run.
-    pub funnel: Funnel,
-    /// Histograms and examples of each task, in the order of [`Task::ALL`].
-    pub survey: [TaskSurvey; 2],
-}
 
 /// A kept pair as a JSON object with the columns of the Parquet file, in their order.
 pub struct JsonRow<'a>(pub &'a Kept);

@@ -29,6 +29,7 @@ pub mod tables;
 pub mod timings;
 pub mod verify;
 pub mod view;
+pub mod written;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

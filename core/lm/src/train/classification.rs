@@ -7,7 +7,7 @@ use super::attention::Dropout;
 use super::gradient::{Options, Precision, backward};
 use super::objective::Objective;
 use super::parameters::{Gradients, Parameters, host};
-use super::trainer::Settings;
+use super::settings::Settings;
 use crate::model::config::Config;
 use crate::model::encoder;
 use crate::model::layers::to;

@@ -16,6 +16,7 @@ pub mod optimizer;
 pub mod parameters;
 pub mod pretraining;
 pub mod schedule;
+mod settings;
 pub mod trainer;
 
 pub use example::{Batch, Example};

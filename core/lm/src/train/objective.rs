@@ -3,7 +3,7 @@
 use super::example::{Batch, Example};
 use super::gradient::{self, Options, Precision};
 use super::parameters::{Gradients, Parameters};
-use super::trainer::Settings;
+use super::settings::Settings;
 use crate::Result;
 use crate::model::LanguageModel;
 use crate::model::config::Config;

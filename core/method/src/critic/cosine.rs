@@ -1,6 +1,10 @@
 //! Cosine of sentence embeddings: false alarms of the entailment critic sit where it is low.
 
-use super::{BoxFuture, Critic, Pair, SentenceSet, by_chunk};
+use super::chunks::by_chunk;
+use super::contract::{BoxFuture, Critic};
+use super::embeddings::Embeddings;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use crate::{Error, Result};
 use lm::scoring::TextEncoder;
 use record::{Monitor, Refusal};
@@ -26,42 +30,6 @@ impl SentenceEncoder for TextEncoder {
     ) -> BoxFuture<'a, Result<Vec<Vec<f32>>>> {
         Box::pin(TextEncoder::embed(self, texts, monitor))
     }
-}
-
-/// Unit vectors of some of the siblings.
-#[derive(Debug, Clone)]
-pub(super) struct Embeddings {
-    /// Slot of each sibling; `u32::MAX` = not embedded.
-    slots: Vec<u32>,
-    dim: usize,
-    /// [slot, dim]
-    rows: Vec<f32>,
-}
-
-impl Embeddings {
-    fn row(&self, index: u32) -> Option<&[f32]> {
-        let start = *self.slots.get(index as usize)? as usize * self.dim;
-        self.rows.get(start..start + self.dim)
-    }
-
-    fn cosine(&self, x: u32, y: u32) -> Option<f32> {
-        Some(dot(self.row(x)?, self.row(y)?).clamp(-1.0, 1.0))
-    }
-}
-
-/// Sixteen sums side by side: vector registers of any width, and the same bits on all of them.
-fn dot(x: &[f32], y: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    let (ys, y_rest) = y.as_chunks::<LANES>();
-    let mut sums = [0.0f32; LANES];
-    for (x, y) in xs.iter().zip(ys) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
-        }
-    }
-    let rest: f32 = x_rest.iter().zip(y_rest).map(|(x, y)| x * y).sum();
-    sums.iter().sum::<f32>() + rest
 }
 
 impl SentenceSet {
@@ -202,14 +170,5 @@ mod tests {
         let mut siblings = siblings();
         embed(&mut siblings, &[0, 1], &mut Fixed(vec![vec![0.0, 0.0], vec![1.0, 0.0]])).unwrap();
         assert_eq!(siblings.cosine(0, 1), Some(0.0));
-    }
-
-    #[test]
-    fn dot_equals_the_plain_sum() {
-        for n in [1, 15, 16, 17, 100] {
-            let x: Vec<f32> = (0..n).map(|i| (i % 7) as f32 - 3.0).collect();
-            let y: Vec<f32> = (0..n).map(|i| (i % 5) as f32).collect();
-            assert_eq!(dot(&x, &y), x.iter().zip(&y).map(|(x, y)| x * y).sum::<f32>());
-        }
     }
 }

@@ -6,7 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::entailment::Entailments;
-use super::{Pair, SentenceSet};
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use crate::Result;
 use record::plan::Diversity;
 

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{BoxFuture, Critic, Pair, SentenceSet};
+use super::contract::{BoxFuture, Critic};
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use crate::{Error, Result};
 use lm::scoring::PairModel;
 use record::{Monitor, Refusal};

@@ -1,6 +1,8 @@
 //! Entities: names, acronyms, places, weekdays and months that were swapped pass the entailment critic.
 
-use super::{FreeCritic, Pair, SentenceSet};
+use super::contract::FreeCritic;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::entity::{agree, contained};
 

@@ -1,6 +1,8 @@
 //! Length in characters: a paraphrase is about as long, a summary is shorter.
 
-use super::{FreeCritic, Pair, SentenceSet};
+use super::contract::FreeCritic;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use record::Refusal;
 
 /// len(y) / len(x) in code points.

@@ -1,6 +1,8 @@
 //! Modality: what is planned, denied or alleged passes the entailment critic for what is so.
 
-use super::{FreeCritic, Pair, SentenceSet};
+use super::contract::FreeCritic;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::modality::{agree, contained};
 

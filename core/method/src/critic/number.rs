@@ -1,6 +1,8 @@
 //! Numbers: the entailment critic lets changed amounts and years through.
 
-use super::{FreeCritic, Pair, SentenceSet};
+use super::contract::FreeCritic;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::number::{agree, contained};
 

@@ -8,11 +8,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::SentenceSet;
 use super::cosine::SentenceEncoder;
 use super::diversity::{EXTRA_CALLS, explore};
 use super::entailment::{Entailment, EntailmentModel, Entailments};
 use super::screen::{Case, Rules, embed};
+use super::sentence_set::SentenceSet;
 use crate::Result;
 use record::plan::{Paraphrase, Summary};
 use record::{Funnel, Monitor, Scored, Task};
@@ -159,7 +159,8 @@ pub(super) mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
-    use crate::critic::{BoxFuture, Pair};
+    use crate::critic::contract::BoxFuture;
+    use crate::critic::pair::Pair;
     use record::monitor::Unwatched;
     use record::plan::{Critics, Diversity, NumberRule};
     use record::{Error, FunnelStep, Refusal, Step};

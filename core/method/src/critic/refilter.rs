@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::entailment::{Direction, EntailmentCache};
+use super::pair::Pair;
 use super::panel::{Link, Panel};
 use super::screen::{Case, Row};
-use super::{Pair, SentenceSet};
+use super::sentence_set::SentenceSet;
 use crate::{Error, Result};
 use record::Refusal;
 use record::plan::{Paraphrase, Summary};

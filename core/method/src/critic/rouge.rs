@@ -1,6 +1,9 @@
 //! ROUGE-L: pairs that are worded alike teach nothing; pairs that share few words seldom say the same.
 
-use super::{FreeCritic, Pair, SentenceSet, by_chunk};
+use super::chunks::by_chunk;
+use super::contract::FreeCritic;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::metric::rouge::{Pattern, Rouge, lcs_row};
 

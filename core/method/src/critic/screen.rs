@@ -1,18 +1,21 @@
 //! The rules of one task as critics, and the pairs of one context on their way through them.
 
 use super::cap::{Candidate, cap};
+use super::contract::{Critic, FreeCritic};
 use super::cosine::Cosine;
+use super::cosine::SentenceEncoder;
 use super::diversity::{self, Linked, Node};
 use super::entailment::{Direction, EntailmentCache};
 use super::entity::Entities;
 use super::length::{Range, Shorter, ratio};
 use super::modality::Modality;
 use super::number::Numbers;
+use super::pair::Pair;
 use super::quotes::Quotes;
 use super::rouge::{RougeL, rouge_l};
+use super::sentence_set::SentenceSet;
 use super::statement::Statements;
 use super::words::Words;
-use super::{Critic, FreeCritic, Pair, SentenceEncoder, SentenceSet};
 use crate::{Error, Result};
 use record::Refusal;
 use record::plan::{Diversity, NumberRule, Paraphrase, Summary};

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use super::cosine::SentenceEncoder;
 use super::entailment::{Entailment, EntailmentModel, Entailments};
+use super::pair::Pair;
 use super::panel::{Critics, Panel};
 use super::screen::{Case, Rules, embed};
-use super::{Pair, SentenceSet};
+use super::sentence_set::SentenceSet;
 use crate::Result;
 use record::{Monitor, Scored, Task};
 

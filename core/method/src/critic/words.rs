@@ -1,6 +1,8 @@
 //! Fewest words: "He says." follows from much and tells nothing.
 
-use super::{FreeCritic, Pair, SentenceSet};
+use super::contract::FreeCritic;
+use super::pair::Pair;
+use super::sentence_set::SentenceSet;
 use record::Refusal;
 
 /// Accepts pairs whose shorter sentence has at least `min` words.

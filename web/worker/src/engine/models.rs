@@ -103,13 +103,6 @@ async fn files(desk: &Desk, base: &str, cast: &Cast, place: usize, share: &mut f
     Ok(Arc::new(memory))
 }
 
-pub(super) fn read_golden(files: &Arc<dyn Files>) -> Result<Option<Golden>> {
-    if files.size(golden::FILE)?.is_none() {
-        return Ok(None);
-    }
-    Golden::parse(golden::FILE, (*read_all(&**files, golden::FILE, SMALL)?).as_ref()).map(Some)
-}
-
 /// Loads everything, on the device that is wanted if it computes what it should, else on the CPU. Where a model of this
 /// device cannot be used, the site's own are.
 pub(super) async fn load(desk: &Desk, base: &str, wanted: Wanted, cast: Cast) -> Result<(Models, Ready), Problem> {
@@ -234,13 +227,13 @@ async fn open(desk: &Desk, found: &[Arc<dyn Files>], spec: DeviceSpec, cast: &Ca
     let start = now();
     let mut checked = Checked { worst: None, unchecked: Vec::new(), seconds: 0.0 };
     for (part, model, files) in [(Part::Teacher, &teacher, teacher_files), (Part::Student, &student, student_files)] {
-        let off = match read_golden(files)? {
+        let off = match Golden::beside(&**files)? {
             Some(golden) => Some(golden.of_model(model).await?),
             None => None,
         };
         checked.add(cast.of(part).unwrap_or(part.name()), off);
     }
-    let off = match read_golden(critic_files)? {
+    let off = match Golden::beside(&**critic_files)? {
         Some(golden) => Some(golden.of_critic(&critic).await?),
         None => None,
     };

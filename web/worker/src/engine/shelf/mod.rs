@@ -199,7 +199,7 @@ pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
 fn part(files: &Arc<dyn Files>) -> record::Result<Part> {
     let folder = ModelFolder::open(files)?;
     folder.tokenizer()?;
-    super::models::read_golden(files)?;
+    Golden::beside(&**files)?;
     if files.size(format::FILE)?.is_some() {
         Format::parse(format::FILE, (*read_all(&**files, format::FILE, SMALL as usize)?).as_ref())?;
         LanguageModel::sizes_of(&folder.config)?;

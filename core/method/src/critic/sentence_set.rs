@@ -1,0 +1,234 @@
+//! SentenceSet and their pairs: the sentences of one context, with what the critics read of them computed once.
+
+use std::collections::{HashMap, HashSet};
+
+use super::chunks::by_chunk;
+use super::embeddings::Embeddings;
+use super::pair::Pair;
+use crate::{Error, Result};
+use text::word::Interner;
+use text::{entity, marks, modality, number};
+
+/// Most siblings of one context; all pairs of these are 8.4 million.
+pub const MAX_SIBLINGS: usize = 4096;
+
+/// One sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sibling {
+    /// The sentence, trimmed.
+    pub text: String,
+    /// Row of the context it was sampled in.
+    pub row: u32,
+    /// Length in code points.
+    pub chars: usize,
+    /// Whitespace-separated words that hold a letter or digit.
+    pub words: usize,
+    /// Tokens as ROUGE sees them; equal ids = equal tokens within these siblings.
+    pub tokens: Vec<u32>,
+    pub(super) numbers: u32,
+    pub(super) entities: u32,
+    pub(super) modality: u32,
+    pub(super) quotes: bool,
+    pub(super) question: bool,
+}
+
+/// Distinct lists of strings, by id: few sentences have numbers, so that lists repeat.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lists {
+    ids: HashMap<Vec<String>, u32>,
+    lists: Vec<Vec<String>>,
+}
+
+impl Lists {
+    fn id(&mut self, mut list: Vec<String>) -> u32 {
+        list.sort_unstable();
+        // At most MAX_SIBLINGS lists.
+        let next = self.lists.len() as u32;
+        *self.ids.entry(list).or_insert_with_key(|list| {
+            self.lists.push(list.clone());
+            next
+        })
+    }
+
+    /// 1 where the rule holds for the lists of x and y, else 0; `id` is a sentence's list.
+    pub(super) fn pair_scores(
+        &self,
+        siblings: &SentenceSet,
+        pairs: &[Pair],
+        id: impl Fn(&Sibling) -> u32 + Sync,
+        rule: impl Fn(&[String], &[String]) -> bool + Sync,
+    ) -> Vec<f32> {
+        let of = |index| id(siblings.get(index));
+        by_chunk(pairs, |pairs| {
+            self.scores(&pairs.iter().map(|pair| (of(pair.x), of(pair.y))).collect::<Vec<_>>(), &rule)
+        })
+    }
+
+    /// Applies a rule to pairs of lists, each pair of ids once where that pays.
+    fn scores(&self, ids: &[(u32, u32)], rule: impl Fn(&[String], &[String]) -> bool) -> Vec<f32> {
+        let n = self.lists.len();
+        let decide = |(x, y): (u32, u32)| f32::from(u8::from(rule(&self.lists[x as usize], &self.lists[y as usize])));
+        if n * n > 4 * ids.len() {
+            return ids.iter().map(|&ids| decide(ids)).collect();
+        }
+        let mut known = vec![f32::NAN; n * n];
+        let mut score = |(x, y): (u32, u32)| {
+            let known = &mut known[x as usize * n + y as usize];
+            if known.is_nan() {
+                *known = decide((x, y));
+            }
+            *known
+        };
+        ids.iter().map(|&ids| score(ids)).collect()
+    }
+}
+
+/// The distinct sentences of one context, in row order.
+#[derive(Debug, Clone, Default)]
+pub struct SentenceSet {
+    all: Vec<Sibling>,
+    duplicates: u64,
+    pub(super) numbers: Lists,
+    pub(super) entities: Lists,
+    pub(super) modality: Lists,
+    pub(super) embeddings: Option<Embeddings>,
+}
+
+impl SentenceSet {
+    /// From the usable sentences (row, text) of one context. Of sentences that differ in nothing but whitespace the
+    /// first row stays. Blank texts and second texts of a row count as duplicates too.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for more than [`MAX_SIBLINGS`] distinct sentences.
+    pub fn new<'a>(sentences: impl IntoIterator<Item = (u32, &'a str)>) -> Result<Self> {
+        let mut sentences: Vec<_> = sentences.into_iter().collect();
+        sentences.sort_by_key(|&(row, _)| row);
+        let mut siblings = Self::default();
+        let mut seen = HashSet::new();
+        let mut words = Interner::new();
+        for (row, text) in sentences {
+            let squeezed = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            let row_again = siblings.all.last().is_some_and(|last| last.row == row);
+            if squeezed.is_empty() || row_again || !seen.insert(squeezed) {
+                siblings.duplicates += 1;
+                continue;
+            }
+            if siblings.all.len() == MAX_SIBLINGS {
+                return Err(Error::input("siblings of one context", format!("at most {MAX_SIBLINGS}"), "more"));
+            }
+            let text = text.trim();
+            siblings.all.push(Sibling {
+                text: text.to_string(),
+                row,
+                chars: text.chars().count(),
+                words: text.split_whitespace().filter(|w| w.contains(char::is_alphanumeric)).count(),
+                tokens: words.intern(text),
+                numbers: siblings.numbers.id(number::numbers(text)),
+                entities: siblings.entities.id(entity::entities(text)),
+                modality: siblings.modality.id(modality::markers(text)),
+                quotes: marks::quotations_close(text),
+                question: marks::is_question(text),
+            });
+        }
+        Ok(siblings)
+    }
+
+    /// All sentences; indices of [`Pair`] point here.
+    #[must_use]
+    pub fn all(&self) -> &[Sibling] {
+        &self.all
+    }
+
+    /// A sentence by index.
+    ///
+    /// # Panics
+    /// For an index that is not of these siblings.
+    #[must_use]
+    pub fn get(&self, index: u32) -> &Sibling {
+        &self.all[index as usize]
+    }
+
+    /// How many sentences there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Sentences dropped by [`Self::new`].
+    #[must_use]
+    pub fn duplicates(&self) -> u64 {
+        self.duplicates
+    }
+
+    /// Index of the sentence sampled in this row, if it was kept.
+    #[must_use]
+    pub fn index_of(&self, row: u32) -> Option<u32> {
+        self.all.binary_search_by_key(&row, |s| s.row).ok().map(|index| index as u32)
+    }
+
+    /// Unordered pairs of all sentences.
+    #[must_use]
+    pub fn pair_count(&self) -> u64 {
+        let n = self.all.len() as u64;
+        n * n.saturating_sub(1) / 2
+    }
+
+    /// Every pair once, x the earlier sample, in order of (x, y).
+    pub fn pairs(&self) -> impl Iterator<Item = Pair> + use<> {
+        let n = self.all.len() as u32;
+        (0..n).flat_map(move |x| (x + 1..n).map(move |y| Pair { x, y }))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_are_dropped_and_counted() {
+        let siblings =
+            SentenceSet::new([(3, "B  is here."), (0, " A. "), (1, "A."), (2, "B is\there."), (4, "  "), (2, "C.")])
+                .unwrap();
+        let kept: Vec<_> = siblings.all().iter().map(|s| (s.row, s.text.as_str())).collect();
+        assert_eq!(kept, [(0, "A."), (2, "B is\there.")]);
+        assert_eq!(siblings.duplicates(), 4);
+        assert_eq!((siblings.index_of(2), siblings.index_of(1)), (Some(1), None));
+    }
+
+    #[test]
+    fn features() {
+        let siblings = SentenceSet::new([(0, "Élan — 5 of 7."), (1, "7 of 5, élan")]).unwrap();
+        let [x, y] = siblings.all() else { panic!() };
+        assert_eq!((x.chars, x.words), (14, 4));
+        assert_eq!(x.numbers, y.numbers);
+        assert_eq!(siblings.pairs().collect::<Vec<_>>(), [Pair { x: 0, y: 1 }]);
+    }
+
+    #[test]
+    fn too_many_are_refused() {
+        let texts: Vec<_> = (0..=MAX_SIBLINGS as u32).map(|n| (n, format!("Sentence {n}."))).collect();
+        let all = || texts.iter().map(|(row, text)| (*row, text.as_str()));
+        assert!(SentenceSet::new(all().take(MAX_SIBLINGS)).is_ok());
+        assert!(matches!(SentenceSet::new(all()), Err(Error::Input { .. })));
+    }
+
+    #[test]
+    fn memo_equals_direct() {
+        let mut lists = Lists::default();
+        let ids: Vec<_> =
+            ["1", "1 2", "2 1", ""].map(|l| lists.id(l.split_whitespace().map(String::from).collect())).into();
+        assert_eq!(ids, [0, 1, 1, 2]);
+        let pairs: Vec<_> = (0..3).flat_map(|x| (0..3).map(move |y| (x, y))).collect();
+        let rule = |x: &[String], y: &[String]| y.iter().all(|n| x.contains(n));
+        let memo = lists.scores(&pairs, rule);
+        assert_eq!(memo, pairs.iter().flat_map(|&p| lists.scores(&[p], rule)).collect::<Vec<_>>());
+        assert_eq!(memo, [1., 0., 1., 1., 1., 1., 0., 0., 1.]);
+    }
+}
