@@ -26,7 +26,7 @@ pub struct Session {
     /// No progress on stderr.
     pub quiet: bool,
     device: DeviceSpec,
-    resolved: OnceCell<DeviceSpec>,
+    opened: OnceCell<Compute>,
     stop: OnceCell<Arc<AtomicBool>>,
 }
 
@@ -38,30 +38,27 @@ impl Session {
     pub fn new(args: &Args) -> record::Result<Self> {
         let store = Store::locate(args.models.as_deref())?;
         let (json, quiet, device) = (args.json, args.quiet, args.device);
-        Ok(Self { store, json, quiet, device, resolved: OnceCell::new(), stop: OnceCell::new() })
+        Ok(Self { store, json, quiet, device, opened: OnceCell::new(), stop: OnceCell::new() })
     }
 
-    /// The device that was asked for; what `auto` stands for is found out once.
+    /// The kind of device that was asked for; `auto` is resolved to what it stands for on this machine.
     ///
     /// # Errors
     /// As [`Compute::open`].
     pub fn spec(&self) -> record::Result<DeviceSpec> {
-        if self.device != DeviceSpec::Auto {
-            return Ok(self.device);
-        }
-        if let Some(&spec) = self.resolved.get() {
-            return Ok(spec);
-        }
-        let spec = Compute::open(DeviceSpec::Auto)?.spec;
-        Ok(*self.resolved.get_or_init(|| spec))
+        if self.device == DeviceSpec::Auto { Ok(self.compute()?.spec) } else { Ok(self.device) }
     }
 
-    /// Opens that device.
+    /// The device that was asked for, opened once.
     ///
     /// # Errors
     /// As [`Compute::open`].
     pub fn compute(&self) -> record::Result<Compute> {
-        Compute::open(self.spec()?)
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened.clone());
+        }
+        let compute = Compute::open(self.device)?;
+        Ok(self.opened.get_or_init(|| compute).clone())
     }
 
     /// The flag that Ctrl-C sets.

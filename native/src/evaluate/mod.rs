@@ -7,6 +7,7 @@ mod chart;
 pub mod datasets;
 mod json;
 mod markdown;
+pub mod models;
 mod page;
 mod read;
 mod table;

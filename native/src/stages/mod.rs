@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod critic;
+pub mod filter;
 pub mod pairs;
 pub mod pretraining;
 pub mod refine;
