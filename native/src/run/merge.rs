@@ -118,7 +118,8 @@ mod tests {
         part(&b, 1, None);
         let (folder, merged) = merge(&[a.clone(), b, a], &out).unwrap();
         assert_eq!(merged, Merged { copied: 4, same: 2, gaps: vec![] });
-        folder.write_dataset().unwrap();
+        let written = folder.write_dataset().unwrap();
+        crate::report::write(&folder, &written).unwrap();
         let list = "manifest.json funnel.json dataset/paraphrase.parquet dataset/summary.jsonl dataset/README.md \
                     report.html shards/00000009/scored.parquet shards/00000003/manifest.json";
         for name in list.split_whitespace() {
