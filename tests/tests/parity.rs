@@ -136,7 +136,7 @@ fn encoder_decoder() -> Result<()> {
                 rows.iter().map(|&r| (sources[r].as_slice(), &types[..sources[r].len()])).collect();
             let read = Batch::new(&one, 0);
             let mut cache = Sequences::new(lm.sizes().layers, device);
-            let memory = lm.encode(&read, &mut cache, device).context("an encoder")?;
+            let memory = lm.decoder.encoder().context("an encoder")?.encode(&read, &mut cache, device);
             let states = host(memory.states.clone())?;
             let golden_states = want.values("encoder.hidden")?;
             for (i, &r) in rows.iter().enumerate() {
@@ -189,7 +189,8 @@ fn siblings_share_a_prefix() -> Result<()> {
         let whole = |prompt: &[u32], own: &[u32]| -> Result<Vec<f32>> {
             let mut cache = Sequences::new(lm.sizes().layers, device);
             let types = vec![0; prompt.len()];
-            let memory = lm.encode(&Batch::new(&[(prompt, &types)], 0), &mut cache, device);
+            let source = Batch::new(&[(prompt, &types)], 0);
+            let memory = lm.decoder.encoder().map(|encoder| encoder.encode(&source, &mut cache, device));
             let before = lm.sizes().start.map_or_else(|| prompt.to_vec(), |start| vec![start]);
             let tokens = &[before, own.to_vec()].concat();
             if let Some(memory) = memory {

@@ -1,9 +1,10 @@
-//! Elementwise loops over slices, free of branches, so that they become the widest SIMD code the processor has. A crate of
-//! its own, because the web app is built for size, all but this and the products of matrices.
+//! Elementwise loops over slices without branches, which compile to the widest SIMD instructions that the processor
+//! has. They are a separate crate because the web app optimises this one and the matrix products for speed and
+//! everything else for size.
 
 use pulp::Arch;
 
-/// exp(d) for d <= 0, relative error below 2e-7; 0 below -87. Branch-free, so that loops over it become SIMD code.
+/// exp(d) for d <= 0, with relative error below 2e-7; 0 for d < -87. Branch-free, so that loops over it vectorise.
 #[inline(always)]
 #[must_use]
 pub fn exp_neg(d: f32) -> f32 {
@@ -12,14 +13,14 @@ pub fn exp_neg(d: f32) -> f32 {
     let x = if d < -87.0 { -87.0 } else { d };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;
     let n = shifted - ROUND;
-    // ln 2 in two parts; the first has few enough bits that n times it is exact.
+    // ln 2 in two parts; the first has so few bits that its product with n is exact.
     let r = x - n * 0.693_359_4 - n * -2.121_944_4e-4;
-    // Taylor to r^7, |r| < 0.35; pairs (Estrin) keep the chain of dependent operations short.
+    // Taylor series up to r^7 for |r| < 0.35, in Estrin's scheme, which shortens the chain of dependent operations.
     let r2 = r * r;
     let high = (1.0 / 24.0 + r * (1.0 / 120.0)) + r2 * (1.0 / 720.0 + r * (1.0 / 5040.0));
     let value = 1.0 + (r + r2 * ((0.5 + r * (1.0 / 6.0)) + r2 * high));
     let scale = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23);
-    // A mask rather than an `if`, which would become a branch and stop vectorisation.
+    // A mask, because an `if` would compile to a branch and prevent vectorisation.
     let mask = u32::from(d >= -87.0).wrapping_neg();
     f32::from_bits((value * scale).to_bits() & mask)
 }
@@ -30,7 +31,7 @@ fn sigmoid_of(v: f32) -> f32 {
     (if v >= 0.0 { 1.0 } else { e }) / (1.0 + e)
 }
 
-/// x Phi(x). Phi by formula 7.1.26 of Abramowitz and Stegun, absolute error below 1.5e-7.
+/// x Phi(x), with Phi from formula 7.1.26 of Abramowitz and Stegun (absolute error below 1.5e-7).
 #[inline(always)]
 fn gelu_of(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -84,18 +85,18 @@ macro_rules! map {
     };
 }
 
-/// A smooth activation.
+/// Smooth activation functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Smooth {
-    /// Exact (erf).
+    /// x Phi(x), with Phi from erf.
     Gelu,
-    /// By tanh.
+    /// The tanh approximation of GELU, as in GPT-2.
     GeluTanh,
-    /// x * sigmoid(x).
+    /// x sigmoid(x).
     Silu,
 }
 
-/// f of each value, in its place; absolute error below 1.5e-6.
+/// Applies the activation to each value in place, with absolute error below 1.5e-6.
 pub fn activate(values: &mut [f32], f: Smooth) {
     match f {
         Smooth::Gelu => map!(values, gelu_of),
@@ -104,8 +105,8 @@ pub fn activate(values: &mut [f32], f: Smooth) {
     }
 }
 
-/// The line that touches `f` at each value x: its slope into `slopes`, its offset into the place of the value, so that
-/// `x * slope + offset` is f(x).
+/// Tangent of `f` at each value x: writes the slope f'(x) to `slopes` and replaces the value by the offset f(x) - x
+/// f'(x).
 pub fn tangent(values: &mut [f32], slopes: &mut [f32], f: Smooth) {
     macro_rules! each {
         ($f:ident) => {
@@ -127,7 +128,7 @@ pub fn tangent(values: &mut [f32], slopes: &mut [f32], f: Smooth) {
     }
 }
 
-/// Softmax of each row of `width` values.
+/// Softmax of each row of `width` values, in place.
 pub fn softmax(values: &mut [f32], width: usize) {
     Arch::new().dispatch(
         #[inline(always)]
@@ -139,7 +140,7 @@ pub fn softmax(values: &mut [f32], width: usize) {
     );
 }
 
-/// Softmax of a row; answers ln sum exp.
+/// Softmax of one row in place; returns ln(sum of exp) of its logits.
 #[inline(always)]
 fn softmax_of(row: &mut [f32]) -> f64 {
     const LANES: usize = 16;
@@ -168,8 +169,8 @@ fn softmax_of(row: &mut [f32]) -> f64 {
     f64::from(max) + f64::from(total).ln()
 }
 
-/// Sum of the cross-entropies of `labels`, and `scale` times its gradient in the place of the logits, `width` a row.
-/// With smoothing e the target is `(1 - e) onehot + e / width`.
+/// Summed cross-entropy of `labels` in nats, for rows of `width` logits, which are replaced by `scale` times the
+/// gradient. With label smoothing e the target distribution is `(1 - e) onehot + e / width`.
 pub fn cross_entropy(logits: &mut [f32], width: usize, labels: &[u32], smoothing: f32, scale: f32) -> f64 {
     let width = width.max(1);
     #[allow(clippy::cast_precision_loss)]
@@ -190,25 +191,25 @@ pub fn cross_entropy(logits: &mut [f32], width: usize, labels: &[u32], smoothing
     total
 }
 
-/// Constants of one AdamW step.
+/// Constants of one AdamW step (Loshchilov and Hutter, 2019).
 #[derive(Debug, Clone, Copy)]
 pub struct AdamW {
-    /// Decay of the first and of the second moment.
+    /// Decay rates of the first and the second moment.
     pub betas: [f32; 2],
     /// Added to the root of the second moment.
     pub epsilon: f32,
-    /// Of the gradient.
+    /// Factor applied to the gradient, for clipping.
     pub scale: f32,
-    /// 1 - rate * weight decay.
+    /// 1 - learning rate * weight decay.
     pub decay: f32,
-    /// Rate over the bias of the first moment.
+    /// Learning rate divided by the bias correction of the first moment, 1 - beta1^t.
     pub size: f32,
-    /// Root of the bias of the second moment.
+    /// Square root of the bias correction of the second moment, 1 - beta2^t.
     pub second: f32,
 }
 
 impl AdamW {
-    /// One step of value, first and second moment, in their own memory.
+    /// Updates values, first moments and second moments in place.
     pub fn step(self, [p, m, v]: [&mut [f32]; 3], gradient: &[f32]) {
         let Self { betas: [b1, b2], epsilon, scale, decay, size, second } = self;
         Arch::new().dispatch(
@@ -225,14 +226,14 @@ impl AdamW {
     }
 }
 
-/// Sum of the squares: blocks in f32, their sums in f64.
+/// Sum of the squares, added in f32 within blocks of 4096 values and in f64 across blocks.
 #[must_use]
 pub fn sum_of_squares(values: &[f32]) -> f64 {
     let part = |block: &[f32]| block.iter().map(|v| v * v).sum::<f32>();
     values.chunks(4096).map(|block| f64::from(part(block))).sum::<f64>()
 }
 
-/// x / rms(x) * weight, row by row.
+/// RMS normalisation of each row in place: x / sqrt(mean(x^2) + eps) * weight.
 pub fn rms_norm(values: &mut [f32], weight: &[f32], eps: f32) {
     Arch::new().dispatch(
         #[inline(always)]
@@ -256,7 +257,7 @@ fn rms_norm_of(row: &mut [f32], weight: &[f32], eps: f32) {
     row.iter_mut().zip(weight).for_each(|(v, w)| *v = *v * scale * w);
 }
 
-/// Largest logit; none where one is NaN or +inf.
+/// The largest logit; `None` if any is NaN or +inf.
 #[must_use]
 pub fn max_of(logits: &[f32]) -> Option<f32> {
     let (chunks, rest) = logits.as_chunks::<16>();
@@ -274,12 +275,12 @@ pub fn max_of(logits: &[f32]) -> Option<f32> {
     Some(max)
 }
 
-/// exp((logit - max) / temperature) of every token into `weights`; their sum.
+/// Writes exp((logit - max) / temperature) of every logit to `weights` and returns their sum.
 pub fn weigh(logits: &[f32], max: f32, temperature: f32, weights: &mut Vec<f32>) -> f64 {
     let inverse = 1.0 / temperature;
     weights.resize(logits.len(), 0.0);
     let mut total = 0.0;
-    // Short blocks keep the f32 sums exact to the last bits.
+    // Short blocks keep the rounding error of the f32 sums small.
     for (block, out) in logits.chunks(512).zip(weights.chunks_mut(512)) {
         let mut lanes = [0_f32; 8];
         let ((xs, rest), (ws, rest_out)) = (block.as_chunks::<8>(), out.as_chunks_mut::<8>());
@@ -318,7 +319,7 @@ mod tests {
 
     #[test]
     fn activations_are_accurate() {
-        // The series of erf for small, the tail's continued fraction for large arguments, in f64.
+        // In f64: the series of erf for small arguments, the continued fraction of the tail for large ones.
         fn phi(x: f64) -> f64 {
             let z = x.abs() / std::f64::consts::SQRT_2;
             let tail = if z < 2.5 {

@@ -1,24 +1,24 @@
-//! Compute devices, chosen at run time.
+//! Opening compute devices, which are chosen at run time.
 
 use burn::tensor::{DType, Device, Tensor};
 pub use record::DeviceSpec;
 
 use crate::{Error, Result};
 
-/// A compute device and the kind that a plan records.
+/// An open compute device with its name.
 #[derive(Debug, Clone)]
 pub struct Compute {
-    /// burn's handle.
+    /// burn's handle of the device.
     pub device: Device,
-    /// Never [`DeviceSpec::Auto`].
+    /// The device's name as plans record it; never [`DeviceSpec::Auto`].
     pub spec: DeviceSpec,
 }
 
 impl Compute {
-    /// Opens a device. In a browser WebGPU needs [`Compute::open_async`].
+    /// Opens a device. WebGPU in a browser needs [`Compute::open_async`].
     ///
     /// # Errors
-    /// [`Error::Device`] when the build or the machine does not have it.
+    /// [`Error::Device`] when this build does not support the device or the machine does not have it.
     pub fn open(spec: DeviceSpec) -> Result<Self> {
         let device = match spec {
             DeviceSpec::Auto => return Self::open(real_gpu().unwrap_or(DeviceSpec::Flex)),
@@ -38,11 +38,11 @@ impl Compute {
         Ok(Self { device, spec })
     }
 
-    /// Opens a device without blocking, as browsers demand.
+    /// Opens a device without blocking, as WebGPU in browsers requires.
     ///
     /// # Errors
     /// As [`Compute::open`].
-    #[allow(clippy::unused_async)] // only browsers wait
+    #[allow(clippy::unused_async)] // only the browser build awaits
     pub async fn open_async(spec: DeviceSpec) -> Result<Self> {
         match spec {
             #[cfg(all(feature = "gpu", target_family = "wasm"))]
@@ -54,20 +54,21 @@ impl Compute {
         }
     }
 
-    /// Whether tensors of this device lie in the process's own memory: sampling then reads whole logit rows instead of
-    /// asking the device for the best candidates.
+    /// Whether the device's tensors are in host memory. Sampling then uses whole rows of logits instead of reading back
+    /// the largest ones.
     #[must_use]
     pub fn is_host(&self) -> bool {
         self.spec.is_host()
     }
 }
 
-/// Whether this is the CPU device, without gradients. It has layouts and kernels of its own.
+/// Whether this is the flex CPU device without autodiff, for which this crate has its own weight layout and kernels.
 pub(crate) fn is_flex(device: &Device) -> bool {
     !device.is_autodiff() && *device == Device::flex()
 }
 
-/// Weights lie in panels that need no packing (`model::layers`). Holds for the whole process.
+/// Turns off packing of left-hand matrices in `gemm` for the whole process, as weights are stored in panels that need
+/// none (see `model::layers`).
 fn never_pack() {
     gemm::set_lhs_packing_threshold_single_thread(256);
     gemm::set_lhs_packing_threshold_multi_thread(256);
@@ -95,10 +96,10 @@ fn real_gpu() -> Option<DeviceSpec> {
     None
 }
 
-/// Values of a tensor on the host, row after row.
+/// Reads a tensor back to the host, in row-major order.
 ///
 /// # Errors
-/// [`Error::Device`] when the device fails while they are read.
+/// [`Error::Device`] when reading from the device fails.
 pub async fn to_host(values: Tensor<2>) -> Result<Vec<f32>> {
     let failed =
         |reason: String| Error::Device { device: "in use".into(), reason: format!("reading results failed: {reason}") };
@@ -107,7 +108,7 @@ pub async fn to_host(values: Tensor<2>) -> Result<Vec<f32>> {
     data.try_into_vec::<f32>().map_err(|e| failed(format!("{e:?}")))
 }
 
-// burn marks the backend as going away in 0.23; here it is the second opinion of the parity tests.
+// burn deprecates this backend; the parity tests compare against it.
 #[cfg(feature = "ndarray")]
 #[allow(deprecated)]
 fn ndarray() -> Device {
@@ -133,11 +134,11 @@ mod gpu {
     /// A graphics adapter of this machine.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Adapter {
-        /// How to ask for it.
+        /// The device name that selects the adapter's graphics API.
         pub spec: DeviceSpec,
-        /// The driver's name for it.
+        /// Name, type and driver as the driver reports them, and the largest buffer binding.
         pub name: String,
-        /// Hardware, not a software rasteriser.
+        /// Whether the adapter is hardware rather than a software rasteriser.
         pub real: bool,
     }
 
@@ -151,7 +152,7 @@ mod gpu {
         })
     }
 
-    /// A runtime can be registered once a process; later calls get the same device.
+    /// A graphics API can be initialised only once per process; later calls return the same device.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn open(spec: DeviceSpec) -> crate::Result<Device> {
         static OPENED: Mutex<Vec<(DeviceSpec, Device)>> = Mutex::new(Vec::new());
@@ -171,7 +172,7 @@ mod gpu {
         }
     }
 
-    /// All adapters that wgpu sees, hardware first.
+    /// All adapters that wgpu lists, hardware first.
     #[cfg(not(target_family = "wasm"))]
     #[must_use]
     pub fn adapters() -> Vec<Adapter> {
@@ -206,7 +207,7 @@ mod gpu {
         adapters
     }
 
-    /// Natively the future is ready at once.
+    /// Polls a future that is ready at once on native platforms; `None` if it is not ready after 1000 polls.
     #[cfg(not(target_family = "wasm"))]
     fn poll_now<T>(future: impl Future<Output = T>) -> Option<T> {
         let mut future = std::pin::pin!(future);

@@ -1,7 +1,8 @@
-//! A tokenizer out of a corpus, through the `tokenizers` crate: one file for a teacher, a critic and a student, so that a
-//! domain of one's own needs no other project's vocabulary.
+//! Training a tokenizer on a corpus with the `tokenizers` crate. Teacher, critic and student of a new domain share the
+//! one tokenizer.
 //!
-//! The special tokens have the lowest ids. A text is encoded without any; a pair as `<s> x </s> y </s>`.
+//! The special tokens have the lowest ids. A single text is encoded without special tokens, a pair as `<s> x </s> y
+//! </s>`.
 
 use tokenizers::decoders::metaspace::Metaspace;
 use tokenizers::models::TrainerWrapper;
@@ -15,36 +16,36 @@ use tokenizers::{AddedToken, Tokenizer as Inner};
 use super::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-/// Pads batches; the first token of a decoder, as T5 has it.
+/// Id and text of the padding token, which is also the decoder's start token, as in T5.
 pub const PAD: (u32, &str) = (0, "<pad>");
-/// Ends a text, and stands between the texts of a pair.
+/// Id and text of the token that ends a text and separates the texts of a pair.
 pub const END: (u32, &str) = (1, "</s>");
-/// Begins a pair.
+/// Id and text of the token that starts a pair.
 pub const START: (u32, &str) = (2, "<s>");
-/// Stands for what the vocabulary lacks; bytes lack nothing.
+/// Id and text of the unknown token; byte-pair encoding never produces it.
 pub const UNKNOWN: (u32, &str) = (3, "<unk>");
 
-/// Tokens that stand for a span that is left out.
+/// Number of sentinel tokens, which mark masked spans as in T5.
 pub const SENTINELS: usize = 32;
 
-/// Name of a sentinel.
+/// Text of a sentinel token, counted from 0.
 #[must_use]
 pub fn sentinel(i: usize) -> String {
     format!("<extra_id_{i}>")
 }
 
-/// Kind of a tokenizer.
+/// Kind of tokenizer model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Byte-pair encoding of bytes (Radford et al. 2019).
+    /// Byte-level byte-pair encoding (Radford et al., 2019).
     Bpe,
-    /// Unigram language model (Kudo 2018). The library sums in the order of a hash table, so two trainings on the same
-    /// texts may differ in the last digits.
+    /// Unigram language model (Kudo, 2018). The library sums in the order of a hash table, so that two trainings on the
+    /// same texts may differ in the last digits of the scores.
     Unigram,
 }
 
-/// Trains a tokenizer with at most `vocabulary` ids.
+/// Trains a tokenizer with at most `vocabulary` ids, 512 to 262,144.
 ///
 /// # Errors
 /// [`Error::Input`] for a vocabulary too small or too large, or a corpus without text; [`Error::Broken`] when the library
@@ -102,7 +103,7 @@ pub fn train(kind: Kind, texts: &[String], vocabulary: usize) -> Result<Tokenize
         .build()
         .map_err(|e| Error::broken("the new tokenizer", e.to_string()))?;
     inner.with_post_processor(Some(template));
-    // Through the file's form, so that what is used now is what will be read later.
+    // Serialise and parse, so that the tokenizer is exactly the one that will be read from the file later.
     let text = inner.to_string(false).map_err(failed)?;
     let tokenizer = Tokenizer::parse("the new tokenizer", text.as_bytes())?;
     for (id, token) in [PAD, END, START, UNKNOWN] {
@@ -132,7 +133,7 @@ mod tests {
             assert!(tokenizer.len() <= 600, "{}", tokenizer.len());
             let text = "The price of steel rose on Monday.";
             let ids = tokenizer.encode(text)?;
-            // Unigram pieces must occur in two words; this corpus has few.
+            // Unigram pieces must occur in two words, and this corpus is small.
             let most = if kind == Kind::Bpe { 14 } else { 40 };
             assert!(ids.len() < most && ids.iter().all(|&id| id > 3), "{ids:?}");
             assert_eq!(tokenizer.decode(&ids)?.trim(), text);

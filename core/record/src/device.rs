@@ -1,4 +1,4 @@
-//! Compute devices as people name them. What they are and how they are opened is the business of the crate `lm`.
+//! Names of compute devices, as flags and plans give them. The crate `lm` opens the devices themselves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Result};
 
-/// A device as the user names it.
+/// A compute device, by the name that `--device` and plans use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceSpec {
-    /// A real GPU if there is one, else [`DeviceSpec::Flex`].
+    /// The first hardware GPU that wgpu lists, else [`DeviceSpec::Flex`].
     Auto,
-    /// CPU.
+    /// The CPU, with burn's flex backend.
     Flex,
-    /// burn's older CPU backend, a device of the tests.
+    /// The CPU, with burn's older ndarray backend; used in tests only.
     NdArray,
     /// GPU through Vulkan.
     Vulkan,
@@ -22,14 +22,14 @@ pub enum DeviceSpec {
     Metal,
     /// GPU through DirectX 12.
     Dx12,
-    /// GPU through WebGPU (browsers), or whatever API the machine prefers.
+    /// GPU through WebGPU in browsers; elsewhere wgpu chooses the graphics API.
     WebGpu,
-    /// The nth CUDA device.
+    /// The CUDA device with this index, from 0.
     Cuda(usize),
 }
 
 impl DeviceSpec {
-    /// Whether tensors of this device lie in the process's own memory.
+    /// Whether the device's tensors are in host memory, as they are with both CPU backends.
     #[must_use]
     pub fn is_host(self) -> bool {
         matches!(self, Self::Flex | Self::NdArray)

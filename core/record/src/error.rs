@@ -1,15 +1,15 @@
-//! One error type. Each variant names the thing, says what was expected and what was found.
+//! The error type of all crates. Messages name the file or setting, what was expected and what was found.
 
 use std::fmt;
 
-/// Result of this crate.
+/// `Result` with [`Error`] as the default error type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, in the user's terms.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A value the user gave (flag, plan entry, seed text) cannot be used.
+    /// A value that the user supplied (a flag, a plan entry, a seed text) cannot be used.
     #[error("{name}: expected {expected}, found {found}")]
     Input {
         /// The flag, plan entry or file.
@@ -29,29 +29,29 @@ pub enum Error {
         /// What the user can do now.
         hint: String,
     },
-    /// A `config.json` entry that cannot describe a model.
+    /// An invalid entry of a model's `config.json`.
     #[error("{file}: `{field}` must be {expected}, found {found}")]
     Config {
-        /// The file.
+        /// Name of the configuration file.
         file: String,
-        /// The entry.
+        /// Name of the entry.
         field: String,
         /// What would have been accepted.
         expected: String,
-        /// What stands there.
+        /// The value in the file.
         found: String,
     },
-    /// A kind of model or file this project does not read.
+    /// An architecture, file format or feature that this project does not support.
     #[error("{file}: {found} is not supported; supported: {expected}")]
     Unsupported {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What was found.
+        /// The unsupported kind, as the file names it.
         found: String,
         /// What is supported.
         expected: String,
     },
-    /// A file whose bytes are not what its format demands.
+    /// A file whose content does not follow its format.
     #[error("{file} is damaged or not what its name says: {reason}")]
     Broken {
         /// The file.
@@ -59,29 +59,29 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A weight that does not fit the model.
+    /// A tensor whose shape or type does not fit the model.
     #[error("{file}: tensor `{tensor}`: expected {expected}, found {found}")]
     Tensor {
         /// The file.
         file: String,
         /// Name of the tensor in the file.
         tensor: String,
-        /// Shape or type that the config demands.
+        /// Shape or type that the configuration requires.
         expected: String,
         /// Shape or type in the file.
         found: String,
     },
-    /// NaN or infinity where only finite numbers make sense.
+    /// NaN or infinity in weights or in computed values.
     #[error(
         "{place}: {what} is not finite. The weights are damaged, or the device computes them wrongly; try --device flex"
     )]
     NonFinite {
-        /// The tensor or step.
+        /// The tensor or quantity.
         what: String,
-        /// The file or stage.
+        /// The file, stage or training step.
         place: String,
     },
-    /// A line of a JSONL or text file.
+    /// An invalid line of a JSONL or text file.
     #[error("{file}, line {line}: {reason}")]
     Line {
         /// The file.
@@ -91,44 +91,44 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The compute device is not there or failed.
+    /// The compute device is not available, or it failed.
     #[error("device {device}: {reason}")]
     Device {
-        /// The device asked for.
+        /// The requested device.
         device: String,
-        /// Why not.
+        /// Why it cannot be used.
         reason: String,
     },
-    /// Reading or writing failed; often worth another try.
+    /// Reading or writing failed; trying again may help.
     #[error("{action} {path}: {reason}")]
     Io {
-        /// What was being done ("reading", "writing").
+        /// The operation: "reading", "writing", "removing".
         action: &'static str,
-        /// The file.
+        /// The file or folder.
         path: String,
-        /// The system's message.
+        /// The operating system's message.
         reason: String,
     },
-    /// The user asked to stop; what was finished is saved.
+    /// The user asked to stop; finished work has been saved.
     #[error("interrupted")]
     Interrupted,
 }
 
-/// What kind of failure it is; the binary's exit code.
+/// Kinds of failure, each with an exit code of the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// 1: may work when tried again (network, disk, device).
+    /// Exit code 1: the same command may succeed later (network, disk, device).
     Retry,
-    /// 2: the input is wrong; the same call will fail again.
+    /// Exit code 2: the input is wrong, and the same command will fail again.
     WrongInput,
-    /// 3: data on disk is broken.
+    /// Exit code 3: a file is damaged, or its values are not finite.
     BrokenData,
-    /// 130: the user stopped it.
+    /// Exit code 130: the user stopped the command.
     Interrupted,
 }
 
 impl ErrorKind {
-    /// Exit code of the process.
+    /// The exit code of the process.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -141,7 +141,7 @@ impl ErrorKind {
 }
 
 impl Error {
-    /// The kind of failure.
+    /// The kind of failure, which decides the exit code.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -156,17 +156,17 @@ impl Error {
         }
     }
 
-    /// [`Error::Input`] from anything printable.
+    /// An [`Error::Input`].
     pub fn input(name: impl fmt::Display, expected: impl fmt::Display, found: impl fmt::Display) -> Self {
         Self::Input { name: name.to_string(), expected: expected.to_string(), found: found.to_string() }
     }
 
-    /// [`Error::Broken`] from anything printable.
+    /// An [`Error::Broken`].
     pub fn broken(file: impl fmt::Display, reason: impl fmt::Display) -> Self {
         Self::Broken { file: file.to_string(), reason: reason.to_string() }
     }
 
-    /// [`Error::Io`] from a system error.
+    /// An [`Error::Io`]; `reason` is usually the [`std::io::Error`].
     pub fn io(action: &'static str, path: impl fmt::Display, reason: impl fmt::Display) -> Self {
         Self::Io { action, path: path.to_string(), reason: reason.to_string() }
     }

@@ -1,4 +1,4 @@
-//! What became of everything that a run made: contexts, samples, pairs; and what became of a student's versions.
+//! Counts by outcome: of a run's contexts, samples and pairs, and of the versions that a student wrote.
 
 use std::collections::BTreeMap;
 
@@ -9,39 +9,39 @@ use crate::rows::{Finish, Task};
 use crate::verdict::Refusal;
 
 named! {
-    /// What became of an attempt at a context.
+    /// Outcome of one attempt to generate a context.
     pub enum ContextOutcome {
-        /// It is a context of the run.
+        /// The attempt was accepted as a context of the run.
         Made = "made",
-        /// Its sentences are broken (unclosed brackets, code, markup).
+        /// The text has unclosed brackets, code or markup.
         Broken = "broken",
-        /// The same text is a context already.
+        /// The same text is already a context.
         Duplicate = "duplicate",
         /// Every attempt at this context was refused.
         GivenUp = "given up",
-        /// Its text leaves no room for new tokens in the teacher's positions.
+        /// The text fills the teacher's positions, so that no new tokens fit.
         TooLong = "longer than the teacher's context",
-        /// The file of seeds has fewer texts than the plan has contexts.
+        /// The seed file has fewer texts than the plan has contexts.
         NoSeed = "no seed left",
-        /// It reads like a quiz.
+        /// The text reads like quiz questions or exercises.
         QuizLike = "quiz-like",
         /// Words or sentences are repeated.
         Repetitive = "repetitive",
-        /// It has fewer than six words a sentence.
+        /// The sentences have fewer than six words on average.
         Short = "short",
-        /// It has fewer sentences than the plan asks for.
+        /// The text has fewer sentences than the plan's minimum.
         TooFewSentences = "too few sentences",
-        /// The token limit came before the last sentence ended.
+        /// Generation ended, at the token limit for example, before the required sentences were complete.
         Unfinished = "unfinished",
     }
 }
 
 named! {
-    /// What became of a sample.
+    /// Outcome of one sampled continuation.
     pub enum SampleOutcome {
-        /// A whole first sentence.
+        /// A complete first sentence.
         Sentence = "sentence",
-        /// The same sentence was sampled before in this context (such samples are counted as `sentence` too).
+        /// A sentence that was already sampled in this context; it is counted under `sentence` as well.
         Duplicate = "duplicate",
         /// See [`Finish::EndOfText`].
         EndOfText = "end_of_text",
@@ -66,19 +66,19 @@ impl From<Finish> for SampleOutcome {
     }
 }
 
-/// A line of the funnel: all pairs, or a critic.
+/// What one row of the funnel counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// All pairs of all contexts.
+    /// All pairs of all contexts, before any critic.
     Pairs,
-    /// The critic that gives this reason.
+    /// The critic that refuses pairs for this reason.
     Critic(Refusal),
-    /// The choice of the most different version of each source (self-distillation).
+    /// Selection of the most different accepted version of each source (self-distillation, paper section 3.3).
     MostDifferent,
 }
 
 impl Step {
-    /// The spelling in files and tables.
+    /// The name used in files and tables.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -103,37 +103,37 @@ impl<'de> Deserialize<'de> for Step {
             "most different" => Ok(Self::MostDifferent),
             critic => Refusal::parse(critic)
                 .map(Self::Critic)
-                .ok_or_else(|| serde::de::Error::custom(format!("`{critic}` is no line of a funnel"))),
+                .ok_or_else(|| serde::de::Error::custom(format!("`{critic}` is not a step of the funnel"))),
         }
     }
 }
 
-/// Pairs in and pairs left, critic by critic.
+/// Outcomes of contexts and samples, and the number of pairs before and after each critic.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Funnel {
-    /// Attempts at contexts, by what became of them.
+    /// Attempts at contexts, by outcome.
     pub contexts: BTreeMap<ContextOutcome, u64>,
-    /// Samples, by what became of them.
+    /// Samples, by outcome; the outcomes overlap, see [`SampleOutcome::Duplicate`].
     pub samples: BTreeMap<SampleOutcome, u64>,
-    /// The critics of the paraphrases, in order.
+    /// Steps of the paraphrase critics, in the order in which they run.
     pub paraphrase: Vec<FunnelStep>,
-    /// The critics of the summaries, in order.
+    /// Steps of the summary critics, in the order in which they run.
     pub summary: Vec<FunnelStep>,
 }
 
-/// One line of the funnel.
+/// One row of the funnel: a critic with its input and output counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunnelStep {
-    /// The critic, or the line of all pairs, which comes first.
+    /// The critic; the first row of a task is [`Step::Pairs`].
     pub critic: Step,
-    /// Pairs that reached it.
+    /// Pairs that reached the critic.
     pub seen: u64,
-    /// Pairs that it accepted.
+    /// Pairs that the critic accepted.
     pub passed: u64,
 }
 
 impl Funnel {
-    /// Adds the counts of another part of the run. Steps of the same critic are added; new critics go to the end.
+    /// Adds the counts of another part of the run: steps of the same critic are summed, other steps are appended.
     pub fn add(&mut self, other: &Self) {
         merge(&mut self.contexts, &other.contexts);
         merge(&mut self.samples, &other.samples);
@@ -150,19 +150,19 @@ impl Funnel {
         }
     }
 
-    /// Contexts with this outcome.
+    /// Number of context attempts with this outcome.
     #[must_use]
     pub fn contexts(&self, outcome: ContextOutcome) -> u64 {
         self.contexts.get(&outcome).copied().unwrap_or(0)
     }
 
-    /// Samples with this outcome.
+    /// Number of samples with this outcome.
     #[must_use]
     pub fn samples(&self, outcome: SampleOutcome) -> u64 {
         self.samples.get(&outcome).copied().unwrap_or(0)
     }
 
-    /// The steps of a task.
+    /// The steps of a task's critics.
     #[must_use]
     pub fn steps(&self, task: Task) -> &[FunnelStep] {
         match task {
@@ -171,7 +171,7 @@ impl Funnel {
         }
     }
 
-    /// The steps of a task, to add to.
+    /// The steps of a task's critics, mutable.
     pub fn steps_mut(&mut self, task: Task) -> &mut Vec<FunnelStep> {
         match task {
             Task::Paraphrase => &mut self.paraphrase,
@@ -180,21 +180,21 @@ impl Funnel {
     }
 }
 
-/// What became of the versions that a student wrote.
+/// Outcomes of the versions that a student wrote for one task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionCounts {
-    /// Versions written.
+    /// All versions written.
     pub versions: u64,
     /// Versions that every critic accepted.
     pub kept: u64,
     /// Refused versions, by reason.
     pub refused: BTreeMap<Refusal, u64>,
-    /// Source sentences with a kept version.
+    /// Source sentences with at least one kept version.
     pub sources: u64,
 }
 
 impl VersionCounts {
-    /// Counts one version.
+    /// Counts one version; `None` means that every critic accepted it.
     pub fn version(&mut self, refused_by: Option<Refusal>) {
         self.versions += 1;
         match refused_by {
@@ -212,12 +212,12 @@ impl VersionCounts {
     }
 }
 
-/// What became of the sentences that a student rewrote, by task.
+/// Outcomes of a student's rewriting, by task.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rewrites {
     /// Sentences given to the student.
     pub sentences: u64,
-    /// By task.
+    /// Outcomes of the versions of each task.
     pub tasks: BTreeMap<Task, VersionCounts>,
 }
 

@@ -1,5 +1,5 @@
-//! What a distillation is told and what it writes: the plan and its presets, rows and verdicts, errors, progress, and the
-//! random streams that its bytes depend on. No models: a web page links this crate and nothing below it.
+//! Inputs and outputs of a distillation: the plan and its presets, rows, refusals, errors, progress, and the random
+//! streams that make runs reproducible. The crate has no models, so that the web page can link it without them.
 
 mod device;
 mod error;

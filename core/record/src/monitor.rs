@@ -1,5 +1,5 @@
-//! Progress, cancellation and rest through one argument: long work takes a [`Monitor`], counts into it and asks it whether
-//! to go on; a host implements [`Watch`].
+//! Progress reports, cancellation and yielding. Long computations take a [`Monitor`], report progress to it and stop
+//! when it returns [`Error::Interrupted`]; the program that runs them (the host) implements [`Watch`].
 
 use std::future::{self, Future};
 use std::pin::Pin;
@@ -7,28 +7,28 @@ use std::pin::Pin;
 use crate::rows::Sample;
 use crate::{Error, Result};
 
-/// What is being done.
+/// Stages of work, as shown in the progress bar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Stage {
     /// Reading weights.
     #[default]
     Loading,
-    /// The teacher writes left contexts.
+    /// Generating left contexts with the teacher.
     Contexts,
-    /// The teacher samples siblings.
+    /// Sampling siblings from the teacher.
     Siblings,
-    /// A student writes versions of sentences.
+    /// Rewriting sentences with a student.
     Versions,
-    /// Critics score pairs.
+    /// Scoring pairs with the critics.
     Critics,
-    /// A model is trained.
+    /// Training a model.
     Training,
-    /// Files are written.
+    /// Writing files.
     Writing,
 }
 
 impl Stage {
-    /// The word in a progress bar and in `timings.json`.
+    /// The stage's name in the progress bar and in `timings.json`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -43,14 +43,14 @@ impl Stage {
     }
 }
 
-/// How far the work is.
+/// Progress of the work, as reported to the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// The stage.
+    /// The current stage.
     pub stage: Stage,
-    /// Units finished: contexts, sentences or rows, as the caller counts.
+    /// Finished units; the caller decides what a unit is (a context, a sentence, a training step).
     pub done: u64,
-    /// Units in all.
+    /// Number of units in total.
     pub total: u64,
     /// Tokens sampled so far.
     pub tokens: u64,
@@ -60,30 +60,30 @@ pub struct Progress {
     pub kept: u64,
 }
 
-/// The host's answer.
+/// The host's reply to a progress report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Go on.
+    /// Continue.
     Continue,
-    /// Stop as soon as the unit at work is whole.
+    /// Stop: the report returns [`Error::Interrupted`], and the caller saves what is complete.
     Stop,
 }
 
-/// A future that need not be `Send`: browsers have one thread per model.
+/// A boxed future without a `Send` bound, as models are not shared between threads in a browser.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// A moment in which other tasks of a single-threaded host may run.
+/// Yields to the host, so that other tasks of a single-threaded host can run.
 pub type Rest<'a> = BoxFuture<'a, ()>;
 
-/// The host's side; any `FnMut(&Progress) -> Signal` is one.
+/// Receives progress reports; implemented by hosts, and by every `FnMut(&Progress) -> Signal`.
 pub trait Watch {
-    /// Called after every step; must return quickly.
+    /// Called after every step; it should return quickly.
     fn progress(&mut self, progress: &Progress) -> Signal;
 
-    /// Rows that ended since the last call, before the call of [`Self::progress`] that counts them.
+    /// Receives the rows that ended since the last call, just before the [`Self::progress`] call that counts them.
     fn sampled(&mut self, _rows: &[Sample]) {}
 
-    /// Awaited after every step. A browser's worker receives messages, "stop" among them, only while it rests.
+    /// Awaited after every step. A browser's worker can receive messages, such as "stop", only while it awaits.
     fn rest(&mut self) -> Rest<'_> {
         Box::pin(future::ready(()))
     }
@@ -95,25 +95,25 @@ impl<F: FnMut(&Progress) -> Signal> Watch for F {
     }
 }
 
-/// Counts work and carries the host's answer back.
+/// Counts work, reports it to the host and turns the host's stop signal into an error.
 pub struct Monitor<'a> {
     progress: Progress,
     watch: &'a mut dyn Watch,
 }
 
 impl<'a> Monitor<'a> {
-    /// A monitor over `total` units, of which `done` were finished by an earlier run.
+    /// A monitor of `total` units, of which an earlier run finished `done`.
     pub fn new(watch: &'a mut dyn Watch, done: u64, total: u64) -> Self {
         Self { progress: Progress { done, total, ..Progress::default() }, watch }
     }
 
-    /// How far the work is.
+    /// The current progress.
     #[must_use]
     pub fn progress(&self) -> Progress {
         self.progress
     }
 
-    /// Enters a stage.
+    /// Enters a stage and reports it.
     ///
     /// # Errors
     /// [`Error::Interrupted`] when the host asked to stop.
@@ -122,12 +122,12 @@ impl<'a> Monitor<'a> {
         self.tell()
     }
 
-    /// Counts finished units; the host sees them with the next report.
+    /// Adds finished units without reporting them; the next report includes them.
     pub fn count(&mut self, units: u64) {
         self.progress.done += units;
     }
 
-    /// Reports `done` of `total` units of a stage.
+    /// Sets and reports the stage and its number of finished units and of units in total.
     ///
     /// # Errors
     /// As [`Self::stage`].
@@ -136,12 +136,12 @@ impl<'a> Monitor<'a> {
         self.tell()
     }
 
-    /// Counts kept pairs.
+    /// Adds kept pairs without reporting them.
     pub fn kept(&mut self, pairs: u64) {
         self.progress.kept += pairs;
     }
 
-    /// Counts directed pairs that the entailment critic scored.
+    /// Adds directed pairs that the entailment critic scored, and reports them.
     ///
     /// # Errors
     /// As [`Self::stage`].
@@ -150,7 +150,7 @@ impl<'a> Monitor<'a> {
         self.tell()
     }
 
-    /// Counts the tokens of rows that ended, and hands the rows to the host.
+    /// Adds the tokens of the rows that ended, passes the rows to the host, and reports.
     ///
     /// # Errors
     /// As [`Self::stage`].
@@ -162,12 +162,12 @@ impl<'a> Monitor<'a> {
         self.tell()
     }
 
-    /// Lets the host's other tasks run.
+    /// Yields to the host.
     pub async fn rest(&mut self) {
         self.watch.rest().await;
     }
 
-    /// Reports the progress as it is.
+    /// Reports the current progress.
     ///
     /// # Errors
     /// As [`Self::stage`].
@@ -179,7 +179,7 @@ impl<'a> Monitor<'a> {
     }
 }
 
-/// A host that shows nothing and never stops.
+/// A host that ignores progress and never stops the work.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unwatched;
 

@@ -1,7 +1,7 @@
-//! Enumerations whose variants have a fixed spelling in files: one list gives the spelling, parsing, serde and the order.
+//! A macro for enumerations whose variants have a fixed name in files; it generates parsing, serde and ordering too.
 
-/// Declares an enumeration with one name a variant. Variants are ordered by name, so that maps keyed by them are written
-/// in the order of their keys.
+/// Declares an enumeration with one name per variant. Variants are ordered by name, so that maps with these keys are
+/// written in alphabetical order.
 macro_rules! named {
     ($(#[$attribute:meta])* pub enum $Enum:ident { $($(#[$doc:meta])* $Variant:ident = $name:literal,)+ }) => {
         $(#[$attribute])*
@@ -12,13 +12,13 @@ macro_rules! named {
             /// Every variant, in the order of declaration.
             pub const ALL: &'static [Self] = &[$(Self::$Variant,)+];
 
-            /// The spelling in files and tables.
+            /// The name used in files and tables.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$Variant => $name,)+ }
             }
 
-            /// The variant of a spelling.
+            /// The variant with this name, if there is one.
             #[must_use]
             pub fn parse(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == name)

@@ -1,4 +1,4 @@
-//! The plan: everything needed to repeat a run. TOML in, validated, hashed, written into the run folder.
+//! The plan: every setting needed to reproduce a run. It is read from TOML, validated, and stored in the run folder.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,17 +6,17 @@ use crate::device::DeviceSpec;
 use crate::names::named;
 use crate::{Error, Result};
 
-/// Everything needed to repeat a run. Unknown keys are refused.
+/// Every setting needed to reproduce a run. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Seed of every random stream of the run.
     pub seed: u64,
-    /// Kind of device: floating point differs between kinds, so it is part of what repeats a run.
+    /// Kind of compute device. Floating-point results differ between kinds, so reproducing a run needs the same one.
     pub device: DeviceSpec,
-    /// The models.
+    /// Names or paths of the models.
     pub models: Models,
-    /// Where left contexts come from.
+    /// How left contexts are obtained.
     pub contexts: Contexts,
     /// How siblings are sampled.
     pub siblings: SiblingSettings,
@@ -26,40 +26,40 @@ pub struct Plan {
     pub summary: Summary,
 }
 
-/// The models, by name in the model folder or by path.
+/// The models, each by its name in the model folder or by a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Models {
-    /// Causal language model that writes contexts and siblings.
+    /// Causal language model that generates contexts and siblings.
     pub teacher: String,
-    /// Sequence classifier with an entailment label.
+    /// Sequence-pair classifier with an entailment label.
     pub critic: String,
-    /// Sentence encoder for the cosine floor; empty where no critic of the plan needs it.
+    /// Sentence encoder for the cosine threshold; may be empty if no cosine threshold is set.
     pub encoder: String,
-    /// What a student starts from; empty = the teacher.
+    /// Model that the student is fine-tuned from; empty = the teacher.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub student: String,
 }
 
-/// Left contexts.
+/// How left contexts are obtained (paper, section 3.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contexts {
-    /// How many contexts to sample siblings for.
+    /// Number of contexts, 1 to 10,000,000.
     pub count: usize,
-    /// `news`, `newswire`, `biomedical`, `none`, or `seeds`.
+    /// `news`, `newswire`, `biomedical`, `none` or `seeds`.
     pub source: Source,
-    /// With `seeds`: the user's sentences, in order, in this file (txt: a line each; jsonl: field `text`).
+    /// For the source `seeds`: path of the file of the user's sentences (text: one per line; JSONL: field `text`).
     #[serde(default)]
     pub seeds: String,
-    /// sha256 of the seeds file, so that a run is not resumed with other seeds.
+    /// SHA-256 of the seed file, so that a run cannot be resumed with different seeds.
     #[serde(default)]
     pub seeds_sha256: String,
-    /// Fewest sentences of a context (paper: 1).
+    /// Fewest sentences of a context, 1 to 64 (paper: 1).
     pub min_sentences: usize,
-    /// Most sentences of a context (paper: 5).
+    /// Most sentences of a context, `min_sentences` to 64 (paper: 5).
     pub max_sentences: usize,
-    /// Most new tokens while the teacher writes a context (paper: 150).
+    /// Most tokens that the teacher generates for a context, 1 to 4096 (paper: 150).
     pub max_tokens: usize,
     /// Sampling temperature (paper: 1.0).
     pub temperature: f32,
@@ -67,19 +67,19 @@ pub struct Contexts {
     pub top_p: f32,
 }
 
-/// Where contexts start.
+/// What a context starts with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
-    /// A dateline of the project's own lists, continued by the teacher.
+    /// A dateline from the project's lists ("PARIS, France (Reuters) --"), continued by the teacher.
     News,
-    /// A dateline and the beginning of a report ("The central bank warned on Tuesday that"), of the project's own lists.
+    /// A dateline and the beginning of a report ("The central bank warned on Tuesday that"), from the project's lists.
     Newswire,
-    /// A section word, continued by the teacher.
+    /// A section heading of biomedical abstracts from the project's lists, continued by the teacher.
     Biomedical,
     /// The start-of-text token alone.
     None,
-    /// The user's own sentences.
+    /// Sentences that the user supplies.
     Seeds,
 }
 
@@ -87,56 +87,57 @@ pub enum Source {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiblingSettings {
-    /// Continuations of each context (paper: 100).
+    /// Continuations sampled per context, 2 to 4096 (paper: 100).
     pub k: usize,
-    /// Sampling temperature (paper 0.7, code 0.5).
+    /// Sampling temperature (paper: 0.7; the authors' code: 0.5).
     pub temperature: f32,
-    /// Nucleus mass (paper 0.9).
+    /// Nucleus mass, above 0 and at most 1 (paper: 0.9).
     pub top_p: f32,
-    /// Keep the k most likely tokens; 0 = off.
+    /// Sample from this many of the most likely tokens; 0 = off.
     pub top_k: usize,
-    /// Keep tokens of at least this share of the likeliest one's probability; 0 = off.
+    /// Drop tokens less likely than this fraction of the most likely token's probability; 0 = off.
     pub min_p: f32,
-    /// Locally typical mass; 1 = off.
+    /// Probability mass of locally typical sampling; 1 = off.
     pub typical_p: f32,
-    /// 1 = off.
+    /// Repetition penalty (Keskar et al., 2019); 1 = off.
     pub repetition_penalty: f32,
-    /// No n-gram twice, context included; 0 = off (code: 3).
+    /// Length of n-grams that may not occur twice, those of the context included; 0 = off (the authors' code: 3).
     pub no_repeat_ngram: usize,
-    /// The text may not end before this many new tokens; 0 = it may end at once.
+    /// Number of new tokens before which end-of-text tokens are banned; 0 = off.
     #[serde(default, skip_serializing_if = "is_none_asked")]
     pub min_tokens: usize,
-    /// Most new tokens of a sibling (code: 100).
+    /// Most new tokens of a sibling, 1 to 1024 (the authors' code: 100).
     pub max_tokens: usize,
-    /// Rows decoded together. Part of the plan, as matrix products of another height round differently.
+    /// Rows decoded together. Part of the plan, because rounding in matrix products depends on the number of rows.
     pub batch: usize,
 }
 
-/// Which number rule a preset uses.
+/// How the numbers of the two sentences x and y of a paraphrase must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NumberRule {
-    /// Every number of either side occurs in the other.
+    /// Every number of either sentence occurs in the other.
     Strict,
-    /// The authors' code: every number of y occurs in x.
+    /// Every number of y occurs in x (the authors' code).
     Reference,
-    /// No number rule (the paper).
+    /// Numbers are not compared (the paper).
     Off,
 }
 
 named! {
-    /// How one pair is chosen among the surviving pairs of a context that say the same.
+    /// Which of a context's accepted pairs are kept when several of them mean the same.
     pub enum Diversity {
-        /// Algorithm 1 of the paper: the best pair of every connected component.
+        /// The best pair of every connected component of the entailment graph (Algorithm 1 of the paper).
         Component = "component",
-        /// A maximal set of pairs that do not entail each other, best first.
+        /// A maximal independent set of the entailment graph, chosen greedily from the best pair on.
         Independent = "independent",
-        /// Keep all.
+        /// All pairs.
         Off = "off",
     }
 }
 
-/// A floor in a file: -1 is none. The entry is always written, so that two plans have the same entries.
+/// Serde of an optional threshold, where -1 stands for `None`. The entry is always written, so that all plans have the
+/// same entries.
 mod floor {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -148,7 +149,7 @@ mod floor {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f32>, D::Error> {
-        // Other values are for `validate` to judge.
+        // `validate` checks the range of all other values.
         #[allow(clippy::float_cmp)]
         f32::deserialize(from).map(|floor| (floor != OFF).then_some(floor))
     }
@@ -169,85 +170,87 @@ fn is_zero(value: &f32) -> bool {
     *value <= 0.0
 }
 
-/// Paraphrase critics. A threshold at its neutral value (0 or 1) switches its critic off.
+/// Thresholds of the paraphrase critics. A threshold that every pair meets (0 for a minimum, 1 for a maximum,
+/// `f32::MAX` for `length_max`) switches its critic off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paraphrase {
-    /// Least len(y) / len(x) in characters.
+    /// Minimum of len(y) / len(x), in characters.
     pub length_min: f32,
-    /// Most len(y) / len(x) in characters.
+    /// Maximum of len(y) / len(x), in characters.
     pub length_max: f32,
-    /// Least ROUGE-L F.
+    /// Minimum ROUGE-L F1, 0 to `rouge_max`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub rouge_min: f32,
-    /// Most ROUGE-L F.
+    /// Maximum ROUGE-L F1, 0 to 1 (paper: 0.75).
     pub rouge_max: f32,
-    /// Number rule.
+    /// How numbers must agree.
     pub numbers: NumberRule,
-    /// Names, acronyms, places, weekdays and months must agree.
+    /// Whether names, acronyms, places, weekdays and months must agree.
     pub entities: bool,
-    /// Negation, modality, degree and direction must agree.
+    /// Whether negation, modality, degree and direction must agree.
     #[serde(default)]
     pub modality: bool,
     /// Fewest words of either sentence.
     #[serde(default)]
     pub min_words: usize,
-    /// Quotations must close.
+    /// Whether every quotation that is opened must be closed.
     #[serde(default)]
     pub quotes: bool,
-    /// No question.
+    /// Whether questions are refused.
     #[serde(default, skip_serializing_if = "is_off")]
     pub statements: bool,
-    /// Smallest accepted cosine of the sentence embeddings; `None` (-1 in files) = no encoder needed.
+    /// Minimum cosine of the sentence embeddings; `None` (-1 in files) = off, and no encoder is needed.
     #[serde(with = "floor")]
     pub cosine_min: Option<f32>,
-    /// Least p(x => y) and p(y => x).
+    /// Minimum entailment probability in both directions, 0 to 1 (paper: 0.75).
     pub entailment_min: f32,
-    /// Selection among pairs that say the same.
+    /// Selection among pairs that mean the same.
     pub diversity: Diversity,
 }
 
-/// Summary critics: x => y one way, y shorter.
+/// Thresholds of the summary critics: x entails y, and y is shorter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Summary {
-    /// len(y) must stay below this share of len(x), in characters.
+    /// Upper bound (exclusive) of len(y) / len(x), in characters (paper: 0.8).
     pub length_max: f32,
-    /// Fewest words of y.
+    /// Fewest words of either sentence, which in effect limits the shorter y.
     #[serde(default)]
     pub min_words: usize,
-    /// Quotations must close.
+    /// Whether every quotation that is opened must be closed.
     #[serde(default)]
     pub quotes: bool,
-    /// No question.
+    /// Whether questions are refused.
     #[serde(default, skip_serializing_if = "is_off")]
     pub statements: bool,
-    /// No number in y that x lacks.
+    /// Whether every number of y must occur in x.
     pub numbers: bool,
-    /// No entity in y that x lacks.
+    /// Whether every entity of y must occur in x.
     pub entities: bool,
-    /// No negation, modality, degree or direction in y that x lacks, none of x's lost that y's words depend on.
+    /// Whether y must not add negation, modality, degree or direction to x, or drop a marker that its words depend on.
     #[serde(default)]
     pub modality: bool,
-    /// Smallest accepted cosine of the sentence embeddings; `None` (-1 in files) = off.
+    /// Minimum cosine of the sentence embeddings; `None` (-1 in files) = off.
     #[serde(with = "floor")]
     pub cosine_min: Option<f32>,
-    /// Least p(x => y).
+    /// Minimum of p(x entails y), 0 to 1 (paper: 0.75).
     pub entailment_min: f32,
-    /// Most pairs of one context that share a summary; 0 = no limit.
+    /// Most pairs of one context with the same summary; 0 = no limit.
     pub max_per_summary: usize,
-    /// Selection among pairs that say the same.
+    /// Selection among pairs that mean the same.
     pub diversity: Diversity,
 }
 
 named! {
-    /// The critics' presets.
+    /// Presets of the critics' thresholds.
     pub enum Critics {
-        /// Exactly the paper's critics (without tree distance, which needs a parser).
+        /// The paper's critics, without tree edit distance, which needs a parser.
         Paper = "paper",
-        /// The authors' code, its one-sided number check included.
+        /// The authors' code, with its one-sided number check.
         Reference = "reference",
-        /// Ours: numbers, entities and modality agree, a cosine floor, higher entailment, per-summary caps.
+        /// This project's: numbers, entities and modality must agree; cosine threshold; higher entailment thresholds;
+        /// at most three pairs per summary.
         Strict = "strict",
     }
 }
@@ -283,7 +286,7 @@ impl Paraphrase {
                 min_words: 5,
                 quotes: true,
                 statements: true,
-                // Measured by blind reading: of pairs below, one in eleven says the same, of pairs above more than half.
+                // Blind reading: 1 in 11 pairs below this ROUGE-L are equivalent, more than half of those above.
                 rouge_min: 0.65,
                 cosine_min: Some(0.9),
                 entailment_min: 0.97,
@@ -295,7 +298,7 @@ impl Paraphrase {
 }
 
 impl Paraphrase {
-    /// Refuses thresholds that no pair can meet or that are no numbers.
+    /// Checks the ranges of the thresholds; NaN is refused.
     ///
     /// # Errors
     /// [`Error::Input`] names the entry, what it accepts and what it holds.
@@ -315,7 +318,7 @@ impl Paraphrase {
 }
 
 impl Summary {
-    /// As [`Paraphrase::validate`].
+    /// Checks the ranges of the thresholds; NaN is refused.
     ///
     /// # Errors
     /// As [`Paraphrase::validate`].
@@ -362,7 +365,7 @@ impl Summary {
 }
 
 impl Plan {
-    /// Whether any critic of the plan needs a sentence encoder.
+    /// Whether a cosine threshold is set, so that the run needs a sentence encoder.
     #[must_use]
     pub fn needs_encoder(&self) -> bool {
         self.paraphrase.cosine_min.is_some() || self.summary.cosine_min.is_some()
@@ -379,13 +382,13 @@ fn check_floor(floor: Option<f32>, name: &str) -> Result<()> {
 }
 
 impl Plan {
-    /// Refuses values that no stage can work with.
+    /// Checks the range of every setting.
     ///
     /// # Errors
     /// [`Error::Input`] names the entry, what it accepts and what it holds.
     pub fn validate(&self) -> Result<()> {
         let unit = |v: f32| v > 0.0 && v <= 1.0;
-        // TOML's whole numbers are signed, and self-distillation takes the next one.
+        // TOML integers are signed, and self-distillation uses seed + 1.
         check(self.seed < i64::MAX as u64, "seed", "0 to 9,223,372,036,854,775,806", self.seed)?;
         let c = &self.contexts;
         check((1..=10_000_000).contains(&c.count), "contexts.count", "1 to 10,000,000", c.count)?;

@@ -1,4 +1,4 @@
-//! The presets: which models work together, where they come from, and the plan that suits them.
+//! The presets: sets of models, where to download them, and a plan for each set.
 
 use serde::Serialize;
 
@@ -7,9 +7,9 @@ use crate::names::named;
 use crate::plan::{Contexts, Critics, Models, Paraphrase, Plan, SiblingSettings, Source, Summary};
 
 named! {
-    /// A set of models with a plan that suits them.
+    /// A set of models with a plan for them.
     pub enum Preset {
-        /// The models that the program and the web app carry, of one to three million parameters each.
+        /// The models that are built into the program and the web app, of one to three million parameters each.
         Tiny = "tiny",
         /// Three small models for a laptop without a graphics card.
         Small = "small",
@@ -20,20 +20,20 @@ named! {
     }
 }
 
-/// What a model is for.
+/// The part that a model plays in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Writes contexts and siblings.
+    /// Causal language model that generates contexts and siblings.
     Teacher,
-    /// Scores entailment.
+    /// Classifier that scores entailment.
     Critic,
-    /// Embeds sentences for the cosine floor.
+    /// Sentence encoder for the cosine threshold.
     Encoder,
 }
 
 impl Role {
-    /// The word in messages.
+    /// The role's name in messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,29 +44,29 @@ impl Role {
     }
 }
 
-/// A published model that this project knows by name.
+/// A published model that a preset uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct KnownModel {
-    /// What it is for.
+    /// The model's role in a run.
     pub role: Role,
-    /// Repository on the hub.
+    /// Repository on the Hugging Face hub.
     pub repo: &'static str,
-    /// Folder among the models; also its name in a plan.
+    /// Name of its folder in the model folder, and in plans.
     pub folder: &'static str,
-    /// Licence, as its model card states it.
+    /// Licence, as the model card states it.
     pub licence: &'static str,
-    /// Size of the download in bytes, rounded.
+    /// Approximate size of the download in bytes.
     pub bytes: u64,
 }
 
-/// Names of the models that the program and the web app carry.
+/// Name of the built-in teacher.
 pub const TINY_TEACHER: &str = "tiny-teacher";
-/// See [`TINY_TEACHER`].
+/// Name of the built-in entailment critic.
 pub const TINY_CRITIC: &str = "tiny-critic";
-/// See [`TINY_TEACHER`].
+/// Name of the built-in model that students are fine-tuned from.
 pub const TINY_STUDENT: &str = "tiny-student";
 
-/// SmolLM2, instruct-tuned.
+/// Teacher of preset `small`: SmolLM2 with 135 million parameters, instruction-tuned.
 pub const SMOLLM2: KnownModel = KnownModel {
     role: Role::Teacher,
     repo: "HuggingFaceTB/SmolLM2-135M-Instruct",
@@ -75,7 +75,7 @@ pub const SMOLLM2: KnownModel = KnownModel {
     bytes: 273_000_000,
 };
 
-/// A small NLI cross-encoder.
+/// Critic of preset `small`: a DeBERTa cross-encoder fine-tuned on SNLI and MultiNLI.
 pub const DEBERTA_XSMALL: KnownModel = KnownModel {
     role: Role::Critic,
     repo: "cross-encoder/nli-deberta-v3-xsmall",
@@ -84,7 +84,7 @@ pub const DEBERTA_XSMALL: KnownModel = KnownModel {
     bytes: 295_000_000,
 };
 
-/// A small sentence encoder.
+/// Sentence encoder of the downloaded presets.
 pub const MINILM: KnownModel = KnownModel {
     role: Role::Encoder,
     repo: "sentence-transformers/all-MiniLM-L6-v2",
@@ -93,7 +93,7 @@ pub const MINILM: KnownModel = KnownModel {
     bytes: 92_000_000,
 };
 
-/// The paper's critic.
+/// The paper's entailment critic.
 pub const WANLI: KnownModel = KnownModel {
     role: Role::Critic,
     repo: "alisawuffles/roberta-large-wanli",
@@ -120,7 +120,7 @@ pub const BIOGPT_LARGE: KnownModel = KnownModel {
     bytes: 6_300_000_000,
 };
 
-/// A teacher of the paper's family that a browser tab can hold.
+/// A smaller GPT-2 teacher that fits into a browser tab.
 pub const DISTILGPT2: KnownModel = KnownModel {
     role: Role::Teacher,
     repo: "distilbert/distilgpt2",
@@ -133,22 +133,20 @@ impl Preset {
     /// The presets whose models are downloaded, smallest first.
     pub const DOWNLOADED: [Self; 3] = [Self::Small, Self::Paper, Self::Biomedical];
 
-    /// One line for help texts.
+    /// One-line description for help texts.
     #[must_use]
     pub fn about(self) -> &'static str {
         match self {
-            Self::Tiny => {
-                "models of one to three million parameters that the program carries: newswire, in two minutes"
-            }
+            Self::Tiny => "built-in models of one to three million parameters: newswire sentences in about two minutes",
             Self::Small => {
                 "SmolLM2-135M-Instruct, a small DeBERTa critic and MiniLM, for a laptop without a graphics card"
             }
-            Self::Paper => "the paper's GPT2-XL and RoBERTa-large WANLI; needs a graphics card with 10 GB, or patience",
+            Self::Paper => "the paper's GPT2-XL and RoBERTa-large WANLI; slow without a graphics card with 10 GB",
             Self::Biomedical => "BioGPT-Large and RoBERTa-large WANLI, for biomedical abstracts",
         }
     }
 
-    /// Teacher, critic and encoder that are downloaded; none for the models that the program carries.
+    /// Teacher, critic and encoder to download; empty for [`Preset::Tiny`], whose models are built in.
     #[must_use]
     pub fn models(self) -> &'static [KnownModel] {
         const SMALL: [KnownModel; 3] = [SMOLLM2, DEBERTA_XSMALL, MINILM];
@@ -162,7 +160,7 @@ impl Preset {
         }
     }
 
-    /// Name of the model with a role in a plan; empty where the preset has none.
+    /// Name, in a plan, of the preset's model for a role; empty if the preset has none.
     #[must_use]
     pub fn model(self, role: Role) -> &'static str {
         match (self, role) {
@@ -172,21 +170,21 @@ impl Preset {
         }
     }
 
-    /// Whether `assets/models_from_pip.py` makes the same folders from Python wheels. The teacher of the wheels is the
-    /// same instruct model at 4 bits, their critic another fine-tune of the same DeBERTa at 8 bits.
+    /// Whether `assets/models_from_pip.py` can build the model folders from Python wheels. Their teacher is the same
+    /// model in 4 bits, their critic a different fine-tune of the same DeBERTa in 8 bits.
     #[must_use]
     pub fn from_pip(self) -> bool {
         self == Self::Small
     }
 
-    /// The plan, for a kind of device.
+    /// The preset's plan for a kind of device, which decides the batch size.
     #[must_use]
     pub fn plan(self, device: DeviceSpec) -> Plan {
         if self == Self::Tiny { tiny(device) } else { downloaded(self, device) }
     }
 }
 
-/// The plan of the carried models, for two minutes on two cores.
+/// The plan of the built-in models, which takes about two minutes on two cores.
 fn tiny(device: DeviceSpec) -> Plan {
     Plan {
         seed: 7,
@@ -218,12 +216,12 @@ fn tiny(device: DeviceSpec) -> Plan {
             typical_p: 1.0,
             repetition_penalty: 1.0,
             no_repeat_ngram: 3,
-            // Otherwise two thirds of the siblings would be empty: the teacher has learned that reports end soon.
+            // Without a minimum two thirds of the siblings are empty, as the teacher was trained on short reports.
             min_tokens: 1,
             max_tokens: 60,
             batch: 96,
         },
-        // The carried critic is calibrated: 0.5 has a precision of 89 % against the larger critic (docs/results.md).
+        // The built-in critic is calibrated: 0.5 has 89 % precision against the larger critic (docs/results.md).
         paraphrase: Paraphrase {
             rouge_min: 0.5,
             rouge_max: 0.85,
@@ -264,7 +262,7 @@ fn downloaded(preset: Preset, device: DeviceSpec) -> Plan {
             top_p: 0.9,
         },
         siblings: SiblingSettings {
-            // Pairs grow with k squared, cost with k; the floors of `strict` need many pairs.
+            // Pairs grow with k squared, cost with k; few pairs pass the thresholds of `strict`.
             k: if preset == Preset::Small { 400 } else { 100 },
             temperature: if paper { 0.7 } else { 0.5 },
             top_p: 0.9,
@@ -275,7 +273,7 @@ fn downloaded(preset: Preset, device: DeviceSpec) -> Plan {
             no_repeat_ngram: 3,
             min_tokens: 0,
             max_tokens: if paper { 100 } else { 60 },
-            // Two half batches of 48 rows: whole tiles of the CPU's kernel. A GPU wants more rows at once.
+            // The CPU decodes two half batches of 48 rows, a multiple of its kernel's tile; a GPU needs larger batches.
             batch: if device.is_host() { 96 } else { 256 },
         },
         paraphrase: Paraphrase::preset(critics),
@@ -283,7 +281,7 @@ fn downloaded(preset: Preset, device: DeviceSpec) -> Plan {
     }
 }
 
-/// Thresholds for a critic that a visitor chose in the browser, where there is no sentence encoder.
+/// The thresholds of a preset without the cosine thresholds, for the browser, where there is no sentence encoder.
 #[must_use]
 pub fn without_encoder(critics: Critics) -> (Paraphrase, Summary) {
     (
@@ -292,8 +290,8 @@ pub fn without_encoder(critics: Critics) -> (Paraphrase, Summary) {
     )
 }
 
-/// Folder of a repository among the models: the name that a preset gives it, else the repository's last part in lower
-/// case.
+/// Name of the model folder for a hub repository: the one that the presets use, else the repository's name without its
+/// owner, in lower case.
 #[must_use]
 pub fn folder_of(repo: &str) -> String {
     let mut known = Preset::DOWNLOADED.iter().flat_map(|preset| preset.models());
@@ -303,7 +301,7 @@ pub fn folder_of(repo: &str) -> String {
     }
 }
 
-/// The first preset with a model of that folder name, in any case.
+/// The first downloaded preset with a model in a folder of that name, ignoring case.
 #[must_use]
 pub fn with_folder(folder: &str) -> Option<Preset> {
     let has = |preset: &Preset| preset.models().iter().any(|model| model.folder.eq_ignore_ascii_case(folder));

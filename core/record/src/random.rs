@@ -1,22 +1,22 @@
-//! Random numbers by position: the draw of (seed, purpose, context, row, step) is the same whatever was drawn before it,
-//! so neither batch size, shard split nor resume changes a run.
+//! Counter-based random numbers: a draw depends on (seed, purpose, context, row, step) alone, not on earlier draws, so
+//! that batch size, sharding and resuming do not change which numbers a row gets.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// 32-bit words of one draw.
+/// 32-bit words per draw.
 const WORDS: u128 = 2;
 
-/// What a random stream is used for. Streams of different purposes are independent; the numbers are part of every
-/// recorded run and never change.
+/// What a random stream is used for. Streams of different purposes are independent. The discriminants are part of the
+/// key, so changing one would change the results of every run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
 pub enum Purpose {
-    /// Tests, and greedy decoding, where no draw matters.
+    /// Tests, and greedy decoding, which needs no random numbers.
     Other = 0,
-    /// Datelines and openings of contexts.
+    /// Choice of datelines and openings of contexts.
     Prefix = 1,
-    /// Length and tokens of contexts.
+    /// Number of sentences and tokens of contexts.
     Context = 2,
     /// Tokens of siblings.
     Siblings = 3,
@@ -24,19 +24,19 @@ pub enum Purpose {
     Paraphrases = 4,
     /// Tokens of a student's summaries.
     Summaries = 5,
-    /// First values of low-rank adapters.
+    /// Initial values of low-rank adapters.
     Adapters = 10,
     /// Dropout masks.
     Dropout = 11,
     /// Order of the examples of an epoch.
     Order = 12,
-    /// Which groups of examples are held out.
+    /// Choice of the held-out groups of examples.
     HeldOut = 13,
-    /// First weights of a new model.
+    /// Initial weights of a new model.
     Weights = 14,
     /// Masks and noise of pretraining.
     Noise = 16,
-    /// Texts that a model writes while it is pretrained.
+    /// Sample texts that a model generates during its pretraining.
     Written = 17,
     /// Pairs drawn from the siblings of runs.
     PairSample = 18,
@@ -48,18 +48,19 @@ pub enum Purpose {
     Swap = 0x4D02,
     /// Sampling without replacement.
     Subset = 0x4D03,
-    /// Refused pairs that an audit scores.
+    /// Pairs that an audit scores.
     Audit = u32::MAX,
 }
 
-/// The random stream of one row. ChaCha8: key = (seed, purpose, context), stream number = row, block position = step.
+/// The random stream of one row: ChaCha8 with key (seed, purpose, context), the row as stream number, and two words of
+/// output per step.
 #[derive(Debug, Clone)]
 pub struct Stream {
     generator: ChaCha8Rng,
 }
 
 impl Stream {
-    /// The stream of `row` of `context` for a purpose, at step 0. Any two different argument lists give independent streams.
+    /// The stream of `row` of `context` for a purpose, at step 0. Different arguments give independent streams.
     #[must_use]
     pub fn new(seed: u64, purpose: Purpose, context: u64, row: u32) -> Self {
         let mut key = [0; 32];
@@ -71,23 +72,23 @@ impl Stream {
         Self { generator }
     }
 
-    /// Moves to the draw of `step`: `stream.at(t).uniform()` depends on t and the arguments of `new` alone.
+    /// Moves to a step: `stream.at(t).uniform()` depends on t and on the arguments of `new` alone.
     pub fn at(&mut self, step: u32) -> &mut Self {
         self.generator.set_word_pos(u128::from(step) * WORDS);
         self
     }
 
-    /// Uniform in [0, 1) with 53 random bits; the next call is the next step's.
+    /// Draws a number uniformly from [0, 1), with 53 random bits, and advances one step.
     pub fn uniform(&mut self) -> f64 {
         (self.generator.next_u64() >> 11) as f64 * (1.0 / (1_u64 << 53) as f64)
     }
 
-    /// 64 random bits; the next call is the next step's.
+    /// Draws 64 random bits and advances one step.
     pub fn bits(&mut self) -> u64 {
         self.generator.next_u64()
     }
 
-    /// Uniform in 0..n, for picking from lists; 0 when n is 0. Takes one step.
+    /// Draws an index uniformly from 0..n, or 0 if n is 0, and advances one step.
     pub fn below(&mut self, n: usize) -> usize {
         ((self.uniform() * n as f64) as usize).min(n.saturating_sub(1))
     }
@@ -169,7 +170,7 @@ mod tests {
         assert_eq!((stream.below(0), stream.below(1)), (0, 0));
     }
 
-    // From an independent ChaCha8 written in Python.
+    // Computed with an independent ChaCha8 implementation in Python.
     const GOLDEN: [f64; 3] = [0.04177962152010761, 0.47247968875352964, 0.09066014702454528];
     const GOLDEN_FAR: f64 = 0.665304723293539;
 }

@@ -1,51 +1,51 @@
-//! What a run writes: contexts, sampled sentences, scored pairs, kept pairs.
+//! Rows of a run's files: contexts, sampled sentences, scored pairs and kept pairs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::names::named;
 use crate::verdict::{Refusal, or_kept};
 
-/// A left context.
+/// A left context, which siblings are sampled from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// Number of the context in the run, from 0.
     pub id: u64,
-    /// The text siblings are sampled after.
+    /// The text that siblings continue.
     pub text: String,
-    /// Prefix or seed it grew from.
+    /// The prefix that the context started with, or the source of its seed ("news.txt, line 12").
     pub origin: String,
-    /// How many sentences it has.
+    /// Number of sentences.
     pub sentences: usize,
 }
 
 named! {
     /// Why the sampling of a row ended.
     pub enum Finish {
-        /// A whole first sentence.
+        /// A complete first sentence was sampled.
         Sentence = "sentence",
-        /// End-of-text token before a sentence was complete.
+        /// The model sampled an end-of-text token before a sentence was complete.
         EndOfText = "end_of_text",
-        /// The token limit came first.
+        /// The token limit was reached before a sentence was complete.
         Length = "length",
         /// The sentence has fewer than three characters or no letter.
         TooShort = "too_short",
-        /// No token could be sampled, as all were banned.
+        /// Every token was banned.
         NoToken = "no_token",
     }
 }
 
-/// A sampled first sentence.
+/// One sampled continuation of a context.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// The context.
+    /// Number of the context.
     pub context: u64,
-    /// Row of the context, from 0; with the seed and the context it names the random stream.
+    /// Number of the sample in its context, from 0. Seed, context and row determine the random stream.
     pub row: u32,
-    /// The sentence; where `finish` is not `Sentence`, the text sampled so far.
+    /// The sentence, or all sampled text if `finish` is not [`Finish::Sentence`].
     pub text: String,
-    /// Tokens sampled.
+    /// Number of sampled tokens.
     pub tokens: u32,
-    /// Why it ended.
+    /// Why sampling ended.
     pub finish: Finish,
 }
 
@@ -53,17 +53,17 @@ pub struct Sample {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
-    /// Entailed both ways, worded differently.
+    /// Two sentences that entail each other and are worded differently.
     Paraphrase,
-    /// Entailed one way, shorter.
+    /// A sentence and a shorter one that it entails.
     Summary,
 }
 
 impl Task {
-    /// Both, in the order of every table.
+    /// Both tasks, in the order used in all tables.
     pub const ALL: [Self; 2] = [Self::Paraphrase, Self::Summary];
 
-    /// `paraphrase` or `summary`: file stem and column name.
+    /// `paraphrase` or `summary`, as in file and column names.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -73,54 +73,54 @@ impl Task {
     }
 }
 
-/// A pair with every score that was computed, and the critic that refused it. `None` = never computed, as an
-/// earlier critic had refused the pair.
+/// A pair with its scores and the critic that refused it, if any. A score is `None` if it was never computed, either
+/// because an earlier critic refused the pair or because the plan has no such critic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scored {
-    /// The dataset it is a candidate for.
+    /// The task that the pair was judged for.
     pub task: Task,
-    /// The context.
+    /// Number of the context.
     pub context: u64,
-    /// Row of x.
+    /// Row of the source sentence x.
     pub x: u32,
-    /// Row of y.
+    /// Row of the target sentence y.
     pub y: u32,
-    /// len(y) / len(x) in characters.
+    /// len(y) / len(x), in characters.
     pub length_ratio: f32,
-    /// ROUGE-L F of x and y.
+    /// ROUGE-L F1 of x and y.
     pub rouge_l: f32,
-    /// 1 = numbers agree as the plan demands, 0 = not.
+    /// 1 = numbers agree as the plan requires, 0 = not.
     pub numbers: Option<f32>,
     /// 1 = entities agree, 0 = not.
     pub entities: Option<f32>,
     /// 1 = negation, modality, degree and direction agree, 0 = not.
     pub modality: Option<f32>,
-    /// Cosine of the sentence embeddings.
+    /// Cosine of the sentence embeddings, -1 to 1.
     pub cosine: Option<f32>,
-    /// p(x => y).
+    /// Probability that x entails y.
     pub forward: Option<f32>,
-    /// p(y => x).
+    /// Probability that y entails x.
     pub backward: Option<f32>,
-    /// Why it is in no dataset; an empty string in files where it is in one.
+    /// Why the pair was refused; `None` (an empty string in files) for a kept pair.
     #[serde(with = "or_kept")]
     pub refused_by: Option<Refusal>,
 }
 
 impl Scored {
-    /// Whether every critic accepted it.
+    /// Whether every critic accepted the pair.
     #[must_use]
     pub fn kept(&self) -> bool {
         self.refused_by.is_none()
     }
 }
 
-/// A row of the dataset.
+/// A row of a dataset: a kept pair.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
-    /// x.
+    /// The source sentence x.
     pub text: String,
-    /// y.
+    /// The target sentence y, its paraphrase or summary.
     pub target: String,
-    /// All scores.
+    /// The pair's scores.
     pub scored: Scored,
 }

@@ -1,22 +1,21 @@
-//! Why a pair is in no dataset.
+//! Reasons for which pairs are refused.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::names::named;
 
 named! {
-    /// The reason why a pair was refused: the first critic that did not accept its score, or what kept the critics from
-    /// scoring it.
+    /// Why a pair was refused: the first critic that refused it, or why it could not be judged.
     pub enum Refusal {
-        /// Ratio of the lengths in characters.
+        /// The ratio of the lengths in characters is out of range.
         Length = "length",
-        /// ROUGE-L F1 of the two sentences.
+        /// ROUGE-L F1 of the two sentences is out of range.
         Rouge = "rouge_l",
-        /// Fewer words than asked for.
+        /// A sentence has too few words.
         Words = "words",
-        /// A quotation that does not close.
+        /// A quotation is not closed.
         Quotes = "quotes",
-        /// A question, where statements are asked for.
+        /// A sentence is a question.
         Statements = "statements",
         /// The numbers do not agree.
         Numbers = "numbers",
@@ -24,26 +23,26 @@ named! {
         Entities = "entities",
         /// Negation, modality, degree or direction do not agree.
         Modality = "modality",
-        /// Cosine of the sentence embeddings.
+        /// The cosine of the sentence embeddings is below the threshold.
         Cosine = "cosine",
-        /// p(x => y).
+        /// The probability that x entails y is below the threshold.
         Forward = "forward",
-        /// p(y => x).
+        /// The probability that y entails x is below the threshold.
         Backward = "backward",
-        /// The summary has as many pairs as the plan allows.
+        /// The plan's limit of pairs with the same summary is reached.
         Cap = "cap",
-        /// Another kept pair of the context says the same.
+        /// Another kept pair of the context means the same.
         Diversity = "diversity",
-        /// A threshold was loosened and needs a score that the run never computed.
+        /// A loosened threshold needs a score that the run did not compute.
         Unscored = "unscored",
-        /// The version is its source, word for word.
+        /// The version is the same text as its source.
         Copy = "copy",
-        /// The version is no whole sentence.
+        /// The version ended at the token limit or without a token to sample.
         Unfinished = "unfinished",
     }
 }
 
-/// Serde of `Option<Refusal>` as a string, where the empty string is no refusal.
+/// Serde of `Option<Refusal>` as a string; the empty string stands for `None`.
 pub(crate) mod or_kept {
     use super::{Deserialize, Deserializer, Refusal, Serializer};
 
@@ -57,7 +56,7 @@ pub(crate) mod or_kept {
         if name.is_empty() {
             return Ok(None);
         }
-        let unknown = || serde::de::Error::custom(format!("`{name}` is no reason for a refusal"));
+        let unknown = || serde::de::Error::custom(format!("`{name}` is not a reason for refusal"));
         Refusal::parse(&name).map(Some).ok_or_else(unknown)
     }
 }

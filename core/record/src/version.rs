@@ -1,4 +1,4 @@
-//! How versions of a sentence are drawn and ranked, and what is known of one.
+//! Versions of a sentence that a student wrote, and how they are sampled and ranked.
 
 use std::cmp::Ordering;
 
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::plan::{Paraphrase, Summary};
 use crate::rows::Scored;
 
-/// How versions are drawn and ranked.
+/// How versions are sampled and ranked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Style {
     /// Low temperature, ranked by entailment.
     Faithful,
-    /// The settings of self-distillation, ranked by entailment and difference.
+    /// The default temperature, ranked by entailment plus half of 1 - ROUGE-L.
     #[default]
     Balanced,
-    /// High temperature, ranked by difference.
+    /// High temperature and a wider nucleus, ranked by 1 - ROUGE-L.
     Diverse,
 }
 
 impl Style {
-    /// Better first: what every critic kept before what one refused.
+    /// Orders versions best first: kept ones before refused ones, then by the style's value, then by row.
     #[must_use]
     pub fn rank(self, a: &Version, b: &Version) -> Ordering {
         let value = |v: &Version| {
@@ -35,7 +35,8 @@ impl Style {
         b.kept().cmp(&a.kept()).then(value(b).total_cmp(&value(a))).then(a.row.cmp(&b.row))
     }
 
-    /// Thresholds of a run's critics for sentences of a user's own, which may be as short as she likes, and questions.
+    /// A run's thresholds, relaxed for the user's own sentences: one word is enough for a paraphrase and three for a
+    /// summary, questions are allowed, and [`Style::Diverse`] has no minimum ROUGE-L.
     #[must_use]
     pub fn thresholds(self, mut paraphrase: Paraphrase, mut summary: Summary) -> (Paraphrase, Summary) {
         (paraphrase.min_words, summary.min_words) = (1, 3);
@@ -47,27 +48,28 @@ impl Style {
     }
 }
 
-/// One version of a sentence.
+/// One version of a sentence, with its scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
-    /// Which sentence, from 0.
+    /// Index of the source sentence, from 0.
     pub source: usize,
-    /// Which sample of it, from 0.
+    /// Number of the sample of this sentence, from 0.
     pub row: u32,
-    /// Its text.
+    /// The version's text.
     pub text: String,
-    /// What the critics say; `x` and `context` are the sentence's number, `y` the sample's.
+    /// The critics' scores and decision; `context` is the sentence's number, `x` is 0 and `y` is the sample's number.
     pub scored: Scored,
 }
 
 impl Version {
-    /// Whether every critic accepted it.
+    /// Whether every critic accepted the version.
     #[must_use]
     pub fn kept(&self) -> bool {
         self.scored.kept()
     }
 
-    /// p(x => y), and p(y => x) where it was asked: the lower of both.
+    /// The lower of the entailment probabilities in both directions, or the forward one if only that was scored; `None`
+    /// without either.
     #[must_use]
     pub fn entailment(&self) -> Option<f32> {
         let forward = self.scored.forward?;

@@ -1,4 +1,4 @@
-//! From logits to text: processors, the sampler, searches, and the batched loop over siblings.
+//! Decoding: logit processors, sampling, beam and contrastive search, and the batched sampling loop for siblings.
 
 pub mod contrastive;
 pub mod drive;

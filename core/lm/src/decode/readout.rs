@@ -1,5 +1,5 @@
-//! What leaves the device after a step: whole rows of logits where the device is the host, else each row's best
-//! candidates, and a whole row only where these cannot prove the draw.
+//! Reading logits back after a decoding step: whole rows on the CPU; on a GPU only each row's largest logits, and the
+//! whole row if these do not determine the sampled token.
 
 use burn::tensor::Tensor;
 
@@ -9,10 +9,10 @@ use super::sample::Candidates;
 use crate::Result;
 use crate::device::to_host;
 
-/// Candidates a row. With the temperatures of a teacher nearly every nucleus is smaller.
+/// Logits read per row on a GPU. At a teacher's temperatures nearly every nucleus is smaller.
 const CANDIDATES: usize = 64;
 
-/// The logits of a step, on the device and what was read of them.
+/// The logits of one step, on the device, with the part that was read back.
 pub(super) struct Readout {
     logits: Tensor<2>,
     vocabulary: usize,
@@ -20,13 +20,14 @@ pub(super) struct Readout {
 }
 
 enum Read {
-    /// Row after row.
+    /// All logits, `[rows * vocabulary]`.
     Whole(Vec<f32>),
-    /// Row after row: logits, ids (exact, as a vocabulary is below 2^24) and the log-normaliser.
+    /// The `each` largest logits of every row with their ids, and the log-normaliser. Ids are read as f32, which is
+    /// exact below 2^24.
     Best { ids: Vec<u32>, logits: Vec<f32>, normalisers: Vec<f32>, each: usize },
 }
 
-/// One row of a [`Readout`].
+/// What was read of one row of logits.
 pub(super) enum RowRead<'a> {
     Whole(&'a mut [f32]),
     Best(Candidates<'a>),
@@ -44,7 +45,8 @@ impl Readout {
         let each = CANDIDATES.min(vocabulary);
         let (best, ids) = logits.clone().topk_with_indices(each, 1);
         let largest = best.clone().slice([0..rows, 0..1]);
-        // ln sum exp(x / T) = max / T + ln sum exp((x - max) / T): a GPU sums pairwise.
+        // ln sum exp(x / T) = max / T + ln sum exp((x - max) / T); a GPU sums pairwise, which is accurate enough in
+        // f32.
         let sums = ((logits.clone() - largest.clone()) / temperature).exp().sum_dim(1);
         let normalisers = sums.log() + largest / temperature;
         let all = to_host(Tensor::cat(vec![best, ids.float(), normalisers], 1)).await?;
@@ -58,7 +60,7 @@ impl Readout {
         Ok(Self { logits, vocabulary, read: Read::Best { ids, logits: best, normalisers, each } })
     }
 
-    /// All rows, in order.
+    /// The rows, in order.
     pub(super) fn rows(&mut self) -> Vec<RowRead<'_>> {
         let vocab = self.vocabulary;
         match &mut self.read {
@@ -74,7 +76,7 @@ impl Readout {
         }
     }
 
-    /// Reads some rows whole: `[rows.len() * vocabulary]`.
+    /// Reads all logits of some rows: `[rows.len() * vocabulary]`.
     pub(super) async fn whole(&self, rows: &[usize]) -> Result<Vec<f32>> {
         let index = ids(rows.iter().copied(), &self.logits.device());
         to_host(self.logits.clone().select(0, index)).await

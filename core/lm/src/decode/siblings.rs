@@ -1,7 +1,7 @@
-//! The batched loop: many rows, each continuing the context of its job, each with its own random stream.
+//! Batched sampling: many rows, each of which continues the context of its job with its own random stream.
 //!
-//! A context is read once for all its rows. A row leaves the batch when it has its sentence, and a row of this job or
-//! the next takes its place, so the batch stays full until the jobs run out.
+//! The prompt of a job is prefilled once for all of its rows. When a row is finished, the next row of the same job or
+//! of the next one takes its slot, so that the batch stays full until the jobs run out.
 
 #[cfg(not(target_family = "wasm"))]
 mod lanes;
@@ -20,37 +20,37 @@ use record::random::{Purpose, Stream};
 use record::{Finish, Monitor, Sample};
 use text::sentence;
 
-/// Rows that the CPU's kernel multiplies at once: dropping fewer gains nothing.
+/// Rows per tile of the CPU's matrix kernel; removing fewer rows from the batch saves no time.
 const TILE: usize = 6;
 
-/// When a row has enough.
+/// When to stop sampling a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// At the end of its first sentence.
+    /// When its first sentence is complete.
     FirstSentence,
     /// When this many sentences are complete.
     Sentences(usize),
-    /// At an end-of-text token only.
+    /// Only at an end-of-text token or the token limit.
     EndOfText,
 }
 
-/// Rows that continue one prompt.
+/// A request to sample several continuations of one prompt.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Number of the context; part of the random stream.
+    /// Number of the context, which selects the random stream.
     pub context: u64,
     /// Token ids of the context.
     pub prompt: Vec<u32>,
-    /// Rows to sample; part of the random stream.
+    /// Numbers of the rows to sample, which select the random streams.
     pub rows: Range<u32>,
-    /// When a row has enough.
+    /// When to stop sampling a row.
     pub stop: Stop,
 }
 
-/// Sizes of the loop.
+/// Batch size and token limit.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Rows decoded together.
+    /// Most rows decoded together.
     pub batch: usize,
     /// Most new tokens of a row.
     pub max_tokens: usize,
@@ -59,20 +59,20 @@ pub struct Limits {
 struct Active {
     job: usize,
     row: u32,
-    history: Vec<u32>, // prompt (the start token, where an encoder read the prompt), then new tokens
-    from: usize,       // where the new tokens begin
+    history: Vec<u32>, // the prompt (with an encoder: the decoder's start token), then the new tokens
+    from: usize,       // index of the first new token
     stream: Stream,
     done: Option<(String, Finish)>,
 }
 
-/// A prompt that rows are continuing.
+/// A prefilled prompt: its key/value cache and the logits of the token that follows it.
 #[derive(Clone)]
 struct Read {
     prefix: Prefix,
     logits: Vec<f32>,
 }
 
-/// Prompts that were read before the loop, by job.
+/// Prompts that were prefilled before the loop, by index of the job.
 type Prefilled = BTreeMap<usize, Read>;
 
 #[derive(Clone, Copy)]
@@ -85,10 +85,12 @@ struct Loop<'a> {
     purpose: Purpose,
 }
 
-/// Samples every row of every job. Rows come back by job and row; `seed` and `purpose` name their random streams.
+/// Samples every row of every job and returns the rows in the order of jobs and rows. `seed` and `purpose` select the
+/// random streams.
 ///
 /// # Errors
-/// [`crate::Error::Interrupted`] when the monitor's host asked to stop; [`crate::Error::NonFinite`] when the device computes nonsense.
+/// [`crate::Error::Interrupted`] when the host asked to stop; [`crate::Error::NonFinite`] for logits with NaN or
+/// infinity.
 pub async fn sample(
     model: &TextModel,
     jobs: &[Job],
@@ -111,12 +113,12 @@ pub async fn sample(
 }
 
 impl Loop<'_> {
-    /// (job, row) of everything to sample.
+    /// (job, row) of every row to sample.
     fn queue(&self) -> Vec<(usize, u32)> {
         self.jobs.iter().enumerate().flat_map(|(j, job)| job.rows.clone().map(move |row| (j, row))).collect()
     }
 
-    /// Samples a queue in one batch that is kept full.
+    /// Samples the rows of a queue in one batch, refilling free slots.
     async fn run(
         &self,
         queue: Vec<(usize, u32)>,
@@ -185,7 +187,7 @@ impl Loop<'_> {
         Ok(Read { prefix, logits: to_host(logits.reshape([1, -1])).await? })
     }
 
-    /// A new row: its first token comes from the context's own logits.
+    /// Starts a row and draws its first token from the logits of the prompt.
     fn start(&self, job: usize, row: u32, read: &Read) -> Result<Active> {
         let history = self.model.lm.sizes().start.map_or_else(|| self.jobs[job].prompt.clone(), |start| vec![start]);
         let from = history.len();
@@ -195,11 +197,11 @@ impl Loop<'_> {
         Ok(active)
     }
 
-    /// One token for every row.
+    /// Draws one token for every row.
     async fn step(&self, slots: &mut [Option<Active>], cache: &mut SiblingCache) -> Result<()> {
         let (mut ids, mut positions) = (Vec::new(), Vec::new());
         for slot in slots.iter() {
-            // An empty slot computes along with any token; nobody reads the result.
+            // An empty slot is computed with token 0, and its result is ignored.
             ids.push(slot.as_ref().and_then(|a| a.history.last().copied()).unwrap_or(0));
             positions.push(slot.as_ref().map_or(0, |a| u32::try_from(a.history.len() - 1).unwrap_or(0)));
         }
@@ -220,7 +222,7 @@ impl Loop<'_> {
         Ok(())
     }
 
-    /// Draws for many rows; `true` where the whole row is needed.
+    /// Draws a token for each of many rows; `true` where the whole row of logits is needed first.
     fn draw_all(&self, rows: Vec<(&mut Option<Active>, RowRead<'_>)>) -> Result<Vec<bool>> {
         let one = |scratch: &mut Scratch, (slot, row): (&mut Option<Active>, RowRead<'_>)| match slot {
             Some(active) => self.draw(active, row, scratch),
@@ -238,8 +240,8 @@ impl Loop<'_> {
         }
     }
 
-    /// Draws the next token of a row and decides whether the row is done. `true`: the candidates do not determine the
-    /// token, and nothing was drawn.
+    /// Draws the next token of a row and decides whether the row is done. `true` means that the candidates do not
+    /// determine the token and that nothing was drawn.
     fn draw(&self, active: &mut Active, read: RowRead<'_>, scratch: &mut Scratch) -> Result<bool> {
         let job = &self.jobs[active.job];
         let prompt = active.from;
@@ -269,14 +271,14 @@ impl Loop<'_> {
     }
 }
 
-/// Is the row done, and with what? `ended`: nothing can follow.
+/// Text and outcome of a row that is done, else `None`. `ended` is set if no token can follow.
 fn verdict(text: &str, stop: Stop, ended: Option<Finish>) -> Option<(String, Finish)> {
     let whole = match stop {
         Stop::EndOfText => None,
         Stop::FirstSentence => sentence::first_sentence(text, ended.is_some()).map(str::to_owned),
         Stop::Sentences(n) => {
             let parts = sentence::split(text);
-            // The last part may still be growing.
+            // The last sentence may be incomplete.
             let complete = if ended.is_some() && parts.last().is_some_and(|p| sentence::usable(p)) {
                 parts.len()
             } else {
@@ -306,7 +308,7 @@ impl Active {
     }
 }
 
-/// Which rows continue which prompt; empty slots join the first group.
+/// Slots by the prompt that they continue; empty slots join the first group.
 fn members(slots: &[Option<Active>], read: &BTreeMap<usize, Read>) -> Vec<(Prefix, Vec<usize>)> {
     let mut groups: Vec<(Prefix, Vec<usize>)> = Vec::new();
     for (job, read) in read {

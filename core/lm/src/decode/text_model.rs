@@ -1,4 +1,4 @@
-//! A language model with its tokenizer, ready to be sampled from.
+//! A language model with its tokenizer and its special ids, ready for sampling.
 
 use super::sample::Sampler;
 use crate::device::Compute;
@@ -12,27 +12,27 @@ use crate::{Error, Result};
 pub struct TextModel {
     /// The model.
     pub lm: LanguageModel,
-    /// Its tokens.
+    /// The model's tokenizer.
     pub tokenizer: Tokenizer,
-    /// Where it lives.
+    /// The device that holds the weights.
     pub compute: Compute,
-    /// Ids that end a text: the config's, and every special token.
+    /// Ids that end a text: the configuration's end-of-text ids and every special token.
     pub ends: Vec<u32>,
-    /// Ids that contain a line break, and ids beyond the tokenizer's own.
+    /// Ids that are never sampled: tokens with a line break, and ids of the model that the tokenizer lacks.
     pub banned: Vec<u32>,
 }
 
 impl TextModel {
-    /// Loads the model of a folder.
+    /// Loads model and tokenizer from a folder.
     ///
     /// # Errors
-    /// The folder's; [`Error::Config`] when the tokenizer has more ids than the model.
+    /// Errors of reading the folder; [`Error::Config`] when the tokenizer has more ids than the model.
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let lm = LanguageModel::load(&folder.config, &folder.tensors, &compute.device)?;
         Self::new(&folder.config, lm, folder.tokenizer()?.clone(), compute)
     }
 
-    /// Puts a model and its tokenizer together.
+    /// Combines a model with its tokenizer.
     ///
     /// # Errors
     /// [`Error::Config`] when the tokenizer has more ids than the model.
@@ -56,18 +56,19 @@ impl TextModel {
         Ok(Self { lm, tokenizer, compute: compute.clone(), ends, banned })
     }
 
-    /// Ids of a prompt; an empty prompt is the start of a text.
+    /// Token ids of a prompt. An empty prompt becomes the end-of-text token, which starts a text; with an encoder that
+    /// token is appended to every prompt.
     ///
     /// # Errors
-    /// [`Error::Input`] when an empty prompt meets a model without a start or end token, or the prompt leaves no room
+    /// [`Error::Input`] when an empty prompt has no end-of-text token to start with, or when the prompt leaves no room
     /// for `new` tokens.
     pub fn prompt(&self, text: &str, new: usize) -> Result<Vec<u32>> {
         let mut ids = self.tokenizer.encode(text)?;
-        // An encoder's texts end with the end-of-text token; a causal text may start with it.
+        // An encoder's input ends with the end-of-text token; an empty causal prompt consists of it.
         if ids.is_empty() || self.lm.sizes().start.is_some() {
             ids.extend(self.lm.sizes().eos.first().or(self.ends.first()));
         }
-        // What a decoder writes takes no room from what an encoder reads.
+        // With an encoder, prompt and new tokens have positions of their own.
         let taken = if self.lm.sizes().start.is_some() { 0 } else { new };
         let room = self.lm.sizes().positions.saturating_sub(taken + 1);
         if ids.is_empty() || ids.len() > room {
@@ -81,7 +82,7 @@ impl TextModel {
         Ok(ids)
     }
 
-    /// The sampler of this vocabulary, with line breaks banned.
+    /// A sampler with these options that also bans [`Self::banned`].
     ///
     /// # Errors
     /// [`Error::Input`] for options out of range.

@@ -1,4 +1,5 @@
-//! The training loop, one step at a time: the caller writes checkpoints and metrics, and may stop between any two.
+//! The training loop, one optimiser step per call. The caller writes checkpoints and metrics and may stop after any
+//! step.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,19 +13,19 @@ use super::schedule::Schedule;
 pub use super::settings::Settings;
 use crate::{Error, Result};
 
-/// Where a training stands.
+/// Position and running values of a training, as checkpoints store them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Steps taken.
+    /// Optimiser steps taken.
     pub step: u64,
-    /// Epoch at work.
+    /// Current epoch, from 0.
     pub epoch: u64,
-    /// Batches of it that are done.
+    /// Batches of the current epoch that are done.
     pub batch: u64,
-    /// Least loss on held-out examples so far, and its step. `f32`, as a shortest decimal of it is read back exactly.
+    /// Lowest held-out loss so far and its step. `f32`, whose shortest decimal form is read back exactly.
     pub best: Option<(f32, u64)>,
-    /// What losses are multiplied by in f16, as a power of two, and the steps since it changed.
+    /// Loss scale of f16 training as an exponent of two, and the number of steps since it changed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub scale: (u32, u64),
 }
@@ -34,42 +35,42 @@ fn is_zero(scale: &(u32, u64)) -> bool {
     *scale == (0, 0)
 }
 
-/// First scale of an f16 training, and after how many steps without overflow it is doubled, as in the common recipe
-/// (Micikevicius et al. 2018; `GradScaler` of torch).
+/// Exponent of the initial loss scale in f16 training, and the number of steps without overflow after which the scale
+/// is doubled, as in `GradScaler` of PyTorch (Micikevicius et al., 2018).
 const FIRST_SCALE: u32 = 16;
 const DOUBLE_AFTER: u64 = 2000;
 
-/// Largest scale: beyond it, f32 sums overflow too.
+/// Exponent of the largest loss scale; beyond it f32 sums would overflow too.
 const LARGEST_SCALE: u32 = 64;
 
-/// What a step gave.
+/// Results of one training step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Report {
     /// Number of the step, from 1.
     pub step: u64,
     /// Epoch, from 0.
     pub epoch: u64,
-    /// Mean loss of its target tokens, in nats.
+    /// Mean loss per target token, in nats.
     pub loss: f64,
-    /// Learning rate.
+    /// Learning rate of the step.
     pub rate: f64,
-    /// Global norm of the gradients before clipping.
+    /// Global L2 norm of the gradients before clipping.
     pub norm: f64,
-    /// Target tokens.
+    /// Number of target tokens.
     pub targets: usize,
-    /// Positions computed, padding included.
+    /// Number of token positions computed, padding included.
     pub positions: usize,
 }
 
-/// A training.
+/// A training run: objective, parameters, optimiser, examples and position.
 pub struct Trainer<O: Objective> {
-    /// What is learned.
+    /// Forward pass and loss.
     pub objective: O,
     /// The model's parameters.
     pub parameters: Parameters,
-    /// Optimiser with its moments.
+    /// The optimiser with its moments.
     pub optimizer: Optimizer,
-    /// Where it stands.
+    /// Position in the training.
     pub state: State,
     settings: Settings,
     seed: u64,
@@ -79,10 +80,11 @@ pub struct Trainer<O: Objective> {
 }
 
 impl<O: Objective + Sync> Trainer<O> {
-    /// A training that has not begun.
+    /// A training at step 0. Splits the examples into a training set and a held-out set.
     ///
     /// # Errors
-    /// [`Error::Input`] without examples, or for settings out of range.
+    /// [`Error::Input`] if the training set is empty, for settings out of range, or for a number type that the device
+    /// lacks.
     pub fn new(
         objective: O,
         parameters: Parameters,
@@ -113,43 +115,44 @@ impl<O: Objective + Sync> Trainer<O> {
         Ok(Self { objective, parameters, optimizer, state, settings, seed, train, validation, order: None })
     }
 
-    /// Examples trained on and held out.
+    /// Number of training examples and of held-out examples.
     #[must_use]
     pub fn sizes(&self) -> (usize, usize) {
         (self.train.len(), self.validation.len())
     }
 
-    /// Examples that are held out.
+    /// The held-out examples.
     #[must_use]
     pub fn held_out(&self) -> &[O::Example] {
         &self.validation
     }
 
-    /// Batches of an epoch, of which every epoch has the same number.
+    /// Batches of an epoch, as indices of examples. Every epoch has the same number of batches.
     fn epoch(&mut self, epoch: u64) -> &[Vec<usize>] {
         if self.order.as_ref().is_none_or(|(e, _)| *e != epoch) {
             let lengths: Vec<usize> = self.train.iter().map(|e| self.objective.length(e)).collect();
-            // The batch of a step is cut by examples alone; `batch_tokens` cuts it into parts.
+            // A step's batch is limited by its number of examples only; `batch_tokens` splits it into parts later.
             let batches = order(&lengths, self.settings.batch, usize::MAX, self.seed, epoch);
             self.order = Some((epoch, batches));
         }
         self.order.as_ref().map_or(&[], |(_, batches)| batches)
     }
 
-    /// Steps of the whole training.
+    /// Number of steps of the whole training.
     #[must_use]
     pub fn total(&self) -> u64 {
         let window = self.settings.batch.max(1);
         self.train.len().div_ceil(window) as u64 * self.settings.epochs
     }
 
-    /// Is every step taken?
+    /// Whether all steps have been taken.
     #[must_use]
     pub fn finished(&self) -> bool {
         self.state.epoch >= self.settings.epochs
     }
 
-    /// Whether held-out examples are due.
+    /// Whether the held-out loss should be computed now: at the end of the training, and every `evaluate_every` steps
+    /// or at the end of each epoch.
     #[must_use]
     pub fn due(&self) -> bool {
         match self.settings.evaluate_every {
@@ -159,10 +162,11 @@ impl<O: Objective + Sync> Trainer<O> {
         }
     }
 
-    /// Takes one step. Nothing changes when it fails.
+    /// Takes one optimiser step. A failed step leaves the state unchanged.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] when loss or gradients are not finite; the model's.
+    /// [`Error::NonFinite`] when loss or gradients are not finite; errors of the objective; [`Error::Input`] after the
+    /// last step.
     pub async fn step(&mut self) -> Result<Report> {
         let (epoch, at) = (self.state.epoch, self.state.batch as usize);
         let total = self.total();
@@ -196,7 +200,7 @@ impl<O: Objective + Sync> Trainer<O> {
             }
             match self.optimizer.step(&mut self.parameters, sink, rate).await {
                 Ok(norm) => break (loss, norm),
-                // The scaled gradients were too large for f16: the same step with half the scale.
+                // The scaled gradients overflowed f16: repeat the step with half the scale.
                 Err(Error::NonFinite { .. }) if power > 0 => (power, since) = (power - 1, 0),
                 Err(error) => return Err(error),
             }
@@ -217,8 +221,8 @@ impl<O: Objective + Sync> Trainer<O> {
         Ok(Report { step, epoch, loss, rate, norm, targets, positions })
     }
 
-    /// Sum of the losses of all parts, and their gradients: on the CPU two parts at a time, added up in their order.
-    /// Losses are multiplied by two to the `power`.
+    /// Summed loss and gradients of all parts. Gradients are of the loss per target token, scaled by 2^`power`. The CPU
+    /// computes two parts at a time; results are added in the order of the parts.
     async fn gradients(&self, parts: &[O::Batch], targets: usize, power: u32) -> Result<(f64, Gradients)> {
         #[allow(clippy::cast_precision_loss)]
         let options = |part: usize| gradient::Options {
@@ -267,10 +271,10 @@ impl<O: Objective + Sync> Trainer<O> {
         Ok((total, sum))
     }
 
-    /// Mean loss of the held-out target tokens; `None` without any. Notes the best.
+    /// Mean loss per held-out target token, in nats; `None` without held-out targets. Updates [`State::best`].
     ///
     /// # Errors
-    /// The model's.
+    /// Errors of the objective.
     pub async fn validate(&mut self) -> Result<Option<f32>> {
         let mut sorted: Vec<&O::Example> = self.validation.iter().collect();
         sorted.sort_by_key(|e| self.objective.length(e));
@@ -291,17 +295,17 @@ impl<O: Objective + Sync> Trainer<O> {
     }
 }
 
-/// Parts that the CPU works on at once.
+/// Number of parts that the CPU computes in parallel.
 #[cfg(not(target_family = "wasm"))]
 const LANES: usize = 2;
 
-/// Cuts a step's examples in two, and each half into parts of at most so many padded positions.
+/// Splits a step's examples into two halves, and each half into parts of at most `tokens` padded positions.
 fn halves<'a, E>(examples: &[&'a E], length: impl Fn(&E) -> usize, tokens: usize) -> Vec<Vec<&'a E>> {
     let (a, b) = examples.split_at(examples.len() / 2);
     [parts(a, &length, tokens), parts(b, &length, tokens)].concat()
 }
 
-/// Cuts examples into parts of at most so many padded positions; one example at least.
+/// Splits examples into parts of at most `tokens` padded positions; a part has at least one example.
 fn parts<'a, E>(examples: &[&'a E], length: impl Fn(&E) -> usize, tokens: usize) -> Vec<Vec<&'a E>> {
     let mut out: Vec<Vec<&E>> = Vec::new();
     let mut longest = 0;

@@ -1,17 +1,18 @@
-//! At most so many pairs with one summary: "It's a myth." follows from a third of what a teacher says.
+//! A limit on pairs with the same summary: a generic sentence such as "It's a myth." can follow from a third of a
+//! context's siblings.
 
 use std::collections::HashMap;
 
-/// One candidate.
+/// A pair that competes for a place under the limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate<'a> {
-    /// The summary's text.
+    /// Text of the summary.
     pub summary: &'a str,
-    /// Higher is better.
+    /// Score of the pair; higher is better.
     pub score: f64,
 }
 
-/// Lower case, single spaces, nothing but letters and digits at the end.
+/// The text by which summaries are compared: in lower case, with single spaces and without punctuation at the end.
 #[must_use]
 pub fn normalised(text: &str) -> String {
     let text = text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -19,7 +20,7 @@ pub fn normalised(text: &str) -> String {
     if letters.is_empty() { text } else { letters.to_string() }
 }
 
-/// Indices of the best `max` candidates of each summary, ascending; of equal scores the first stays.
+/// Indices of the `max` best candidates of each summary, in ascending order; ties keep the earlier candidate.
 #[must_use]
 pub fn cap(candidates: &[Candidate], max: usize) -> Vec<usize> {
     let mut order: Vec<usize> = (0..candidates.len()).collect();

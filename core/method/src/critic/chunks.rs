@@ -1,9 +1,9 @@
-//! Pairs in chunks, on all cores.
+//! Scoring pairs in chunks on all cores.
 
 use super::pair::Pair;
 
-/// Applies `scores` to chunks of pairs, on all cores where there are threads. Chunks are large, so that work shared
-/// by the pairs of a chunk is done once.
+/// Applies `scores` to chunks of pairs, on all cores unless on the web. Chunks are large, so that work that the pairs
+/// of a chunk share is done once.
 pub(super) fn by_chunk(pairs: &[Pair], scores: impl Fn(&[Pair]) -> Vec<f32> + Sync) -> Vec<f32> {
     const CHUNK: usize = 1 << 14;
     #[cfg(not(target_family = "wasm"))]

@@ -1,4 +1,4 @@
-//! What a critic is.
+//! The traits of critics.
 
 use std::future;
 
@@ -9,30 +9,30 @@ use super::pair::Pair;
 use super::sentence_set::SentenceSet;
 use crate::Result;
 
-/// Judges single pairs.
+/// Scores single pairs and accepts or refuses them by their score.
 pub trait Critic {
-    /// The reason that a refusal by this critic gives.
+    /// The reason that is recorded when this critic refuses a pair.
     fn refusal(&self) -> Refusal;
 
     /// A score for each pair, in order.
     ///
     /// # Errors
-    /// What the critic's model fails with.
+    /// Errors of the critic's model.
     fn score<'a>(&'a mut self, siblings: &'a SentenceSet, pairs: &'a [Pair]) -> BoxFuture<'a, Result<Vec<f32>>>;
 
-    /// Whether a pair with this score stays. NaN is never accepted.
+    /// Whether a pair with this score is accepted. NaN is never accepted.
     fn accepts(&self, score: f32) -> bool;
 }
 
-/// A critic that needs no model. Each is a [`Critic`] as well.
+/// A critic that needs no model. Every `FreeCritic` implements [`Critic`] as well.
 pub trait FreeCritic {
-    /// The reason that a refusal by this critic gives.
+    /// The reason that is recorded when this critic refuses a pair.
     fn refusal(&self) -> Refusal;
 
-    /// A score for each pair, in order; depends on nothing but the pair.
+    /// A score for each pair, in order, which depends on the pair alone.
     fn scores(&self, siblings: &SentenceSet, pairs: &[Pair]) -> Vec<f32>;
 
-    /// Whether a pair with this score stays. By itself, for critics that say 1 or 0.
+    /// Whether a pair with this score is accepted; the default suits critics with scores 1 and 0.
     fn accepts(&self, score: f32) -> bool {
         score > 0.5
     }

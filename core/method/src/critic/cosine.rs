@@ -1,4 +1,4 @@
-//! Cosine of sentence embeddings: false alarms of the entailment critic sit where it is low.
+//! The cosine critic: most false positives of the entailment critic have a low cosine of the sentence embeddings.
 
 use super::chunks::by_chunk;
 use super::contract::{BoxFuture, Critic};
@@ -11,10 +11,10 @@ use record::{Monitor, Refusal};
 
 /// A model that embeds sentences.
 pub trait SentenceEncoder {
-    /// One vector for each text, in order, all of one length; they need not be normalised.
+    /// One vector for each text, in order, all of the same length; they need not be normalised.
     ///
     /// # Errors
-    /// What the model fails with.
+    /// Errors of the model.
     fn embed<'a>(
         &'a mut self,
         texts: &'a [&'a str],
@@ -33,10 +33,10 @@ impl SentenceEncoder for TextEncoder {
 }
 
 impl SentenceSet {
-    /// Embeds the sentences with these indices, in one call of the encoder, and forgets earlier embeddings.
+    /// Embeds the sentences with these indices in one call of the encoder, and drops earlier embeddings.
     ///
     /// # Errors
-    /// The encoder's; [`Error::Tensor`] where it does not give one vector a text, all of one length;
+    /// Errors of the encoder; [`Error::Tensor`] unless it returns one vector per text, all of the same length;
     /// [`Error::NonFinite`] for NaN or infinity.
     pub async fn embed(
         &mut self,
@@ -75,7 +75,7 @@ impl SentenceSet {
         Ok(())
     }
 
-    /// Cosine of two sentences, where both are embedded.
+    /// Cosine of two sentences; `None` unless both are embedded.
     #[must_use]
     pub fn cosine(&self, x: u32, y: u32) -> Option<f32> {
         self.embeddings.as_ref()?.cosine(x, y)
@@ -85,7 +85,7 @@ impl SentenceSet {
 /// Accepts cosine >= min. Needs [`SentenceSet::embed`] first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cosine {
-    /// Least cosine.
+    /// Minimum cosine.
     pub min: f32,
 }
 

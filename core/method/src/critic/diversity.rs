@@ -1,7 +1,8 @@
-//! Diversity: of the surviving pairs of a context that say the same, one stays.
+//! Diversity filter (paper, Algorithm 1): among a context's accepted pairs that mean the same, one is kept.
 //!
-//! Two pairs say the same when x_i => x_j, x_j => x_i, y_i => y_j or y_j => y_i has p > tau. A sentence entails itself, so
-//! pairs that share x, or share y, always do. The models' part is [`explore`]; the choice itself is pure.
+//! Two pairs mean the same if the entailment probability exceeds tau in any of x_i => x_j, x_j => x_i, y_i => y_j and
+//! y_j => y_i. As a sentence entails itself, pairs with the same x or the same y always do. [`explore`] calls the
+//! entailment model; [`choose`] needs no model.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,32 +12,32 @@ use super::sentence_set::SentenceSet;
 use crate::Result;
 use record::plan::Diversity;
 
-/// Sentences with a cosine below this are not asked about: they count as not entailing each other.
+/// Sentences with a cosine below this are not compared by the entailment model; they count as not entailing each other.
 pub const MIN_COSINE: f32 = 0.5;
 
-/// tau where the plan has no entailment threshold.
+/// Value of tau if the plan has no entailment threshold.
 pub const DEFAULT_TAU: f32 = 0.75;
 
-/// Directed pairs that the search of one task may have read beyond what scoring the task's own pairs took.
+/// Directed pairs that the search for one task may score in addition to as many as the task's critics scored.
 pub const EXTRA_CALLS: u64 = 100;
 
-/// A surviving pair.
+/// An accepted pair, as a node of the entailment graph.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Node {
-    /// Sentence x.
+    /// Index of sentence x.
     pub x: u32,
-    /// Sentence y.
+    /// Index of sentence y.
     pub y: u32,
-    /// Higher is better.
+    /// Score of the pair; higher is better.
     pub score: f64,
 }
 
-/// Which sentences entail which, direction dropped.
+/// Sentences linked by entailment in either direction.
 #[derive(Debug, Clone, Default)]
 pub struct Linked(HashMap<u32, Vec<u32>>);
 
 impl Linked {
-    /// From pairs of sentences of which one entails the other.
+    /// Links the two sentences of each pair, of which one entails the other.
     pub fn new(pairs: impl IntoIterator<Item = Pair>) -> Self {
         let mut linked = HashMap::<u32, Vec<u32>>::new();
         for Pair { x, y } in pairs {
@@ -51,10 +52,10 @@ impl Linked {
     }
 }
 
-/// Both sides of a pair, in the order they are searched: ys repeat more.
+/// The two sides of a pair in the order in which they are searched; y first, as more pairs share it.
 const SIDES: [fn(&Node) -> u32; 2] = [|node| node.y, |node| node.x];
 
-/// Indices of the nodes that stay, ascending.
+/// Indices of the nodes that are kept, in ascending order.
 #[must_use]
 pub fn choose(rule: Diversity, nodes: &[Node], linked: &Linked) -> Vec<usize> {
     match rule {
@@ -64,7 +65,7 @@ pub fn choose(rule: Diversity, nodes: &[Node], linked: &Linked) -> Vec<usize> {
     }
 }
 
-/// Algorithm 1 of the paper: the best node of every connected component; of equal scores the lowest index.
+/// Algorithm 1 of the paper: the best node of every connected component; ties keep the lower index.
 #[must_use]
 pub fn component(nodes: &[Node], linked: &Linked) -> Vec<usize> {
     let mut parent: Vec<usize> = (0..nodes.len()).collect();
@@ -104,11 +105,12 @@ fn root(parent: &mut [usize], mut index: usize) -> usize {
 
 fn join(parent: &mut [usize], a: usize, b: usize) {
     let (a, b) = (root(parent, a), root(parent, b));
-    // The lower index as root keeps the result free of the order of joins.
+    // With the lower index as root the result does not depend on the order of joins.
     parent[a.max(b)] = a.min(b);
 }
 
-/// Best first, each node that says the same as no kept node; of equal scores the lowest index.
+/// A greedy maximal independent set: from the best node on, each node that means the same as no node kept before; ties
+/// keep the lower index.
 #[must_use]
 pub fn independent(nodes: &[Node], linked: &Linked) -> Vec<usize> {
     let mut said = [HashSet::new(), HashSet::new()];
@@ -141,13 +143,15 @@ fn distinct(sentences: impl Iterator<Item = u32>) -> Vec<u32> {
     sentences.filter(|&sentence| seen.insert(sentence)).collect()
 }
 
-/// Makes known in `cache` the entailments that [`choose`] needs: from the best node outwards, only against nodes that
-/// are neither in a component nor refused yet, ys before xs, and not below [`MIN_COSINE`] where both are embedded. At
-/// most `budget` directed pairs are read; what is left unread then counts as not entailing, which keeps a pair too many
-/// rather than losing one, among the lowest scored. Answers the directed pairs it read.
+/// Scores the entailments that [`choose`] needs and returns the directed pairs that were scored.
+///
+/// The search starts at the best node and compares it, and the component that grows from it, with nodes that are
+/// neither in a component nor refused yet; ys before xs, skipping embedded sentences with a cosine below
+/// [`MIN_COSINE`]. At most `budget` directed pairs are scored. The others count as not entailing, so that redundant
+/// low-scored pairs may be kept but no pair is lost.
 ///
 /// # Errors
-/// The model's, as in [`Entailments::fill`].
+/// As [`Entailments::fill`].
 pub async fn explore(
     rule: Diversity,
     nodes: &[Node],
@@ -191,7 +195,7 @@ pub async fn explore(
                     stays
                 });
             }
-            // A component grows on; of an independent set only its members speak.
+            // Components grow transitively; in an independent set only kept nodes refuse others.
             frontier = if rule == Diversity::Component { reached } else { Vec::new() };
         }
     }
@@ -214,7 +218,7 @@ mod tests {
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    /// Nodes and links of a case; ys get ids after the xs, as the fixture has its own matrix for them.
+    /// Nodes and links of a case. Ids of ys follow those of xs, as the fixture has a matrix for each side.
     fn read(case: &Value) -> (Vec<Node>, Linked) {
         let n = case["n"].as_u64().unwrap() as u32;
         let tau = case["tau"].as_f64().unwrap();
@@ -274,7 +278,7 @@ mod tests {
         assert_eq!(component(&crossed, &Linked::default()), [0, 1]);
     }
 
-    /// What is explored suffices: the choice is that of the whole matrix, for fewer questions.
+    /// The explored entailments give the same choice as the whole matrix, with fewer calls of the model.
     #[test]
     fn exploring_equals_the_whole_matrix() {
         let texts: Vec<String> = (0..40).map(|i| format!("{} {i}", i * 7919 % 13)).collect();

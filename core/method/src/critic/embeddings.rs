@@ -1,12 +1,12 @@
-//! Unit vectors of sentences.
+//! Normalised sentence embeddings.
 
 /// Unit vectors of some of the siblings.
 #[derive(Debug, Clone)]
 pub(super) struct Embeddings {
-    /// Slot of each sibling; `u32::MAX` = not embedded.
+    /// Row of `rows` for each sibling; `u32::MAX` = not embedded.
     pub slots: Vec<u32>,
     pub dim: usize,
-    /// [slot, dim]
+    /// Unit vectors, `[slot, dim]`, row-major.
     pub rows: Vec<f32>,
 }
 
@@ -21,7 +21,7 @@ impl Embeddings {
     }
 }
 
-/// Sixteen sums side by side: vector registers of any width, and the same bits on all of them.
+/// Dot product with sixteen partial sums, which vectorises at any register width with the same result.
 fn dot(x: &[f32], y: &[f32]) -> f32 {
     const LANES: usize = 16;
     let (xs, x_rest) = x.as_chunks::<LANES>();

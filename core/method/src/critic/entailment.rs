@@ -1,4 +1,4 @@
-//! Entailment: p(x => y) by a model, each direction of a pair at most once a context.
+//! The entailment critics: probabilities by a model, scored at most once per context for each direction of a pair.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,16 +9,16 @@ use crate::{Error, Result};
 use lm::scoring::PairModel;
 use record::{Monitor, Refusal};
 
-/// Most pairs handed to the model in one call.
+/// Most pairs passed to the model in one call.
 const CALL: usize = 1 << 14;
 
-/// A classifier that says whether a hypothesis follows from a premise.
+/// A model of the probability that a premise entails a hypothesis.
 pub trait EntailmentModel {
-    /// p(premise => hypothesis) in [0, 1] for each (premise, hypothesis), in order. The model makes its own batches, and
-    /// answers [`Error::Interrupted`] where the user asked to stop.
+    /// Probability in [0, 1] that the premise entails the hypothesis, for each (premise, hypothesis), in order. The
+    /// model batches the pairs itself.
     ///
     /// # Errors
-    /// What the model fails with.
+    /// Errors of the model; [`Error::Interrupted`] when the user asked to stop.
     fn entail<'a>(
         &'a mut self,
         pairs: &'a [(&'a str, &'a str)],
@@ -27,7 +27,7 @@ pub trait EntailmentModel {
 }
 
 impl EntailmentModel for PairModel {
-    /// A pair that is longer than the model is not scored: p = 0.
+    /// As the trait says; a pair longer than the model's maximum length has p = 0.
     fn entail<'a>(
         &'a mut self,
         pairs: &'a [(&'a str, &'a str)],
@@ -40,25 +40,25 @@ impl EntailmentModel for PairModel {
     }
 }
 
-/// What is known of the entailments of one context, by indices of its siblings.
+/// Entailment probabilities of one context that have been scored, by indices of its siblings.
 #[derive(Debug, Clone, Default)]
 pub struct EntailmentCache {
     known: HashMap<Pair, f32>,
 }
 
 impl EntailmentCache {
-    /// p(x => y), if known. A sentence entails itself.
+    /// p(x => y), if it has been scored; 1 for a sentence and itself.
     #[must_use]
     pub fn get(&self, pair: Pair) -> Option<f32> {
         if pair.x == pair.y { Some(1.0) } else { self.known.get(&pair).copied() }
     }
 
-    /// Makes p(x => y) known.
+    /// Records p(x => y).
     pub fn insert(&mut self, pair: Pair, p: f32) {
         self.known.insert(pair, p);
     }
 
-    /// The directed pairs with p > tau, in order.
+    /// The scored directed pairs with p > tau, sorted.
     #[must_use]
     pub fn above(&self, tau: f32) -> Vec<Pair> {
         let mut above: Vec<_> = self.known.iter().filter(|&(_, &p)| p > tau).map(|(&pair, _)| pair).collect();
@@ -66,7 +66,7 @@ impl EntailmentCache {
         above
     }
 
-    /// Those of `wanted` that are not known, each once, in the order given.
+    /// Those of `wanted` that have not been scored, without duplicates, in the given order.
     #[must_use]
     pub fn unknown(&self, wanted: &[Pair]) -> Vec<Pair> {
         let mut seen = HashSet::new();
@@ -74,24 +74,25 @@ impl EntailmentCache {
     }
 }
 
-/// The entailments of one context: what is known, and the model that is asked for the rest.
+/// The entailments of one context: a cache, and the model that scores missing pairs.
 pub struct Entailments<'m, 'w> {
-    /// What is known.
+    /// Probabilities scored so far.
     pub cache: EntailmentCache,
     model: &'m mut dyn EntailmentModel,
     monitor: &'m mut Monitor<'w>,
 }
 
 impl<'m, 'w> Entailments<'m, 'w> {
-    /// Nothing is known yet.
+    /// An empty cache in front of a model.
     pub fn new(model: &'m mut dyn EntailmentModel, monitor: &'m mut Monitor<'w>) -> Self {
         Self { cache: EntailmentCache::default(), model, monitor }
     }
 
-    /// Asks the model for all of `wanted` that is not known. Answers how many directed pairs it read.
+    /// Scores all of `wanted` that are not in the cache and returns how many directed pairs that were.
     ///
     /// # Errors
-    /// The model's; [`Error::Tensor`] where it does not give one score a pair; [`Error::NonFinite`] for NaN or infinity.
+    /// Errors of the model; [`Error::Tensor`] unless it returns one score per pair; [`Error::NonFinite`] for NaN or
+    /// infinity.
     pub async fn fill(&mut self, siblings: &SentenceSet, wanted: &[Pair]) -> Result<u64> {
         let unknown = self.cache.unknown(wanted);
         for pairs in unknown.chunks(CALL) {
@@ -115,17 +116,17 @@ impl<'m, 'w> Entailments<'m, 'w> {
     }
 }
 
-/// Which way a pair is read.
+/// Direction of entailment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// p(x => y).
+    /// x entails y.
     Forward,
-    /// p(y => x).
+    /// y entails x.
     Backward,
 }
 
 impl Direction {
-    /// The reason that a refusal in this direction gives.
+    /// The reason that is recorded for a refusal in this direction.
     #[must_use]
     pub fn refusal(self) -> Refusal {
         match self {
@@ -146,13 +147,13 @@ impl Direction {
 
 /// Accepts p >= min in one direction.
 pub struct Entailment<'e, 'm, 'w> {
-    /// The direction.
+    /// Direction that is scored.
     pub direction: Direction,
-    /// Least probability.
+    /// Minimum probability.
     pub min: f32,
-    /// The entailments of the context.
+    /// Cache and model of the context.
     pub entailments: &'e mut Entailments<'m, 'w>,
-    /// Directed pairs the model has read for this critic.
+    /// Number of directed pairs that the model scored for this critic.
     pub calls: u64,
 }
 
@@ -165,7 +166,7 @@ impl Critic for Entailment<'_, '_, '_> {
         Box::pin(async move {
             let directed: Vec<_> = pairs.iter().map(|&pair| self.direction.of(pair)).collect();
             self.calls += self.entailments.fill(siblings, &directed).await?;
-            // All are known after `fill`.
+            // After `fill` all are in the cache.
             Ok(directed.iter().map(|&pair| self.entailments.cache.get(pair).unwrap_or(f32::NAN)).collect())
         })
     }

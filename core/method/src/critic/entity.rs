@@ -1,4 +1,4 @@
-//! Entities: names, acronyms, places, weekdays and months that were swapped pass the entailment critic.
+//! The entity critic, because the entailment critic accepts swapped names, acronyms, places, weekdays and months.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
@@ -6,10 +6,10 @@ use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::entity::{agree, contained};
 
-/// Which side's entities are looked for in the other.
+/// Which entities must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entities {
-    /// Every entity of either side occurs in the other.
+    /// Every entity of either sentence occurs in the other.
     Both,
     /// Every entity of y occurs in x.
     OfY,

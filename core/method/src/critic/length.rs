@@ -1,4 +1,4 @@
-//! Length in characters: a paraphrase is about as long, a summary is shorter.
+//! The length critics, in characters: a paraphrase is about as long as its source, a summary is shorter.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
@@ -8,7 +8,7 @@ use record::Refusal;
 /// len(y) / len(x) in code points.
 #[must_use]
 pub fn ratio(siblings: &SentenceSet, pair: Pair) -> f32 {
-    // x is never empty: blank sentences are not siblings.
+    // x is never empty, as blank sentences are not in the set.
     siblings.get(pair.y).chars as f32 / siblings.get(pair.x).chars as f32
 }
 
@@ -19,14 +19,14 @@ fn ratios(siblings: &SentenceSet, pairs: &[Pair]) -> Vec<f32> {
 /// Accepts min <= len(y) / len(x) <= max.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
-    /// Least ratio.
+    /// Minimum ratio.
     pub min: f32,
-    /// Most ratio.
+    /// Maximum ratio.
     pub max: f32,
 }
 
 impl Range {
-    /// The pair reversed, where that direction fits the range and the given one does not.
+    /// The pair, reversed if only the reversed pair is within the range.
     #[must_use]
     pub fn orient(&self, siblings: &SentenceSet, pair: Pair) -> Pair {
         let fits = |pair| self.accepts(ratio(siblings, pair));
@@ -51,12 +51,12 @@ impl FreeCritic for Range {
 /// Accepts len(y) / len(x) < max.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shorter {
-    /// The ratio y must stay below.
+    /// Exclusive upper bound of the ratio.
     pub max: f32,
 }
 
 impl Shorter {
-    /// The longer sentence as x; the order given where both are equally long.
+    /// The pair with the longer sentence as x; unchanged if both are equally long.
     #[must_use]
     pub fn orient(siblings: &SentenceSet, pair: Pair) -> Pair {
         if siblings.get(pair.y).chars > siblings.get(pair.x).chars { pair.reversed() } else { pair }
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn orientation() {
-        // 10 / 14 = 0.71 is out of the range, 14 / 10 = 1.4 is within.
+        // 10 / 14 = 0.71 is out of range, 14 / 10 = 1.4 is within it.
         let siblings = SentenceSet::new([(0, "aaaaaaaaaaaaaa"), (1, "bbbbbbbbbb"), (2, "c")]).unwrap();
         let range = Range { min: 0.8, max: 1.5 };
         assert_eq!(range.orient(&siblings, PAIR), PAIR.reversed());

@@ -1,7 +1,8 @@
-//! Critics: one file each. A critic gives every pair a score and says which scores it accepts; [`panel`] is their order.
+//! The critics, one file each. A critic scores pairs and accepts or refuses them by their score; [`panel`] runs all
+//! critics of a plan in order.
 //!
-//! Critics that need no model are [`FreeCritic`]s. Selection among pairs ([`cap`], [`diversity`]) looks at several pairs
-//! at once and is not a critic in this sense, but has a line in the funnel like one.
+//! Critics that need no model are [`FreeCritic`]s. Selection among pairs ([`cap`], [`diversity`]) compares several
+//! pairs and is not a [`Critic`], but has a step in the funnel too.
 
 pub mod cap;
 mod chunks;

@@ -1,4 +1,4 @@
-//! Modality: what is planned, denied or alleged passes the entailment critic for what is so.
+//! The modality critic, because the entailment critic takes planned, denied or alleged events for facts.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
@@ -6,12 +6,12 @@ use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::modality::{agree, contained};
 
-/// Which side's markers are looked for in the other.
+/// Which markers of negation, modality, degree and direction must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Modality {
-    /// Both sides claim alike.
+    /// The markers of both sentences agree.
     Both,
-    /// y claims nothing that x does not.
+    /// y claims nothing that x does not claim.
     OfY,
 }
 

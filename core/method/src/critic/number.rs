@@ -1,4 +1,4 @@
-//! Numbers: the entailment critic lets changed amounts and years through.
+//! The number critic, because the entailment critic accepts changed amounts and years.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
@@ -6,10 +6,10 @@ use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::number::{agree, contained};
 
-/// Which side's numbers are looked for in the other.
+/// Which numbers must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {
-    /// Every number of either side occurs in the other.
+    /// Every number of either sentence occurs in the other.
     Both,
     /// Every number of y occurs in x.
     OfY,

@@ -1,10 +1,10 @@
-//! The panel: all critics of a plan in their order, on all pairs of one context, for both datasets at once.
+//! The panel: all critics of a plan, run in order on all pairs of one context, for both tasks.
 //!
 //! Paraphrases: length, words, quotes, statements, ROUGE-L, numbers, entities, modality | cosine, forward, backward,
 //! diversity. Summaries: length, words, quotes, statements, numbers, entities, modality | cosine, forward, cap,
-//! diversity. Left of the bar no model is needed: pairs refused there are only counted, as their scores can be had from
-//! the sentences at any time. Every other pair becomes a [`Scored`] row.
-//! A critic at its neutral value has no line in the funnel; the length rule of summaries always has one.
+//! diversity. The critics left of the bar need no model. Pairs that they refuse are only counted, because their scores
+//! can be recomputed from the sentences at any time; every other pair becomes a [`Scored`] row.
+//! A critic that is switched off has no step in the funnel; the length critic of summaries is always on.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,36 +17,36 @@ use crate::Result;
 use record::plan::{Paraphrase, Summary};
 use record::{Funnel, Monitor, Scored, Task};
 
-/// An entailment that diversity asked for beyond the scores of the pairs.
+/// An entailment probability that the diversity filter needed in addition to the scores of the pairs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
-    /// The dataset it was asked for.
+    /// The task that it was scored for.
     pub task: Task,
-    /// The context.
+    /// Number of the context.
     pub context: u64,
     /// Row of the premise.
     pub x: u32,
     /// Row of the hypothesis.
     pub y: u32,
-    /// p(x => y).
+    /// Probability that the premise entails the hypothesis.
     pub p: f32,
 }
 
-/// What the panel says of one context.
+/// The panel's results for one context.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Verdicts {
     /// Every pair that passed the free critics of its task: paraphrases, then summaries, each in sample order.
     pub scored: Vec<Scored>,
-    /// What else [`super::refilter`] needs to choose again.
+    /// Entailments that [`super::refilter`] needs to repeat the diversity filter.
     pub links: Vec<Link>,
-    /// Steps of both tasks; contexts and samples are for the caller to count.
+    /// Steps of both tasks; contexts and samples are counted by the caller.
     pub funnel: Funnel,
-    /// Directed pairs the entailment model has read.
+    /// Number of directed pairs that the entailment model scored.
     pub nli_calls: u64,
 }
 
-/// The critics of a plan.
+/// The thresholds of a plan's critics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
     pub(super) paraphrase: Paraphrase,
@@ -71,12 +71,13 @@ impl Panel {
             .map(|rules| Case::open(context, siblings, rules))
     }
 
-    /// Judges all pairs of a context. The encoder is called once, for sentences of pairs that a cosine critic will see;
-    /// each directed pair is scored by the entailment model at most once, for both tasks together. Diversity scores at
-    /// most as many directed pairs as the critics did, plus 200.
+    /// Judges all pairs of a context. The encoder is called once, for the sentences of all pairs that reach a cosine
+    /// critic. The entailment model scores each directed pair at most once for both tasks together. The diversity
+    /// filter scores at most as many directed pairs as the critics did, plus 200.
     ///
     /// # Errors
-    /// The models'; [`Error::Input`](record::Error::Input) where the plan has a cosine critic and there is no encoder.
+    /// Errors of the models; [`Error::Input`](record::Error::Input) if the plan has a cosine threshold but there is no
+    /// encoder.
     pub async fn judge(
         &self,
         context: u64,
@@ -126,18 +127,18 @@ impl Panel {
     }
 }
 
-/// A panel with its models.
+/// A panel with the models that it needs.
 pub struct Critics {
     /// The thresholds.
     pub panel: Panel,
-    /// Scores entailment.
+    /// The entailment model.
     pub entailment: Box<dyn EntailmentModel>,
-    /// Embeds sentences; not needed where no critic of the panel has a cosine floor.
+    /// The sentence encoder; required if the panel has a cosine threshold.
     pub encoder: Option<Box<dyn SentenceEncoder>>,
 }
 
 impl Critics {
-    /// As [`Panel::judge`].
+    /// Judges all pairs of a context, as [`Panel::judge`].
     ///
     /// # Errors
     /// As [`Panel::judge`].
@@ -165,7 +166,7 @@ pub(super) mod tests {
     use record::plan::{Critics, Diversity, NumberRule};
     use record::{Error, FunnelStep, Refusal, Step};
 
-    /// Runs a future that never waits.
+    /// Runs a future that is ready at the first poll.
     pub fn now<T>(future: impl Future<Output = T>) -> T {
         match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => value,
@@ -173,7 +174,7 @@ pub(super) mod tests {
         }
     }
 
-    /// An entailment model out of a function of the texts; notes what it was asked.
+    /// An entailment model made of a function of the texts, which records its calls.
     pub struct Nli<F> {
         p: F,
         pub asked: Vec<(String, String)>,
@@ -202,7 +203,7 @@ pub(super) mod tests {
         }
     }
 
-    /// An encoder that counts letters; notes what it was asked.
+    /// An encoder that counts letters and records its calls.
     #[derive(Default)]
     pub struct Letters {
         pub asked: Vec<String>,
@@ -222,14 +223,14 @@ pub(super) mod tests {
         }
     }
 
-    /// Share of y's words that x has: longer sentences entail shorter ones.
+    /// Fraction of y's words that occur in x, by which longer sentences entail shorter ones.
     pub fn overlap(x: &str, y: &str) -> f32 {
         let words = |text: &str| text.split(' ').map(|w| w.trim_matches('.').to_lowercase()).collect::<HashSet<_>>();
         let (x, y) = (words(x), words(y));
         y.intersection(&x).count() as f32 / y.len() as f32
     }
 
-    /// Sentences that share subjects, verbs, places and numbers, some whole, some cut short.
+    /// Sentences that share subjects, verbs, places and numbers, some of them truncated.
     pub fn siblings(k: u32) -> SentenceSet {
         const PARTS: [&[&str]; 5] = [
             &["the company", "the firm", "a spokesman for Acme", "Acme"],
@@ -255,7 +256,7 @@ pub(super) mod tests {
     pub fn presets() -> [Panel; 3] {
         [Critics::Paper, Critics::Reference, Critics::Strict].map(|critics| {
             let (mut paraphrase, mut summary) = (Paraphrase::preset(critics), Summary::preset(critics));
-            // The floors of real models are beyond those that count letters and words.
+            // Thresholds for real models are too high for these letter and word counts.
             (paraphrase.cosine_min, summary.cosine_min) =
                 (paraphrase.cosine_min.map(|c| c.min(0.85)), summary.cosine_min.map(|c| c.min(0.75)));
             (paraphrase.entailment_min, summary.entailment_min) = (0.75, 0.75);
@@ -350,7 +351,7 @@ pub(super) mod tests {
         assert_eq!(kept.count() as u64, all.pair_count());
     }
 
-    /// The funnel is what the rows say, each critic sees what the one before let through.
+    /// The funnel agrees with the rows, and each critic sees the pairs that the previous one accepted.
     #[test]
     fn funnel_and_rows_agree() {
         for panel in presets() {

@@ -1,4 +1,4 @@
-//! Quotation marks: a quotation that opens and never closes is a fragment of what was said.
+//! The quotation critic: a quotation that is opened but never closed is incomplete.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
@@ -14,7 +14,7 @@ impl FreeCritic for Quotes {
         Refusal::Quotes
     }
 
-    /// 1 = balanced, 0 = not.
+    /// 1 = all quotations of both sentences are closed, 0 = not.
     fn scores(&self, siblings: &SentenceSet, pairs: &[Pair]) -> Vec<f32> {
         let whole = |index| siblings.get(index).quotes;
         pairs.iter().map(|pair| f32::from(u8::from(whole(pair.x) && whole(pair.y)))).collect()

@@ -1,4 +1,4 @@
-//! Other thresholds on pairs that were scored before: no model is asked.
+//! Applying other thresholds to pairs that are already scored, without any model.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,16 +12,16 @@ use record::Refusal;
 use record::plan::{Paraphrase, Summary};
 use record::{Funnel, Scored, Task};
 
-/// The outcome of other thresholds.
+/// The result of applying other thresholds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Refiltered {
-    /// Every row given, with its new `refused_by`, and rows that are kept now and had no row before; by context, task
-    /// and sample order.
+    /// Every given row with its new `refused_by`, and new rows for pairs that are kept now but had none; ordered by
+    /// context, task and sample.
     pub scored: Vec<Scored>,
-    /// Steps of both tasks under the new thresholds. A pair that lacks a score is seen and not passed.
+    /// Steps of both tasks under the new thresholds. A pair that lacks a score counts as seen but not as passed.
     pub funnel: Funnel,
-    /// Pairs that no critic refuses up to one whose score was never computed: the run has to score more to decide them.
-    /// Rows among them have `refused_by` = [`Refusal::Unscored`].
+    /// Number of pairs that cannot be decided because the first score that matters was never computed. Their rows, if
+    /// any, have `refused_by` = [`Refusal::Unscored`].
     pub missing: u64,
 }
 
@@ -33,13 +33,13 @@ impl Refiltered {
     }
 }
 
-/// Applies other thresholds to the rows and links of a run; `siblings` has every context of the run. With the run's own
-/// thresholds the result is the run's. Entailments between pairs that diversity never asked for (no link) count as not
-/// entailing, so that loosened thresholds may keep pairs that say the same.
+/// Applies other thresholds to the rows and links of a run; `siblings` holds every context of the run. The run's own
+/// thresholds reproduce the run's result. Entailments that the diversity filter never scored (no link) count as not
+/// entailing, so that loosened thresholds may keep pairs that mean the same.
 ///
 /// # Errors
-/// [`Error::Missing`] where the siblings lack a context or row that the rows or links name; [`Error::Broken`] for a pair
-/// of a sentence with itself.
+/// [`Error::Missing`] if `siblings` lacks a context or row of the rows or links; [`Error::Broken`] for a pair of a
+/// sentence with itself.
 pub fn refilter(
     scored: &[Scored],
     links: &[Link],
@@ -74,7 +74,7 @@ fn missing(what: String) -> Error {
     }
 }
 
-/// What a run knows of one context.
+/// The recorded scores of one context.
 struct Known<'a> {
     rows: HashMap<(Task, Pair), (Pair, &'a Scored)>,
     cosines: HashMap<Pair, f32>,
@@ -99,7 +99,8 @@ impl<'a> Known<'a> {
         Ok(known)
     }
 
-    /// Scores of the row's record, turned into the row's direction.
+    /// Copies the recorded scores of the row's pair, exchanging forward and backward if the record has the other
+    /// direction.
     fn recall(&self, task: Task, row: &mut Row) {
         let Some(&(pair, record)) = self.rows.get(&(task, row.pair.sorted())) else { return };
         let scored = &mut row.scored;
@@ -125,7 +126,7 @@ fn pair(context: u64, siblings: &SentenceSet, x: u32, y: u32) -> Result<Pair> {
 }
 
 impl Panel {
-    /// [`refilter`] for one context.
+    /// Applies the panel's thresholds to the rows and links of one context; see [`refilter`].
     ///
     /// # Errors
     /// As [`refilter`].
@@ -153,7 +154,7 @@ impl Panel {
             }
             case.cap(siblings);
         }
-        // Links of a task become known when the run came to know them: before its own choice, after an earlier task's.
+        // A task's links are added just before its own selection, as in the run, where the earlier task lacked them.
         for case in &mut cases {
             for link in links.iter().filter(|link| link.task == case.rules.task) {
                 known.entailments.insert(pair(context, siblings, link.x, link.y)?, link.p);
@@ -174,7 +175,7 @@ impl Panel {
     }
 }
 
-/// Rows that had a record or are kept now, and records that the free critics now refuse, in sample order.
+/// Rows that had a record or are kept now, and records that the free critics refuse now, in sample order.
 fn rows(known: &mut Known, siblings: &SentenceSet, case: Case) -> Vec<Scored> {
     let Case { rules, rows, .. } = case;
     let mut all: Vec<(Pair, Scored)> = Vec::new();

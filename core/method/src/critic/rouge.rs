@@ -1,4 +1,5 @@
-//! ROUGE-L: pairs that are worded alike teach nothing; pairs that share few words seldom say the same.
+//! The ROUGE-L critic: pairs with nearly the same wording are no paraphrases, pairs with few common words are seldom
+//! equivalent.
 
 use super::chunks::by_chunk;
 use super::contract::FreeCritic;
@@ -7,16 +8,16 @@ use super::sentence_set::SentenceSet;
 use record::Refusal;
 use text::metric::rouge::{Pattern, Rouge, lcs_row};
 
-/// Accepts min <= ROUGE-L F <= max.
+/// Accepts min <= ROUGE-L F1 <= max.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RougeL {
-    /// Least F.
+    /// Minimum F1.
     pub min: f32,
-    /// Most F.
+    /// Maximum F1.
     pub max: f32,
 }
 
-/// ROUGE-L F of each pair. Fast where neighbouring pairs share a sentence.
+/// ROUGE-L F1 of each pair; faster if neighbouring pairs share a sentence.
 #[must_use]
 pub fn rouge_l(siblings: &SentenceSet, pairs: &[Pair]) -> Vec<f32> {
     by_chunk(pairs, |pairs| {
@@ -24,7 +25,7 @@ pub fn rouge_l(siblings: &SentenceSet, pairs: &[Pair]) -> Vec<f32> {
         pairs
             .iter()
             .map(|pair| {
-                // Pairs come in runs of one lower index; LCS is symmetric, so the turn of a pair does not matter.
+                // Consecutive pairs share their lower index. LCS is symmetric, so a pair's direction does not matter.
                 let Pair { x: low, y: high } = pair.sorted();
                 let [x, y] = [low, high].map(|index| &siblings.get(index).tokens);
                 if compiled.as_ref().is_none_or(|(index, _)| *index != low) {

@@ -1,4 +1,4 @@
-//! The rules of one task as critics, and the pairs of one context on their way through them.
+//! The critics of one task, and the pairs of one context as they pass through them.
 
 use super::cap::{Candidate, cap};
 use super::contract::{Critic, FreeCritic};
@@ -21,27 +21,27 @@ use record::Refusal;
 use record::plan::{Diversity, NumberRule, Paraphrase, Summary};
 use record::{FunnelStep, Monitor, Scored, Step, Task};
 
-/// Pairs screened at a time: memory for all pairs of 4096 siblings would be wasted on what the first critic refuses.
+/// Pairs held at a time by the free critics; all pairs of 4096 siblings would need much memory, and most are refused.
 const CHUNK: usize = 1 << 18;
 
-/// Which sentence of an unordered pair is x.
+/// Which sentence of an unordered pair becomes x.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Orientation {
     /// The earlier sample.
     Sample,
-    /// The earlier sample, unless only the other direction fits the length range.
+    /// The earlier sample, unless only the other direction is within the length range.
     IntoRange(Range),
     /// The longer sentence.
     LongerFirst,
 }
 
-/// The critics of a task that its plan switches on.
+/// The critics of a task that the plan switches on.
 pub(super) struct Rules {
     pub task: Task,
     orientation: Orientation,
     free: Vec<Box<dyn FreeCritic>>,
     pub cosine: Option<Cosine>,
-    /// Directions with the least probability.
+    /// Directions with their minimum probabilities.
     pub entailment: Vec<(Direction, f32)>,
     cap: Option<usize>,
     pub diversity: Diversity,
@@ -136,12 +136,12 @@ impl Rules {
         }
     }
 
-    /// The same, reading given pairs as they are.
+    /// The same rules without reorientation: the first sentence of a given pair is x.
     pub fn source_first(self) -> Self {
         Self { orientation: Orientation::Sample, ..self }
     }
 
-    /// The pair in the direction in which this task reads it.
+    /// The pair in the direction in which this task judges it.
     pub fn orient(&self, siblings: &SentenceSet, pair: Pair) -> Pair {
         let pair = pair.sorted();
         match self.orientation {
@@ -151,7 +151,7 @@ impl Rules {
         }
     }
 
-    /// The first free critic that refuses each pair; `None` where all accept it.
+    /// The first free critic that refuses each pair; `None` if all accept it.
     pub fn first_refusal(&self, siblings: &SentenceSet, pairs: &[Pair]) -> Vec<Option<Refusal>> {
         let mut refused = vec![None; pairs.len()];
         for critic in &self.free {
@@ -164,7 +164,7 @@ impl Rules {
         refused
     }
 
-    /// A row of a pair that passed the free critics.
+    /// The row of a pair that passed the free critics.
     fn row(&self, context: u64, siblings: &SentenceSet, pair: Pair, rouge_l: f32) -> Row {
         Row {
             pair,
@@ -208,7 +208,7 @@ impl Row {
     }
 }
 
-/// All pairs of one context before the critics of one task.
+/// The pairs of one context and their progress through the critics of one task.
 pub(super) struct Case {
     pub rules: Rules,
     pub rows: Vec<Row>,
@@ -216,7 +216,7 @@ pub(super) struct Case {
 }
 
 impl Case {
-    /// Runs the free critics.
+    /// Runs the free critics on all pairs of a context; only pairs that pass become rows.
     pub fn open(context: u64, siblings: &SentenceSet, rules: Rules) -> Self {
         let step = |critic: Refusal| FunnelStep { critic: Step::Critic(critic), seen: 0, passed: 0 };
         let all = siblings.pair_count();
@@ -248,7 +248,7 @@ impl Case {
         Self { rules, rows, steps }
     }
 
-    /// Runs the free critics on given pairs. Every pair becomes a row, refused or not.
+    /// Runs the free critics on the given pairs. Every pair becomes a row, refused or not.
     pub fn given(siblings: &SentenceSet, rules: Rules, pairs: &[Pair]) -> Self {
         let refused = rules.first_refusal(siblings, pairs);
         let rouge = rouge_l(siblings, pairs);
@@ -258,7 +258,7 @@ impl Case {
             if pair.x == pair.y {
                 scored.refused_by = Some(Refusal::Copy);
             } else if refused.is_some() {
-                // What a critic behind the one that refused would say is not known.
+                // The critics after the one that refused have not been consulted.
                 (scored.numbers, scored.entities, scored.modality) = (None, None, None);
                 scored.refused_by = refused;
             }
@@ -272,12 +272,13 @@ impl Case {
         self.rows.iter().filter(|row| row.alive())
     }
 
-    /// Their pairs.
+    /// Pairs that no critic has refused yet.
     pub fn pairs(&self) -> Vec<Pair> {
         self.alive().map(|row| row.pair).collect()
     }
 
-    /// One more critic: a score for each pair still alive, `None` where there is none.
+    /// Applies a critic, given its score for each pair that is not refused yet; a pair without a score is refused as
+    /// [`Refusal::Unscored`].
     pub fn apply(
         &mut self,
         critic: Refusal,
@@ -303,7 +304,7 @@ impl Case {
         self.steps.push(step);
     }
 
-    /// Runs a critic with a model on the pairs still alive.
+    /// Runs a critic on the pairs that are not refused yet.
     pub async fn run(&mut self, siblings: &SentenceSet, critic: &mut dyn Critic) -> Result<()> {
         let scores = critic.score(siblings, &self.pairs()).await?;
         self.apply(critic.refusal(), scores.into_iter().map(Some), |score| critic.accepts(score));
@@ -318,7 +319,7 @@ impl Case {
         self.apply(critic, flags.into_iter().map(Some), |flag| flag > 0.5);
     }
 
-    /// At most so many pairs a summary.
+    /// Applies the limit on pairs per summary, if the plan has one.
     pub fn cap(&mut self, siblings: &SentenceSet) {
         if let Some(max) = self.rules.cap {
             let candidates: Vec<_> = self
@@ -330,12 +331,12 @@ impl Case {
         }
     }
 
-    /// The surviving pairs as nodes of the diversity graph.
+    /// The accepted pairs as nodes of the entailment graph.
     pub fn nodes(&self) -> Vec<Node> {
         self.alive().map(|row| Node { x: row.pair.x, y: row.pair.y, score: row.score(self.rules.task) }).collect()
     }
 
-    /// One pair of those that say the same, by what is known of their entailments.
+    /// Applies the diversity filter with the entailments that have been scored.
     pub fn choose(&mut self, cache: &EntailmentCache) {
         if self.rules.diversity != Diversity::Off {
             let kept =
@@ -345,7 +346,7 @@ impl Case {
     }
 }
 
-/// Embeds the sentences that the cosine critics of these cases will read, in one call.
+/// Embeds, in one call, the sentences that the cosine critics of these cases need.
 pub(super) async fn embed(
     cases: &[Case],
     siblings: &mut SentenceSet,
@@ -399,7 +400,7 @@ mod tests {
         SentenceSet::new(texts.iter().enumerate().map(|(row, text)| (row as u32, text.as_str()))).unwrap()
     }
 
-    /// Pairs and steps of the screen are those of a plain double loop.
+    /// Pairs and steps are those of a plain double loop.
     #[test]
     fn screen_equals_one_pair_at_a_time() {
         let siblings = sentences(60);

@@ -1,4 +1,4 @@
-//! SentenceSet and their pairs: the sentences of one context, with what the critics read of them computed once.
+//! The distinct sentences of one context, with the features that the critics compare.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,21 +9,21 @@ use crate::{Error, Result};
 use text::word::Interner;
 use text::{entity, marks, modality, number};
 
-/// Most siblings of one context; all pairs of these are 8.4 million.
+/// Most distinct sentences of one context, which make 8.4 million pairs.
 pub const MAX_SIBLINGS: usize = 4096;
 
-/// One sentence.
+/// A sentence with the features that critics compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sibling {
     /// The sentence, trimmed.
     pub text: String,
-    /// Row of the context it was sampled in.
+    /// Number of its sample in the context.
     pub row: u32,
-    /// Length in code points.
+    /// Length in Unicode code points.
     pub chars: usize,
-    /// Whitespace-separated words that hold a letter or digit.
+    /// Number of whitespace-separated words with a letter or digit.
     pub words: usize,
-    /// Tokens as ROUGE sees them; equal ids = equal tokens within these siblings.
+    /// ROUGE tokens as ids, which are consistent within the set.
     pub tokens: Vec<u32>,
     pub(super) numbers: u32,
     pub(super) entities: u32,
@@ -32,7 +32,7 @@ pub struct Sibling {
     pub(super) question: bool,
 }
 
-/// Distinct lists of strings, by id: few sentences have numbers, so that lists repeat.
+/// Interned lists of strings (numbers, entities or markers of a sentence), as many sentences have the same list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lists {
     ids: HashMap<Vec<String>, u32>,
@@ -42,7 +42,7 @@ pub(super) struct Lists {
 impl Lists {
     fn id(&mut self, mut list: Vec<String>) -> u32 {
         list.sort_unstable();
-        // At most MAX_SIBLINGS lists.
+        // There are at most MAX_SIBLINGS lists.
         let next = self.lists.len() as u32;
         *self.ids.entry(list).or_insert_with_key(|list| {
             self.lists.push(list.clone());
@@ -50,7 +50,7 @@ impl Lists {
         })
     }
 
-    /// 1 where the rule holds for the lists of x and y, else 0; `id` is a sentence's list.
+    /// For each pair 1 if the rule holds for the lists of x and y, else 0; `id` returns a sentence's list.
     pub(super) fn pair_scores(
         &self,
         siblings: &SentenceSet,
@@ -64,7 +64,7 @@ impl Lists {
         })
     }
 
-    /// Applies a rule to pairs of lists, each pair of ids once where that pays.
+    /// Applies a rule to pairs of lists. With few distinct lists each pair of ids is computed only once.
     fn scores(&self, ids: &[(u32, u32)], rule: impl Fn(&[String], &[String]) -> bool) -> Vec<f32> {
         let n = self.lists.len();
         let decide = |(x, y): (u32, u32)| f32::from(u8::from(rule(&self.lists[x as usize], &self.lists[y as usize])));
@@ -95,8 +95,8 @@ pub struct SentenceSet {
 }
 
 impl SentenceSet {
-    /// From the usable sentences (row, text) of one context. Of sentences that differ in nothing but whitespace the
-    /// first row stays. Blank texts and second texts of a row count as duplicates too.
+    /// Builds the set from (row, text) of one context's usable sentences. Of sentences that differ only in white space
+    /// the first row is kept. Blank texts and further texts of the same row count as duplicates too.
     ///
     /// # Errors
     /// [`Error::Input`] for more than [`MAX_SIBLINGS`] distinct sentences.
@@ -133,53 +133,53 @@ impl SentenceSet {
         Ok(siblings)
     }
 
-    /// All sentences; indices of [`Pair`] point here.
+    /// All sentences, in the order of the indices of [`Pair`].
     #[must_use]
     pub fn all(&self) -> &[Sibling] {
         &self.all
     }
 
-    /// A sentence by index.
+    /// The sentence with an index.
     ///
     /// # Panics
-    /// For an index that is not of these siblings.
+    /// If the index is out of range.
     #[must_use]
     pub fn get(&self, index: u32) -> &Sibling {
         &self.all[index as usize]
     }
 
-    /// How many sentences there are.
+    /// Number of sentences.
     #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set has no sentence.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// Sentences dropped by [`Self::new`].
+    /// Number of sentences that [`Self::new`] dropped as duplicates.
     #[must_use]
     pub fn duplicates(&self) -> u64 {
         self.duplicates
     }
 
-    /// Index of the sentence sampled in this row, if it was kept.
+    /// Index of the sentence of this row, if it was not dropped.
     #[must_use]
     pub fn index_of(&self, row: u32) -> Option<u32> {
         self.all.binary_search_by_key(&row, |s| s.row).ok().map(|index| index as u32)
     }
 
-    /// Unordered pairs of all sentences.
+    /// Number of unordered pairs of sentences.
     #[must_use]
     pub fn pair_count(&self) -> u64 {
         let n = self.all.len() as u64;
         n * n.saturating_sub(1) / 2
     }
 
-    /// Every pair once, x the earlier sample, in order of (x, y).
+    /// Every unordered pair once, with the earlier sample as x, ordered by (x, y).
     pub fn pairs(&self) -> impl Iterator<Item = Pair> + use<> {
         let n = self.all.len() as u32;
         (0..n).flat_map(move |x| (x + 1..n).map(move |y| Pair { x, y }))

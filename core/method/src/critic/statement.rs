@@ -1,11 +1,11 @@
-//! Questions: two of them are seldom about the same, and the entailment critic was not made for them.
+//! The question critic, because NLI models are not trained on entailment between questions.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
 use super::sentence_set::SentenceSet;
 use record::Refusal;
 
-/// Accepts pairs of which neither sentence is a question.
+/// Accepts pairs in which neither sentence is a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Statements;
 
@@ -14,7 +14,7 @@ impl FreeCritic for Statements {
         Refusal::Statements
     }
 
-    /// 1 = both are statements, 0 = not.
+    /// 1 = neither is a question, 0 = at least one is.
     fn scores(&self, siblings: &SentenceSet, pairs: &[Pair]) -> Vec<f32> {
         let question = |index| siblings.get(index).question;
         pairs.iter().map(|pair| f32::from(u8::from(!question(pair.x) && !question(pair.y)))).collect()

@@ -1,4 +1,4 @@
-//! The critics on given pairs: a source and what a student made of it, instead of all pairs of a context.
+//! The critics on given pairs of a source and a student's version of it, instead of all pairs of a context.
 
 use std::collections::HashMap;
 
@@ -11,15 +11,16 @@ use super::sentence_set::SentenceSet;
 use crate::Result;
 use record::{Monitor, Scored, Task};
 
-/// Most pairs whose sentences are held together.
+/// Pairs judged together. Their sentences must not exceed the limit of a [`SentenceSet`].
 const CHUNK: usize = 2000;
 
 impl Panel {
-    /// Judges (source, version) pairs as pairs of `task`, the source as x, without the selection among pairs that say
-    /// the same. One row a pair, in order; its `context`, `x` and `y` are for the caller to set.
+    /// Judges (source, version) pairs for a task, with the source as x and without cap and diversity filter. Returns
+    /// one row per pair, in order; the caller sets its `context`, `x` and `y`.
     ///
     /// # Errors
-    /// The models'; [`Error::Input`](record::Error::Input) where the plan has a cosine critic and there is no encoder.
+    /// Errors of the models; [`Error::Input`](record::Error::Input) if the plan has a cosine threshold but there is no
+    /// encoder.
     pub async fn judge_pairs(
         &self,
         task: Task,
@@ -77,7 +78,7 @@ impl Panel {
 }
 
 impl Critics {
-    /// As [`Panel::judge_pairs`].
+    /// Judges (source, version) pairs, as [`Panel::judge_pairs`].
     ///
     /// # Errors
     /// As [`Panel::judge_pairs`].
@@ -130,7 +131,7 @@ mod tests {
         assert!(kept.forward.is_some() && kept.cosine.is_some(), "{kept:?}");
         let summaries = judge(Task::Summary, &pairs);
         assert_eq!(refused(&summaries), [Some(Refusal::Copy), Some(Refusal::Length), Some(Refusal::Length), None]);
-        // A version that is longer than its source is no summary of it, whichever way one turns the pair.
+        // A version that is longer than its source is not a summary; given pairs are not reversed.
         assert_eq!(refused(&judge(Task::Summary, &[(versions[3], source)])), [Some(Refusal::Length)]);
         assert!(judge(Task::Summary, &[]).is_empty());
     }

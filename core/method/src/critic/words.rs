@@ -1,4 +1,4 @@
-//! Fewest words: "He says." follows from much and tells nothing.
+//! The word-count critic: very short sentences such as "He says." follow from many others and carry no information.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;
@@ -8,7 +8,7 @@ use record::Refusal;
 /// Accepts pairs whose shorter sentence has at least `min` words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Words {
-    /// Fewest words.
+    /// Minimum number of words.
     pub min: usize,
 }
 

@@ -1,5 +1,5 @@
-//! The batched loop on the CPU: two half batches side by side. How rows are dealt out depends on the jobs alone, never
-//! on the machine, so that every machine multiplies matrices of the same heights.
+//! Batched sampling on the CPU, as two half batches in parallel. Rows are distributed by the jobs alone, independently
+//! of the number of cores, so that matrix products have the same number of rows on every machine.
 
 use super::{Loop, Prefilled};
 use crate::lanes::{scatter, wait};
@@ -7,10 +7,11 @@ use crate::{Error, Result};
 use record::monitor::{Progress, Signal, Watch};
 use record::{Monitor, Sample};
 
-/// Two half batches multiply as fast as one, and everything else of them runs side by side.
+/// Number of half batches. Their matrix products take as long as those of one batch, and all other work runs in
+/// parallel.
 const LANES: usize = 2;
 
-/// Jobs with fewer rows stay whole: reading the prompt costs more than the rows gain.
+/// Jobs with fewer rows are not split, as using the prompt in both halves costs more than splitting saves.
 const SPLIT: usize = 8;
 
 enum Message {
@@ -19,7 +20,7 @@ enum Message {
     Rows(Result<Vec<(usize, Sample)>>),
 }
 
-/// Hands the rows of a lane to the caller's thread, and its "stop" back to the lane.
+/// Forwards a lane's rows to the caller's thread, and the caller's stop signal to the lane.
 struct Forward<'a>(&'a dyn Fn(Message) -> bool);
 
 impl Watch for Forward<'_> {
@@ -28,13 +29,13 @@ impl Watch for Forward<'_> {
     }
 
     fn sampled(&mut self, rows: &[Sample]) {
-        // The answer comes with the progress that follows.
+        // The `progress` call that follows returns the stop signal.
         let _ = (self.0)(Message::Ended(rows.to_vec()));
     }
 }
 
 impl Loop<'_> {
-    /// Samples every row of every job.
+    /// Samples every row of every job in two lanes, or in one if there are few rows.
     pub(super) fn in_lanes(&self, monitor: &mut Monitor<'_>) -> Result<Vec<(usize, Sample)>> {
         let mut queues: [Vec<(usize, u32)>; LANES] = Default::default();
         let mut shared = Vec::new();
@@ -52,7 +53,7 @@ impl Loop<'_> {
         }
         let mut failed = None;
         let mut prefilled = Prefilled::new();
-        // Prompts are few and long: all cores on one at a time, where there is only one.
+        // Prompts are few and long: a single one is prefilled with all cores.
         let readers = if shared.len() > 1 { LANES } else { 1 };
         scatter(
             readers,
