@@ -1,4 +1,4 @@
-//! Files that are either whole or not there: written beside their target, synced, renamed.
+//! Atomic file writing: files are written beside their target, synced and renamed, so that they are complete or absent.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-/// Part of every temporary name of this program; nothing else is ever swept.
+/// Part of every temporary name of this program; [`sweep`] removes nothing else.
 const MARK: &str = ".impossible-tmp";
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -20,7 +20,7 @@ pub fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> 
     move |e| Error::io(action, path.display(), e)
 }
 
-/// Lower-case hexadecimal.
+/// Bytes as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
@@ -30,16 +30,16 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// sha256 of bytes, in hexadecimal.
+/// SHA-256 of bytes, in lower-case hexadecimal.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// Length and sha256 of a file, read in pieces.
+/// Length in bytes and SHA-256 of a file.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`] when reading fails.
 pub fn hash_file(path: &Path) -> Result<(u64, String)> {
     let mut file = File::open(path).map_err(io_error("reading", path))?;
     let (mut digest, mut bytes, mut buffer) = (Sha256::new(), 0u64, vec![0u8; 1 << 16]);
@@ -56,10 +56,10 @@ pub fn hash_file(path: &Path) -> Result<(u64, String)> {
     }
 }
 
-/// The whole of a small file.
+/// Reads a whole file.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Broken`] where it is longer than `limit` bytes.
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for a file of more than `limit` bytes.
 pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(io_error("reading", path))?;
     let mut bytes = Vec::new();
@@ -70,7 +70,7 @@ pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file being written; counts and hashes what passes.
+/// A buffered file writer that counts and hashes the bytes.
 #[derive(Debug)]
 pub struct Sink {
     out: BufWriter<File>,
@@ -80,10 +80,10 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Creates `path`; errors name `shown`, the file it will become.
+    /// Creates `path`; error messages name `shown`, to which it will be renamed.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when the file cannot be created.
     pub fn create(path: &Path, shown: &Path) -> Result<Self> {
         let file = File::create(path).map_err(io_error("writing", shown))?;
         Ok(Self { out: BufWriter::with_capacity(1 << 16, file), digest: Sha256::new(), bytes: 0, shown: shown.into() })
@@ -92,16 +92,16 @@ impl Sink {
     /// Writes all of `bytes`.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when writing fails.
     pub fn put(&mut self, bytes: &[u8]) -> Result<()> {
         let shown = self.shown.clone();
         self.write_all(bytes).map_err(|e| io_error("writing", &shown)(e))
     }
 
-    /// Brings everything to the disk; length and sha256.
+    /// Flushes and syncs the file; returns its length and SHA-256.
     ///
     /// # Errors
-    /// [`Error::Io`], a full disk among others.
+    /// [`Error::Io`] when writing fails, for example because the disk is full.
     pub fn finish(self) -> Result<(u64, String)> {
         let shown = self.shown;
         let file = self.out.into_inner().map_err(|e| io_error("writing", &shown)(e.into_error()))?;
@@ -123,18 +123,18 @@ impl Write for Sink {
     }
 }
 
-/// Files that are written first and renamed together, in the order they were begun. Dropped before
-/// [`Batch::commit`], it removes what it wrote and leaves every former file as it was.
+/// Several files that are written first and then renamed one after the other, in the order of [`Batch::file`]. If
+/// dropped before [`Batch::commit`], it removes its temporary files and leaves the targets unchanged.
 #[derive(Debug, Default)]
 pub struct Batch {
     staged: Vec<(PathBuf, PathBuf)>,
 }
 
 impl Batch {
-    /// Begins a file; its folder must exist.
+    /// Starts writing a file, whose folder must exist.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when the temporary file cannot be created.
     pub fn file(&mut self, target: &Path) -> Result<Sink> {
         let temp = sibling(target, &format!("-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
         self.staged.push((temp.clone(), target.to_path_buf()));
@@ -144,7 +144,7 @@ impl Batch {
     /// Renames all files to their targets.
     ///
     /// # Errors
-    /// [`Error::Io`]; files not yet renamed keep their former content.
+    /// [`Error::Io`] when a rename fails; targets not yet replaced keep their former content.
     pub fn commit(mut self) -> Result<()> {
         for (temp, target) in std::mem::take(&mut self.staged) {
             if let Err(e) = fs::rename(&temp, &target) {
@@ -165,10 +165,10 @@ impl Drop for Batch {
     }
 }
 
-/// Replaces `path` by `bytes`.
+/// Atomically replaces the content of `path` by `bytes`.
 ///
 /// # Errors
-/// [`Error::Io`]; the former file is then untouched.
+/// [`Error::Io`]; the former file is then unchanged.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut batch = Batch::default();
     let mut sink = batch.file(path)?;
@@ -177,7 +177,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     batch.commit()
 }
 
-/// A folder that appears with all its files at once. Dropped before [`StagedDir::commit`], it is removed.
+/// A folder that is written under a temporary name and renamed when complete. It is removed if dropped before
+/// [`StagedDir::commit`].
 #[derive(Debug)]
 pub struct StagedDir {
     temp: PathBuf,
@@ -185,10 +186,10 @@ pub struct StagedDir {
 }
 
 impl StagedDir {
-    /// Begins the folder `target`, whose parent must exist.
+    /// Starts the folder `target`, whose parent must exist.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when the temporary folder cannot be created.
     pub fn new(target: &Path) -> Result<Self> {
         let temp = sibling(target, "");
         if temp.exists() {
@@ -198,18 +199,18 @@ impl StagedDir {
         Ok(Self { temp, target: target.to_path_buf() })
     }
 
-    /// Begins a file of the folder.
+    /// Starts writing a file of the folder.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when the file cannot be created.
     pub fn file(&self, name: &str) -> Result<Sink> {
         Sink::create(&self.temp.join(name), &self.target.join(name))
     }
 
-    /// Puts the folder in the place of `target`, replacing what stands there.
+    /// Renames the folder to `target` and removes what was there before.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when a rename fails.
     pub fn commit(self) -> Result<()> {
         sync_dir(&self.temp);
         let old = sibling(&self.target, "-old");
@@ -232,10 +233,10 @@ impl Drop for StagedDir {
     }
 }
 
-/// Removes what a killed run left half written in `dir`; a folder that is not there has nothing.
+/// Removes temporary files and folders that a killed run left in `dir`; does nothing if `dir` does not exist.
 ///
 /// # Errors
-/// [`Error::Io`].
+/// [`Error::Io`] when listing or removing fails.
 pub fn sweep(dir: &Path) -> Result<()> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -266,7 +267,7 @@ fn sync_parent(path: &Path) {
     }
 }
 
-/// Best effort: some systems cannot sync a folder, and the files themselves are already safe.
+/// Syncs a folder and ignores failures, as some systems cannot do it and the files themselves are already synced.
 fn sync_dir(dir: &Path) {
     if cfg!(unix)
         && let Ok(handle) = File::open(dir)
@@ -275,10 +276,10 @@ fn sync_dir(dir: &Path) {
     }
 }
 
-/// Reads a file of JSON lines that this program wrote.
+/// Reads a JSON Lines file that this program wrote.
 ///
 /// # Errors
-/// [`Error::Line`] for a line that is none; [`Error::Io`].
+/// [`Error::Line`] for a line that is not a `T` in JSON; [`Error::Io`] when reading fails.
 pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let text = fs::read_to_string(path).map_err(io_error("reading", path))?;
     let parse = |(i, line): (usize, &str)| {
@@ -288,10 +289,10 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     text.lines().enumerate().map(parse).collect()
 }
 
-/// Replaces a file by JSON lines.
+/// Atomically replaces a file by JSON lines.
 ///
 /// # Errors
-/// [`Error::Io`]; the former file is then untouched.
+/// [`Error::Io`]; the former file is then unchanged.
 pub fn write_lines<T: Serialize>(path: &Path, lines: &[T]) -> Result<()> {
     let mut text = Vec::new();
     for line in lines {

@@ -1,4 +1,4 @@
-//! What `impossible doctor` says about this machine: processor, memory, disks, models.
+//! Facts about this machine that `impossible doctor` reports: processor, memory, disks, models.
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,83 +13,83 @@ use crate::models::store::{self, Cached, Store};
 /// Facts about this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Host {
-    /// Operating system and its version, as it calls itself.
+    /// Name and version of the operating system.
     pub system: String,
     /// The processor.
     pub cpu: Cpu,
-    /// The memory; none when the system does not tell.
+    /// The memory; `None` if unknown.
     pub memory: Option<Memory>,
-    /// Free space where models are kept and where the command runs.
+    /// Free space of the disks with the model folder and the current folder.
     pub disks: Vec<Disk>,
-    /// The model folder.
+    /// Path of the model folder.
     pub models_folder: PathBuf,
-    /// The models in it; empty when it does not exist.
+    /// Models in the model folder; empty if it does not exist.
     pub models: Vec<Cached>,
-    /// Which presets are complete.
+    /// The downloaded presets and the models that they lack.
     pub presets: Vec<PresetState>,
 }
 
 /// The processor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cpu {
-    /// Its brand string; empty when the system does not tell.
+    /// Brand string; empty if unknown.
     pub brand: String,
     /// Architecture ("x86_64", "aarch64").
     pub architecture: &'static str,
-    /// Physical cores, when the system tells.
+    /// Number of physical cores, if known.
     pub cores: Option<usize>,
-    /// Threads this process may run at once.
+    /// Number of threads that this process may run in parallel.
     pub threads: usize,
-    /// Instruction sets that matter to matrix products, of those this processor has.
+    /// Supported instruction sets that matrix products can use.
     pub features: Vec<&'static str>,
 }
 
-/// Memory in bytes; the smaller of the machine's and the process group's limit.
+/// Memory in bytes: the machine's or the control group's limit, whichever is smaller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Memory {
-    /// All of it.
+    /// Total memory.
     pub total: u64,
-    /// What could be used now.
+    /// Memory that is available now.
     pub available: u64,
 }
 
-/// A place on a disk.
+/// A folder and the free space of its disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Disk {
-    /// What the place is for ("models", "current folder").
+    /// What the folder is for ("models", "current folder").
     pub purpose: &'static str,
-    /// The nearest folder that exists.
+    /// The folder, or its nearest ancestor that exists.
     pub path: PathBuf,
-    /// Free bytes; none when the system does not tell.
+    /// Free bytes; `None` if unknown.
     pub free: Option<u64>,
 }
 
-/// A preset and what it still lacks.
+/// A preset and the models that it lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PresetState {
-    /// Its name.
+    /// Name of the preset.
     pub name: &'static str,
-    /// The models that are missing or incomplete.
+    /// Models that are missing or incomplete.
     pub missing: Vec<MissingModel>,
-    /// The command that fetches them; none when the preset is complete.
+    /// The command that downloads them; `None` if the preset is complete.
     pub command: Option<String>,
 }
 
 /// A model that a preset lacks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MissingModel {
-    /// What it is for.
+    /// The model's role in a run.
     pub role: Role,
-    /// Its repository.
+    /// Repository on the Hugging Face hub.
     pub repo: &'static str,
-    /// About how many bytes it has.
+    /// Approximate size in bytes.
     pub bytes: u64,
-    /// What an incomplete one lacks; none when it is not there at all.
+    /// What an incomplete model lacks; `None` if there is no folder for it at all.
     pub lacks: Option<String>,
 }
 
 impl Host {
-    /// Looks at this machine and at `store`. Never fails: what cannot be found out is left out.
+    /// Collects the facts about this machine and `store`; unknown ones are left out.
     #[must_use]
     pub fn look(store: &Store) -> Self {
         let here = std::env::current_dir().unwrap_or_default();
@@ -149,7 +149,7 @@ fn memory() -> Option<Memory> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
     let (mut total, mut available) = (system.total_memory(), system.available_memory());
-    // in a container the group's limit is what ends the process
+    // In a container the process is killed at the control group's limit.
     if let Some(group) = system.cgroup_limits().filter(|group| group.total_memory > 0) {
         total = total.min(group.total_memory);
         available = available.min(group.free_memory);
@@ -180,7 +180,7 @@ fn preset_state(preset: Preset, store: &Store) -> PresetState {
     PresetState { name: preset.name(), missing, command }
 }
 
-/// `1.4 GB`, `92 MB`.
+/// A size in decimal units, such as `1.4 GB` or `92 MB`.
 fn size(bytes: u64) -> String {
     let bytes = bytes as f64;
     if bytes >= 1e9 { format!("{:.1} GB", bytes / 1e9) } else { format!("{:.0} MB", bytes / 1e6) }

@@ -1,8 +1,8 @@
-//! Pieces of HTML and SVG that every page of the program is made of.
+//! HTML and SVG elements of the program's reports.
 
 use std::fmt::Write;
 
-/// A number with thousands separated by commas.
+/// A number with commas as thousands separators.
 #[must_use]
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -16,7 +16,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// Text for HTML elements and attributes; control characters become U+FFFD.
+/// Escapes text for HTML elements and attributes. Control characters other than newline and tab become U+FFFD.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -34,7 +34,7 @@ pub fn escape(text: &str) -> String {
     out
 }
 
-/// A whole page with the project's style sheet; `body` comes after the heading.
+/// A complete HTML page with the project's style sheet. `title` is escaped, `body` is inserted as it is.
 #[must_use]
 pub fn page(title: &str, body: &str) -> String {
     format!(
@@ -46,16 +46,16 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
-/// Where bars begin, and how far they go.
+/// Left edge and total width of bar charts, in SVG units.
 pub(crate) const LEFT: f64 = 8.0;
 pub(crate) const WIDTH: f64 = 320.0;
 
-/// Bars on a line, the highest of this height.
+/// Appends the bars of a histogram and its base line at y = `base`; the highest bar has height `height`.
 pub(crate) fn bars(out: &mut String, class: &str, bins: &[u64], height: f64, base: f64) {
     let most = bins.iter().copied().max().unwrap_or(0).max(1);
     let step = WIDTH / bins.len().max(1) as f64;
     for (i, n) in bins.iter().enumerate().filter(|(_, n)| **n > 0) {
-        // A bin of one pair beside one of a million must still be seen.
+        // Bars are at least 1 high, so that a bin with one pair beside one with a million stays visible.
         let height = (height * *n as f64 / most as f64).max(1.0);
         let (x, y, width) = (LEFT + step * i as f64 + 1.0, base - height, step - 2.0);
         let _ = writeln!(

@@ -1,4 +1,5 @@
-//! Library of the `impossible` binary: arguments, stages, run folders, models on the disk, downloads, pages, progress.
+//! Library of the `impossible` binary: arguments, commands, stages, run folders, model folders, downloads, reports and
+//! progress.
 
 pub mod args;
 pub mod bench;
@@ -22,17 +23,17 @@ use std::process::ExitCode;
 use clap::Parser;
 use record::Error;
 
-/// Parses the process's arguments, runs the command, and answers with the exit code: 0 done, 1 retry, 2 wrong input,
-/// 3 broken data, 130 interrupted.
+/// Parses the arguments, runs the command and returns the exit code: 0 success, 1 failure that a retry may fix, 2 wrong
+/// input, 3 damaged data, 130 interrupted.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = args::Args::parse();
-    // Tensor kernels run on rayon's threads; starting there as well saves a wake-up at every kernel.
+    // Tensor kernels run on rayon's threads; running the command there too saves waking a thread for every kernel.
     let _ = rayon::ThreadPoolBuilder::new().stack_size(16 << 20).build_global();
     match rayon::scope(|_| commands::run(args)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A reader that went away (`| head`) is no failure of ours.
+            // A closed pipe, as with `| head`, is not a failure of the command.
             let broken_pipe = error.chain().any(|e| {
                 e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
             });

@@ -1,4 +1,4 @@
-//! From flags to a validated [`Plan`].
+//! Building a validated [`Plan`] from command-line flags.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::args::{PlanFlags, Thresholds};
 use crate::run::jsonl::read_seeds;
 use crate::run::read_plan;
 
-/// Changes thresholds.
+/// Overrides thresholds by those that flags set.
 pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &mut Summary) {
     fn set(target: &mut f32, value: Option<f32>) {
         if let Some(v) = value {
@@ -27,7 +27,7 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
     set(&mut paraphrase.rouge_min, t.rouge_min);
     set(&mut paraphrase.rouge_max, t.rouge_max);
     if t.rouge_min.is_none() && paraphrase.rouge_min > paraphrase.rouge_max {
-        // Who asks for less overlap than the floor allows does not want the floor.
+        // A maximum below the preset's minimum switches the minimum off.
         paraphrase.rouge_min = 0.0;
     }
     set_floor(&mut paraphrase.cosine_min, t.cosine_min);
@@ -43,10 +43,10 @@ pub fn apply_thresholds(t: &Thresholds, paraphrase: &mut Paraphrase, summary: &m
     }
 }
 
-/// A preset or a plan file, changed by flags, validated.
+/// The plan of a preset or a plan file, modified by flags and validated.
 ///
 /// # Errors
-/// [`Error::Input`] for values out of range; the plan file's own.
+/// [`Error::Input`] for values out of range; errors of reading the plan file and the seed file.
 pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     let mut plan = match &flags.plan {
         Some(file) => read_plan(file)?,
@@ -88,10 +88,11 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     Ok(plan)
 }
 
-/// The user's sentences of a plan, cut into contexts; the plan's count shrinks to what there is.
+/// Seeds from the plan's file of the user's sentences, none for other sources. Sets the plan's number of contexts to
+/// the number of seeds, or to the flag's if that is smaller.
 ///
 /// # Errors
-/// [`Error::Input`] for a file without a sentence; the file's own.
+/// [`Error::Input`] for a file without a sentence; errors of reading the file.
 pub fn seeds(plan: &mut Plan, flags: &PlanFlags) -> Result<Vec<Seed>> {
     if plan.contexts.source != Source::Seeds {
         return Ok(Vec::new());
@@ -129,9 +130,9 @@ mod tests {
         assert_eq!(planned(&[]).unwrap(), Preset::Tiny.plan(DeviceSpec::Flex));
         let plan = planned(&["--preset", "small", "--k", "50", "--seed", "3", "--rouge-max", "0.6"]).unwrap();
         assert_eq!((plan.siblings.k, plan.seed, plan.paraphrase.rouge_max), (50, 3, 0.6));
-        // Less overlap than the preset's floor allows takes the floor away.
+        // A maximum ROUGE-L below the preset's minimum switches the minimum off.
         assert_eq!(plan.paraphrase.rouge_min, 0.0);
-        // A model that is named starts from preset small.
+        // A plan with a named model starts from preset `small`.
         assert_eq!(planned(&["--teacher", "gpt2"]).unwrap().models.critic, Preset::Small.model(Role::Critic));
     }
 

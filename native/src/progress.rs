@@ -1,4 +1,4 @@
-//! The progress bar on stderr, Ctrl-C, and the seconds each stage took.
+//! The progress bar on stderr, handling of Ctrl-C, and stage timings.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,10 +12,10 @@ use record::{Error, Result};
 
 use crate::run::timings::Timings;
 
-/// A flag that Ctrl-C sets. A second Ctrl-C ends the process at once.
+/// Installs a Ctrl-C handler and returns the flag that it sets. A second Ctrl-C ends the process at once.
 ///
 /// # Errors
-/// [`Error::Io`] when the system refuses the handler.
+/// [`Error::Io`] when the handler cannot be installed.
 pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     let flag = Arc::new(AtomicBool::new(false));
     let set = flag.clone();
@@ -29,18 +29,18 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
     Ok(flag)
 }
 
-/// What a bar shows after its position, in place of rates; can be changed while the bar watches the work.
+/// Text that a bar shows instead of rates; it can be changed while a [`Monitor`](record::Monitor) borrows the bar.
 #[derive(Debug, Clone, Default)]
 pub struct Note(Rc<RefCell<Option<String>>>);
 
 impl Note {
-    /// Shows this from now on, with the time left.
+    /// Shows this text from now on, followed by the remaining time.
     pub fn set(&self, text: String) {
         *self.0.borrow_mut() = Some(text);
     }
 }
 
-/// Shows progress, times the stages, and stops work when the flag is set.
+/// A progress bar that times the stages and stops the work when the Ctrl-C flag is set.
 pub struct Bar {
     bar: ProgressBar,
     stop: Arc<AtomicBool>,
@@ -49,12 +49,12 @@ pub struct Bar {
     since: Instant,
     first_done: u64,
     note: Note,
-    /// Seconds by stage.
+    /// Seconds spent in each stage.
     pub timings: Timings,
 }
 
 impl Bar {
-    /// A bar over `total` units, of which `done` were finished before.
+    /// A bar over `total` units, of which an earlier run finished `done`; hidden if `quiet`.
     #[must_use]
     pub fn new(units: &str, done: u64, total: u64, quiet: bool, stop: Arc<AtomicBool>) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
@@ -66,20 +66,20 @@ impl Bar {
         Self { bar, stop, start: now, stage, since: now, first_done: done, note: Note::default(), timings }
     }
 
-    /// The note behind the position.
+    /// A handle to the text after the position.
     #[must_use]
     pub fn note(&self) -> Note {
         self.note.clone()
     }
 
-    /// Takes the bar away and closes the last stage.
+    /// Removes the bar and adds the time of the last stage.
     pub fn finish(&mut self) {
         self.timings.add(self.stage.name(), self.since.elapsed().as_secs_f64());
         self.since = Instant::now();
         self.bar.finish_and_clear();
     }
 
-    /// Seconds since the bar was made.
+    /// Seconds since the bar was created, at least 0.001.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.start.elapsed().as_secs_f64().max(1e-3)

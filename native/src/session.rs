@@ -1,4 +1,4 @@
-//! What every command works with: the models' folder, the device, the ways to speak, and Ctrl-C.
+//! What all commands share: the model folder, the device, output settings and Ctrl-C.
 
 use std::cell::OnceCell;
 use std::io::Write;
@@ -17,13 +17,13 @@ use crate::args::Args;
 use crate::models::{self, Store};
 use crate::progress::{Bar, stop_flag};
 
-/// What every command works with.
+/// The settings and resources that all commands share.
 pub struct Session {
-    /// Where models are.
+    /// The model folder.
     pub store: Store,
-    /// Machine-readable output.
+    /// Whether to print JSON instead of text.
     pub json: bool,
-    /// No progress on stderr.
+    /// Whether to hide progress bars.
     pub quiet: bool,
     device: DeviceSpec,
     opened: OnceCell<Compute>,
@@ -31,7 +31,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// The session that the global arguments ask for.
+    /// A session with the settings of the global arguments.
     ///
     /// # Errors
     /// As [`Store::locate`].
@@ -41,7 +41,7 @@ impl Session {
         Ok(Self { store, json, quiet, device, opened: OnceCell::new(), stop: OnceCell::new() })
     }
 
-    /// The kind of device that was asked for; `auto` is resolved to what it stands for on this machine.
+    /// The requested kind of device; `auto` is resolved by opening the device.
     ///
     /// # Errors
     /// As [`Compute::open`].
@@ -49,7 +49,7 @@ impl Session {
         if self.device == DeviceSpec::Auto { Ok(self.compute()?.spec) } else { Ok(self.device) }
     }
 
-    /// The device that was asked for, opened once.
+    /// The requested device, opened at the first call.
     ///
     /// # Errors
     /// As [`Compute::open`].
@@ -61,7 +61,7 @@ impl Session {
         Ok(self.opened.get_or_init(|| compute).clone())
     }
 
-    /// The flag that Ctrl-C sets.
+    /// The flag that Ctrl-C sets; the handler is installed at the first call.
     ///
     /// # Errors
     /// As [`stop_flag`].
@@ -73,7 +73,7 @@ impl Session {
         Ok(self.stop.get_or_init(|| flag).clone())
     }
 
-    /// A progress bar over `total` units of which `done` were finished before.
+    /// A progress bar over `total` units, of which an earlier run finished `done`.
     ///
     /// # Errors
     /// As [`stop_flag`].
@@ -81,34 +81,34 @@ impl Session {
         Ok(Bar::new(units, done, total, self.quiet, self.stop()?))
     }
 
-    /// Loads a language model with its tokenizer.
+    /// Loads a language model with its tokenizer, by name or path.
     ///
     /// # Errors
-    /// As [`models::open`], and the model's.
+    /// As [`models::open`] and [`TextModel::load`].
     pub fn text_model(&self, name: &str, compute: &Compute) -> record::Result<TextModel> {
         TextModel::load(&models::open(&self.store, name)?, compute)
     }
 
-    /// Loads an entailment model.
+    /// Loads an entailment model, by name or path.
     ///
     /// # Errors
-    /// As [`models::open`], and the model's.
+    /// As [`models::open`] and [`PairModel::load`].
     pub fn pair_model(&self, name: &str, compute: &Compute) -> record::Result<PairModel> {
         PairModel::load(&models::open(&self.store, name)?, compute)
     }
 
-    /// Loads a sentence encoder.
+    /// Loads a sentence encoder, by name or path.
     ///
     /// # Errors
-    /// As [`models::open`], and the model's.
+    /// As [`models::open`] and [`TextEncoder::load`].
     pub fn text_encoder(&self, name: &str, compute: &Compute) -> record::Result<TextEncoder> {
         TextEncoder::load(&models::open(&self.store, name)?, compute)
     }
 
-    /// Loads the critics of a plan; the encoder only where a critic needs it.
+    /// Loads the critics of a plan; the sentence encoder only if a cosine threshold is set.
     ///
     /// # Errors
-    /// As [`models::open`], and the models'.
+    /// As [`Self::pair_model`] and [`Self::text_encoder`].
     pub fn critics(&self, plan: &Plan, compute: &Compute) -> record::Result<Critics> {
         let panel = Panel::new(&plan.paraphrase, &plan.summary);
         let entailment = Box::new(self.pair_model(&plan.models.critic, compute)?);
@@ -120,10 +120,10 @@ impl Session {
         Ok(Critics { panel, entailment, encoder })
     }
 
-    /// One JSON line, or text, on stdout.
+    /// Prints `value` as one line of JSON if `json` is set, else `text`, to stdout.
     ///
     /// # Errors
-    /// Those of writing to stdout.
+    /// When writing to stdout fails.
     pub fn say<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<()> {
         let mut out = std::io::stdout().lock();
         if self.json {

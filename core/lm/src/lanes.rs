@@ -1,5 +1,5 @@
-//! Independent work side by side on the CPU. A lane has its own threads: small kernels of one lane (norms, activations,
-//! attention of one row) run beside those of another, where a single stream of kernels would leave cores idle.
+//! Parallel lanes on the CPU. Each lane has its own thread pool, so that small kernels of one lane (norms, activations,
+//! attention of one row) run in parallel with those of another; a single sequence of kernels would leave cores idle.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,15 +9,15 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{Error, Result};
 
-/// Deep models recurse little, but the tokenizer's regular expressions do.
+/// Stack size of a thread in bytes; the tokenizer's regular expressions recurse deeply.
 const STACK: usize = 16 << 20;
 
-/// Cores that this process may use.
+/// Number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// Pools that share the cores; made once for each number of lanes.
+/// Thread pools that share the cores, created once for each number of lanes.
 fn pools(lanes: usize) -> Result<Arc<Vec<ThreadPool>>> {
     type Made = Mutex<Vec<(usize, Arc<Vec<ThreadPool>>)>>;
     static MADE: OnceLock<Made> = OnceLock::new();
@@ -36,11 +36,12 @@ fn pools(lanes: usize) -> Result<Arc<Vec<ThreadPool>>> {
     Ok(pools)
 }
 
-/// Hands the items to `lanes` lanes, first come, first served. `work` sends what it has to the caller's thread, where `on`
-/// receives it; its answer `false` ends everything: no item is started any more, and `send` answers `false`.
+/// Distributes items to `lanes` lanes; each lane takes the next item when it is free. `work` sends messages to the
+/// caller's thread, where `on` receives them. When `on` returns `false`, no further item is started and `send` returns
+/// `false`; messages already sent are still passed to `on`.
 ///
 /// # Errors
-/// [`Error::Io`] when no threads can be started.
+/// [`Error::Io`] when threads cannot be started.
 pub(crate) fn scatter<T: Send, M: Send>(
     lanes: usize,
     items: Vec<T>,
@@ -74,7 +75,7 @@ pub(crate) fn scatter<T: Send, M: Send>(
     Ok(())
 }
 
-/// Runs a future to its end on this thread.
+/// Runs a future to completion, blocking this thread.
 pub fn wait<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(std::thread::Thread);
     impl std::task::Wake for Unpark {

@@ -1,5 +1,6 @@
-//! Small language models in burn: loading what people have on disk, sampling many continuations of one prefix fast,
-//! searches, classifiers and sentence encoders, and training. Knows nothing of distillation.
+//! Small language models in burn: loading checkpoints, fast sampling of many continuations of one prefix, beam and
+//! contrastive search, pair classifiers, sentence encoders and training. The crate is independent of the distillation
+//! method.
 
 pub mod decode;
 pub mod device;

@@ -1,5 +1,5 @@
-//! Models that read many texts at once, with their tokenizers: a classifier of sentence pairs and a sentence encoder.
-//! Batches are built by length, so that little padding is computed.
+//! Batched scoring of many texts: a sentence-pair classifier and a sentence encoder with their tokenizers. Texts are
+//! batched by length, so that there is little padding.
 
 use burn::tensor::{Tensor, activation};
 
@@ -10,16 +10,16 @@ use crate::model::{Batch, Bert, ModelFolder, PairClassifier};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-/// Tokens of one batch, padding included. On a CPU what fits its caches, and enough batches for all cores; a GPU wants
-/// few launches.
+/// Most tokens per batch, padding included. On the CPU a batch should fit the caches and there should be enough batches
+/// for all cores; a GPU needs large batches.
 const HOST_TOKENS: usize = 512;
 const GPU_TOKENS: usize = 2048;
 
-/// Most batches read side by side on a CPU; each holds its own activations.
+/// Most batches computed in parallel on the CPU; each needs memory for its activations.
 #[cfg(not(target_family = "wasm"))]
 const LANES: usize = 8;
 
-/// A classifier of sentence pairs with its tokenizer, such as an NLI cross-encoder.
+/// A sentence-pair classifier with its tokenizer, such as an NLI cross-encoder.
 pub struct PairModel {
     classifier: PairClassifier,
     tokenizer: Tokenizer,
@@ -28,10 +28,11 @@ pub struct PairModel {
 }
 
 impl PairModel {
-    /// Loads the classifier of a folder.
+    /// Loads classifier and tokenizer from a folder.
     ///
     /// # Errors
-    /// The folder's; [`Error::Config`] when no label is named "entailment".
+    /// As [`PairClassifier::load`]; [`Error::Missing`] without a tokenizer; [`Error::Config`] when no label starts with
+    /// "entail".
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let tokenizer = folder.tokenizer()?.clone();
         let classifier = PairClassifier::load(&folder.config, &folder.tensors, &compute.device)?;
@@ -39,30 +40,32 @@ impl PairModel {
         Ok(Self { classifier, tokenizer, entailment, is_host: compute.is_host() })
     }
 
-    /// Labels by id, as `id2label` has them.
+    /// Labels in the order of their ids.
     #[must_use]
     pub fn labels(&self) -> &[String] {
         &self.classifier.labels
     }
 
-    /// Index of the entailment label.
+    /// Id of the entailment label.
     #[must_use]
     pub fn entailment(&self) -> usize {
         self.entailment
     }
 
-    /// Ids of a pair as the classifier reads them.
+    /// Token ids of a pair, with special tokens.
     ///
     /// # Errors
-    /// The tokenizer's.
+    /// As [`Tokenizer::encode_pair`].
     pub fn ids(&self, premise: &str, hypothesis: &str) -> Result<Vec<u32>> {
         Ok(self.tokenizer.encode_pair(premise, hypothesis)?.0)
     }
 
-    /// Probabilities of all labels, in the order of the pairs. A pair longer than the model has no row (`None`).
+    /// Probabilities of all labels for each pair, in order; `None` for a pair with more tokens than the model's
+    /// maximum.
     ///
     /// # Errors
-    /// The tokenizer's, the device's, [`Error::NonFinite`]; [`Error::Interrupted`].
+    /// Errors of the tokenizer and the device; [`Error::NonFinite`] for NaN or infinity; [`Error::Interrupted`] when
+    /// the host asked to stop.
     pub async fn probabilities(
         &self,
         pairs: &[(&str, &str)],
@@ -93,23 +96,24 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Loads the encoder of a folder.
+    /// Loads encoder and tokenizer from a folder.
     ///
     /// # Errors
-    /// The folder's.
+    /// [`Error::Unsupported`] for another architecture than BERT; [`Error::Missing`] without a tokenizer; errors of
+    /// reading the folder.
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let tokenizer = folder.tokenizer()?.clone();
         let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
         Ok(Self { bert, tokenizer, is_host: compute.is_host() })
     }
 
-    /// Layers of the encoder.
+    /// Number of layers of the encoder.
     #[must_use]
     pub fn layers(&self) -> usize {
         self.bert.layers()
     }
 
-    /// Numbers of a hidden state.
+    /// Width of the hidden states.
     #[must_use]
     pub fn hidden(&self) -> usize {
         self.bert.hidden()
@@ -124,12 +128,13 @@ impl TextEncoder {
         Ok(rows)
     }
 
-    /// Hidden states of `layer` (from 1) and of the last layer for each token of each text, side by side:
-    /// `[tokens, 2 * hidden_size]`, first and last token special. Of a text that is longer than the model the beginning
-    /// is read.
+    /// Hidden states of layer `layer` (from 1) and of the last layer, concatenated, for each token of each text:
+    /// `[tokens, 2 * hidden]`. The first and the last token are special tokens. A text longer than the model's maximum
+    /// is truncated.
     ///
     /// # Errors
-    /// The tokenizer's, the device's, [`Error::NonFinite`]; [`Error::Interrupted`].
+    /// Errors of the tokenizer and the device; [`Error::NonFinite`] for NaN or infinity; [`Error::Interrupted`] when
+    /// the host asked to stop.
     pub async fn states(&self, texts: &[&str], layer: usize, monitor: &mut Monitor<'_>) -> Result<Vec<Vec<f32>>> {
         let rows = self.rows(texts)?;
         let width = 2 * self.bert.hidden();
@@ -148,8 +153,8 @@ impl TextEncoder {
         Ok(out)
     }
 
-    /// One vector a text (mean of the last hidden states, as sentence encoders of this kind are trained). Of a text that
-    /// is longer than the model the beginning is read.
+    /// One unit vector per text, the normalised mean of the last hidden states. A text longer than the model's maximum
+    /// is truncated.
     ///
     /// # Errors
     /// As [`Self::states`].
@@ -168,7 +173,7 @@ impl TextEncoder {
     }
 }
 
-/// What a monitor counts of a batch.
+/// What the monitor counts for a batch.
 #[derive(Clone, Copy)]
 enum Counted {
     Pairs,
@@ -184,7 +189,7 @@ impl Counted {
     }
 }
 
-/// Rows in batches of similar length; rows beyond `longest` are left out.
+/// Tokenized rows in batches of similar length; empty rows and rows of more than `longest` tokens are left out.
 struct Batches<'a> {
     rows: &'a [(Vec<u32>, Vec<u32>)],
     batches: Vec<Vec<usize>>,
@@ -220,7 +225,7 @@ impl<'a> Batches<'a> {
         Batch::new(&views, self.pad)
     }
 
-    /// Runs every batch; `each` gets the rows of a batch and its values.
+    /// Runs every batch and passes its row indices and its output values to `each`.
     async fn run(
         self,
         forward: impl Fn(&Batch) -> Tensor<2> + Sync,
@@ -232,7 +237,7 @@ impl<'a> Batches<'a> {
         if self.is_host && self.batches.len() > 1 {
             use crate::lanes::{cores, scatter, wait};
             let mut ended = None;
-            // The longest first, so that no lane is left alone with one at the end.
+            // The longest batches first, so that all lanes finish at about the same time.
             scatter(
                 cores().min(LANES),
                 self.batches.iter().rev().collect(),

@@ -1,20 +1,21 @@
-//! `tokenizer.json` through the `tokenizers` crate, without the padding and truncation that some files ask for.
+//! Tokenizers from `tokenizer.json`, with the `tokenizers` crate; padding and truncation settings of the file are
+//! ignored.
 
 use tokenizers::Tokenizer as Inner;
 
 use crate::{Error, Result};
 
-/// Largest `tokenizer.json` that is read; the largest in use are below 40 MB.
+/// Largest accepted `tokenizer.json`, in bytes; the largest in use have less than 40 MB.
 pub const LARGEST_FILE: usize = 256 << 20;
 
-/// Text to token ids and back.
+/// Converts text to token ids and back.
 #[derive(Debug, Clone)]
 pub struct Tokenizer {
     inner: Inner,
     file: String,
 }
 
-/// The crate panics on some malformed files and inputs; natively that becomes an error.
+/// Converts panics of the `tokenizers` crate, which malformed files and inputs can cause, to errors (not on the web).
 fn guarded<T>(file: &str, what: &str, work: impl FnOnce() -> T + std::panic::UnwindSafe) -> Result<T> {
     std::panic::catch_unwind(work)
         .map_err(|_| Error::broken(file, format!("the tokenizer library failed while {what}")))
@@ -24,7 +25,7 @@ impl Tokenizer {
     /// Parses a `tokenizer.json`; `file` is its name in messages.
     ///
     /// # Errors
-    /// [`Error::Broken`] says what is wrong with it.
+    /// [`Error::Broken`] for anything but a tokenizer in JSON.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         if serde_json::from_slice::<serde_json::Value>(bytes).is_ok_and(|v| !v.is_object()) {
             return Err(Error::broken(file, "a JSON object was expected"));
@@ -36,17 +37,17 @@ impl Tokenizer {
         Ok(Self { inner, file: file.to_owned() })
     }
 
-    /// Ids of a text, without special tokens.
+    /// Token ids of a text, without special tokens.
     ///
     /// # Errors
-    /// [`Error::Broken`] when the tokenizer cannot encode it (an unknown token without an `unk` entry).
+    /// [`Error::Broken`] when the tokenizer cannot encode the text, for example without an `unk` token.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
         let encoded =
             guarded(&self.file, "encoding", std::panic::AssertUnwindSafe(|| self.inner.encode_fast(text, false)))?;
         Ok(encoded.map_err(|e| Error::broken(&self.file, e))?.get_ids().to_vec())
     }
 
-    /// Ids and segments of a text with its special tokens.
+    /// Token ids and segment ids of a text, with special tokens.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -57,7 +58,7 @@ impl Tokenizer {
         Ok((encoded.get_ids().to_vec(), encoded.get_type_ids().to_vec()))
     }
 
-    /// Ids and segments of a pair with its special tokens.
+    /// Token ids and segment ids of a pair of texts, with special tokens.
     ///
     /// # Errors
     /// As [`Tokenizer::encode`].
@@ -68,15 +69,15 @@ impl Tokenizer {
         Ok((encoded.get_ids().to_vec(), encoded.get_type_ids().to_vec()))
     }
 
-    /// Text of ids, special tokens left out.
+    /// The text of token ids, without special tokens.
     ///
     /// # Errors
-    /// [`Error::Broken`] when the decoder refuses them.
+    /// [`Error::Broken`] when the library cannot decode them.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
         self.inner.decode(ids, true).map_err(|e| Error::broken(&self.file, e))
     }
 
-    /// Text of ids, special tokens shown.
+    /// The text of token ids, with special tokens.
     ///
     /// # Errors
     /// As [`Tokenizer::decode`].
@@ -90,27 +91,27 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// The highest id and one: how long a table must be, where ids are left out.
+    /// The highest id plus one, which is the number of embeddings that a model needs if ids are not contiguous.
     #[must_use]
     pub fn table(&self) -> usize {
         self.inner.get_vocab(true).values().max().map_or(0, |id| *id as usize + 1)
     }
 
-    /// No tokens at all?
+    /// Whether there are no tokens.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The content of a `tokenizer.json`, without padding and truncation.
+    /// The content of a `tokenizer.json`, formatted over several lines.
     ///
     /// # Errors
-    /// [`Error::Broken`] when the library cannot write it.
+    /// [`Error::Broken`] when the library cannot serialise it.
     pub fn to_json(&self) -> Result<String> {
         self.inner.to_string(true).map_err(|e| Error::broken(&self.file, e))
     }
 
-    /// [`Self::to_json`] without line breaks, half as long.
+    /// The content of a `tokenizer.json` without line breaks, which is half as long.
     ///
     /// # Errors
     /// As [`Self::to_json`].
@@ -118,7 +119,7 @@ impl Tokenizer {
         self.inner.to_string(false).map_err(|e| Error::broken(&self.file, e))
     }
 
-    /// The token of an id.
+    /// The token with an id.
     #[must_use]
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
@@ -130,7 +131,7 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
-    /// Special tokens (end of text, padding, ...), in order.
+    /// Ids of special tokens (end of text, padding and so on), sorted.
     #[must_use]
     pub fn special(&self) -> Vec<u32> {
         let mut ids: Vec<u32> =

@@ -1,5 +1,5 @@
-//! What a model's weights compute for a fixed input, kept beside them: whoever loads them on another device can see
-//! whether it computes the same. A browser's shader compiler may fail without an error; this does not.
+//! Golden values: a model's outputs for a fixed input, stored beside its weights, by which another device can check
+//! that it computes the same. A browser's shader compiler can be wrong without reporting an error.
 
 use record::Monitor;
 use record::monitor::Unwatched;
@@ -13,13 +13,13 @@ use lm::model::files::{Files, read_all};
 use lm::scoring::PairModel;
 use record::Task;
 
-/// Name of the file beside the weights.
+/// Name of the file of golden values beside the weights.
 pub const FILE: &str = "golden.json";
 
-/// Logits that are kept.
+/// Number of largest logits that are stored.
 const KEPT: usize = 32;
 
-/// Largest difference of a logit, or of a probability, between devices that both compute in f32.
+/// Largest accepted difference of a logit or a probability between devices that compute in f32.
 pub const TOLERANCE: f32 = 5e-3;
 
 const SENTENCE: &str = "The council voted on Tuesday to close the bridge for two years.";
@@ -29,32 +29,32 @@ const HYPOTHESIS: &str = "The bridge will be closed.";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Golden {
-    /// Of a model that writes.
+    /// Values of a language model.
     Text {
-        /// What it reads.
+        /// The prompt.
         prompt: String,
-        /// The same as ids.
+        /// Token ids of the prompt.
         ids: Vec<u32>,
-        /// Logits of the token that follows, largest first.
+        /// The largest logits of the next token with their ids, in descending order.
         top: Vec<(u32, f32)>,
-        /// ln of the sum of exp of all logits.
+        /// ln(sum of exp) of all logits of the next token.
         log_sum: f64,
     },
-    /// Of an entailment critic.
+    /// Values of an entailment critic.
     Pair {
         /// Premise and hypothesis.
         pair: [String; 2],
-        /// Both as ids.
+        /// Token ids of the pair.
         ids: Vec<u32>,
-        /// Of all labels, in the order of `id2label`.
+        /// Probabilities of all labels, in the order of `id2label`.
         probabilities: Vec<f32>,
     },
 }
 
-/// Golden values of a model that writes; of a student, with a prompt as it was trained.
+/// Golden values of a language model. For a student, `format` makes the prompt one of its training format.
 ///
 /// # Errors
-/// The model's.
+/// Errors of the model.
 pub async fn text(model: &TextModel, format: Option<&Format>) -> Result<Golden> {
     let prompt = format.map_or_else(
         || SENTENCE.to_owned(),
@@ -78,7 +78,7 @@ async fn of_prompt(model: &TextModel, prompt: String) -> Result<Golden> {
 /// Golden values of an entailment critic.
 ///
 /// # Errors
-/// The model's.
+/// Errors of the model.
 pub async fn pair(critic: &PairModel) -> Result<Golden> {
     of_pair(critic, [SENTENCE.to_owned(), HYPOTHESIS.to_owned()]).await
 }
@@ -94,14 +94,14 @@ async fn of_pair(critic: &PairModel, pair: [String; 2]) -> Result<Golden> {
     Ok(Golden::Pair { pair, ids, probabilities })
 }
 
-/// Largest file of golden values.
+/// Largest accepted file of golden values, in bytes.
 const LARGEST: usize = 1 << 20;
 
 impl Golden {
-    /// The golden values beside a model's weights, where it has some.
+    /// Reads the golden values beside a model's weights; `None` if there is no such file.
     ///
     /// # Errors
-    /// As [`Golden::parse`], and those of the files.
+    /// As [`Golden::parse`]; errors of reading the file.
     pub fn beside(files: &dyn Files) -> Result<Option<Self>> {
         if files.size(FILE)?.is_none() {
             return Ok(None);
@@ -109,27 +109,28 @@ impl Golden {
         Self::parse(FILE, (*read_all(files, FILE, LARGEST)?).as_ref()).map(Some)
     }
 
-    /// Parses the file; `file` is its name in messages.
+    /// Parses golden values; `file` is the file's name in messages.
     ///
     /// # Errors
-    /// [`Error::Broken`].
+    /// [`Error::Broken`] for anything but golden values in JSON.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))
     }
 
-    /// Largest difference from what a model that writes computes here; infinite where the tokenizer gives other ids.
+    /// Largest absolute difference from the values that a language model computes here; infinite if the tokenizer gives
+    /// other ids or the values belong to another kind of model.
     ///
     /// # Errors
-    /// The model's.
+    /// Errors of the model.
     pub async fn of_model(&self, model: &TextModel) -> Result<f32> {
         let Self::Text { prompt, .. } = self else { return Ok(f32::INFINITY) };
         Ok(self.distance(&of_prompt(model, prompt.clone()).await?))
     }
 
-    /// As [`Golden::of_model`], of a critic.
+    /// As [`Golden::of_model`], for an entailment critic.
     ///
     /// # Errors
-    /// The model's.
+    /// Errors of the model.
     pub async fn of_critic(&self, critic: &PairModel) -> Result<f32> {
         let Self::Pair { pair, .. } = self else { return Ok(f32::INFINITY) };
         Ok(self.distance(&of_pair(critic, pair.clone()).await?))
@@ -137,7 +138,7 @@ impl Golden {
 
     fn distance(&self, found: &Self) -> f32 {
         let worst = |pairs: &mut dyn Iterator<Item = (f32, f32)>| {
-            // A NaN is no small difference.
+            // NaN counts as an infinite difference.
             let distance =
                 |(a, b): (f32, f32)| if a.is_finite() && b.is_finite() { (a - b).abs() } else { f32::INFINITY };
             pairs.map(distance).fold(0.0, f32::max)
@@ -146,7 +147,7 @@ impl Golden {
             (Self::Text { ids, top, log_sum, .. }, Self::Text { ids: i, top: t, log_sum: l, .. })
                 if ids == i && top.len() == t.len() =>
             {
-                // Two tokens of nearly the same logit may change places.
+                // Tokens with nearly the same logit may be in another order.
                 let of = |token: u32| t.iter().find(|(found, _)| *found == token).map(|(_, logit)| *logit);
                 let last = t.last().map_or(f32::NAN, |(_, logit)| *logit);
                 let logits = top.iter().map(|&(token, logit)| (logit, of(token).unwrap_or(last)));

@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 
 use super::chart::Chart;
 use super::markdown::{escape, row, rule};
-use super::page::{FOOT, head};
 use super::{read, table};
 use crate::args::evaluate::EvaluateArgs;
-use crate::html::count;
+use crate::html::{self, count, escape};
 
 /// The figures of all datasets of one task.
 #[derive(Debug)]
@@ -263,8 +262,7 @@ impl Datasets {
     /// One HTML page with the figures and the distribution of Jaccard and cosine.
     #[must_use]
     pub fn page(&self) -> String {
-        use crate::html::escape;
-        let mut out = head("Figures of datasets");
+        let mut out = String::new();
         out.push_str("<h1>Figures of datasets</h1>\n");
         let _ = writeln!(out, "<p>{}</p>", escape(&self.settings_line()));
         for Measured { task, datasets } in &self.measured {
@@ -293,8 +291,7 @@ impl Datasets {
             chart("cosine", "Cosine of source and target", |f| f.cosine.as_deref());
             out.push_str("</div>\n");
         }
-        out.push_str(FOOT);
-        out
+        html::page("Figures of datasets", &out)
     }
 
     /// Writes `evaluation.json`, `.md` and `.html` into a folder, all or none.

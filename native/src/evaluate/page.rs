@@ -9,12 +9,12 @@ use super::Outcome;
 use super::chart::Chart;
 use super::markdown::p_value;
 use super::table::{number, reason};
-use crate::html::{count, escape};
+use crate::html::{self, count, escape};
 
 pub(super) fn page(outcome: &Outcome, examples: usize) -> String {
     let (report, table) = (&outcome.report, &outcome.report.table);
     let items = count(table.items as u64);
-    let mut out = head(&format!("Evaluation: {}", table.task.name()));
+    let mut out = String::new();
     let _ = writeln!(out, "<h1>{} systems, {items} items: {}</h1>", table.systems.len(), table.task.name());
     out.push_str("<p>Scores in percent. ↑ more is better, ↓ less is better.</p>\n");
     scores(&mut out, report);
@@ -45,20 +45,7 @@ pub(super) fn page(outcome: &Outcome, examples: usize) -> String {
         let _ = writeln!(out, "<tr><th scope=\"row\">{title}</th><td class=\"text\">{signature}</td></tr>");
     }
     out.push_str("</tbody></table></div>\n");
-    out.push_str(FOOT);
-    out
-}
-
-pub(super) const FOOT: &str = "</main>\n</body>\n</html>\n";
-
-/// Everything before the first heading.
-pub(super) fn head(title: &str) -> String {
-    let mut out = String::from("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
-    out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n");
-    let _ = writeln!(out, "<title>{}</title>\n<style>", escape(title));
-    out.push_str(include_str!("../html.css"));
-    out.push_str("</style>\n</head>\n<body>\n<main>\n");
-    out
+    html::page(&format!("Evaluation: {}", table.task.name()), &out)
 }
 
 fn columns_head(out: &mut String, caption: &str, names: &[String]) {

@@ -1,5 +1,6 @@
 //! `plan.toml`: reading, canonical text, hash, and the first entry in which two plans differ.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use record::plan::Plan;
@@ -69,11 +70,13 @@ pub struct Difference {
 /// As [`plan_text`].
 pub fn first_difference(left: &Plan, right: &Plan) -> Result<Option<Difference>> {
     let (left, right) = (entries(left)?, entries(right)?);
-    let pair = left.iter().zip(&right).find(|(a, b)| a != b);
-    Ok(pair.map(|((entry, left), (_, right))| Difference {
-        entry: entry.clone(),
-        left: left.clone(),
-        right: right.clone(),
+    // Entries that are off are not written: a plan may lack one that the other has.
+    let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    let value = |of: &BTreeMap<String, String>, key: &String| of.get(key).cloned().unwrap_or_else(|| "off".to_owned());
+    Ok(keys.into_iter().find(|key| left.get(*key) != right.get(*key)).map(|key| Difference {
+        entry: key.clone(),
+        left: value(&left, key),
+        right: value(&right, key),
     }))
 }
 
@@ -90,19 +93,20 @@ pub(super) fn other_plan(file: &Path, theirs: &Plan, given: &Plan) -> Result<Err
     })
 }
 
-fn entries(plan: &Plan) -> Result<Vec<(String, String)>> {
+fn entries(plan: &Plan) -> Result<BTreeMap<String, String>> {
     let text = plan_text(plan)?;
     let table: toml::Table = toml::from_str(&text).map_err(|e| Error::broken("plan", e.message()))?;
-    let mut out = Vec::new();
+    let mut out = BTreeMap::new();
     for (key, value) in table {
         match value {
             toml::Value::Table(inner) => {
                 out.extend(inner.into_iter().map(|(k, v)| (format!("{key}.{k}"), v.to_string())));
             }
-            other => out.push((key, other.to_string())),
+            other => {
+                out.insert(key, other.to_string());
+            }
         }
     }
-    out.sort();
     Ok(out)
 }
 
@@ -145,11 +149,17 @@ mod tests {
 
     #[test]
     fn difference_names_the_entry() {
-        let (a, mut b) = (plan(), plan());
+        let (mut a, mut b) = (plan(), plan());
         assert_eq!(first_difference(&a, &b).unwrap(), None);
         b.siblings.k = 9;
         let d = first_difference(&a, &b).unwrap().unwrap();
         assert_eq!((d.entry.as_str(), d.right.as_str()), ("siblings.k", "9"));
+        // An entry that only one of the plans has.
+        b = a.clone();
+        a.paraphrase.rouge_min = 0.0;
+        b.paraphrase.rouge_min = 0.65;
+        let d = first_difference(&a, &b).unwrap().unwrap();
+        assert_eq!((d.entry.as_str(), d.left.as_str(), d.right.as_str()), ("paraphrase.rouge_min", "off", "0.65"));
     }
 
     #[test]

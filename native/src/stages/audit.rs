@@ -1,4 +1,4 @@
-//! A random sample of pairs scored without the floors, to see what they cost and what they buy.
+//! Scoring a random sample of a run's pairs without the thresholds, to measure how many equivalent pairs these refuse.
 
 use anyhow::Result;
 use lm::device::Compute;
@@ -14,26 +14,27 @@ use crate::args::Audit;
 use crate::run::RunFolder;
 use crate::session::Session;
 
-/// Bounds of the cosine bands of the table.
+/// Bounds of the table's cosine bands.
 const BANDS: [f32; 8] = [-1.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01];
 
 #[derive(Default, Clone, Copy)]
 struct Band {
     pairs: u64,
-    /// Entailed both ways at the plan's threshold.
+    /// Pairs entailed in both directions at the plan's threshold.
     both: u64,
-    /// Entailed one way at least.
+    /// Pairs entailed in at least one direction.
     one: u64,
 }
 
-/// Pairs of a run.
+/// Random pairs of a run.
 struct Sample {
-    /// Pairs of the run.
+    /// Number of pairs of the run.
     total: u64,
     drawn: Vec<(String, String)>,
 }
 
-/// Draws pairs: every unordered pair of distinct usable sentences of a context is equally likely.
+/// Draws unordered pairs of distinct usable sentences of one context, uniformly with replacement; repeated pairs are
+/// dropped.
 fn sample(folder: &RunFolder, args: &Audit) -> Result<Sample> {
     let mut contexts = Vec::new();
     for shard in folder.shards()? {
@@ -61,10 +62,10 @@ fn sample(folder: &RunFolder, args: &Audit) -> Result<Sample> {
     Ok(Sample { total, drawn })
 }
 
-/// Scores the sample and prints its bands.
+/// Scores the sample and prints the table of cosine bands.
 ///
 /// # Errors
-/// The run's and the models'; [`record::Error::Interrupted`].
+/// Errors of reading the run and of the models; [`record::Error::Interrupted`] when the user asked to stop.
 pub fn run(session: &Session, args: &Audit) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let plan = folder.plan();

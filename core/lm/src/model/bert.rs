@@ -1,5 +1,6 @@
-//! BERT (Devlin et al. 2019) as a sentence encoder: masked mean of the last hidden states, normalised to length 1
-//! (Reimers & Gurevych 2019). References: `BertModel` of transformers, sentence-transformers' mean pooling.
+//! BERT (Devlin et al., 2019) as a sentence encoder: the masked mean of the last hidden states, normalised to length 1
+//! (Reimers and Gurevych, 2019). Reference implementations: `BertModel` of transformers, mean pooling of
+//! sentence-transformers.
 
 use burn::tensor::{Device, Tensor};
 
@@ -27,7 +28,8 @@ impl Bert {
     /// Builds the encoder from a checkpoint's tensors.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`] or [`Error::Tensor`] if configuration and
+    /// weights do not fit; errors of reading the file.
     pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
         let kind = config.model_type()?;
         if kind != "bert" {
@@ -64,19 +66,19 @@ impl Bert {
         Ok(model)
     }
 
-    /// Longest text in tokens.
+    /// Largest number of tokens of a text.
     #[must_use]
     pub fn positions(&self) -> usize {
         self.positions
     }
 
-    /// Layers.
+    /// Number of layers.
     #[must_use]
     pub fn layers(&self) -> usize {
         self.blocks.len()
     }
 
-    /// Numbers of a hidden state.
+    /// Width of the hidden states.
     #[must_use]
     pub fn hidden(&self) -> usize {
         self.hidden
@@ -91,7 +93,7 @@ impl Bert {
         self.forward_with(batch, self.blocks.len()).1
     }
 
-    /// Hidden states of layer `layer` (0 = the embeddings, as transformers counts) and of the last layer.
+    /// Hidden states of layer `layer` (0 = the embeddings, as in transformers) and of the last layer.
     ///
     /// # Shapes
     /// `-> [rows * length, hidden]`, twice
@@ -110,7 +112,7 @@ impl Bert {
         (chosen.clone(), run(chosen, after))
     }
 
-    /// Mean of the real tokens' hidden states, of length 1.
+    /// Mean of the last hidden states over the real tokens, normalised to length 1.
     ///
     /// # Shapes
     /// `-> [rows, hidden]`

@@ -1,4 +1,4 @@
-//! BioGPT (Luo et al. 2022). Reference: `BioGptForCausalLM` of transformers.
+//! BioGPT (Luo et al., 2022). Reference implementation: `BioGptForCausalLM` of transformers.
 
 use burn::tensor::{Int, Tensor};
 
@@ -9,7 +9,7 @@ use super::layers::{Activation, Embedding, LayerNorm, Linear, merge_heads, split
 use super::loader::Loader;
 use crate::Result;
 
-/// The position table starts with two unused rows, as in fairseq.
+/// Number of unused rows at the start of the position table, as in fairseq.
 const POSITION_OFFSET: usize = 2;
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct Block {
     fc2: Linear,
 }
 
-/// A BioGPT language model with tied output projection.
+/// A BioGPT language model; the output projection is tied to the embedding.
 #[derive(Debug)]
 pub struct BioGpt {
     sizes: Sizes,
@@ -33,14 +33,14 @@ pub struct BioGpt {
     norm: LayerNorm,
 }
 
-/// `config.json` of a BioGPT.
+/// The `config.json` of a BioGPT model.
 #[derive(Debug, Clone)]
 pub(super) struct BioGptConfig {
     pub sizes: Sizes,
     /// Width of the feed-forward layer.
     inner: usize,
     eps: f64,
-    /// Whether embeddings are multiplied by the root of the width.
+    /// Whether embeddings are multiplied by the square root of the width.
     scaled: bool,
 }
 
@@ -70,7 +70,7 @@ impl BioGptConfig {
 }
 
 impl BioGpt {
-    /// Weights named as by transformers.
+    /// Builds the model from weights with the names that transformers uses.
     pub(super) fn load(config: BioGptConfig, w: Loader<'_>) -> Result<Self> {
         let BioGptConfig { sizes, inner, eps, scaled } = config;
         let d = sizes.hidden;

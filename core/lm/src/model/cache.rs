@@ -1,46 +1,47 @@
-//! Attention over cached keys and values. A model hands `(layer, q, k, v)` to a [`Cache`]; what is remembered, and for
-//! how many rows, is the cache's business.
+//! Attention over cached keys and values. A model passes `(layer, q, k, v)` to a [`Cache`], which decides what is
+//! stored and which rows share it.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::layers::{HIDDEN_SCORE, ids, softmax};
 use super::memory::{Bias, Memory, Project};
 
-/// Capacities grow in steps of this many positions, so that buffers of few sizes recur.
+/// Buffers grow in steps of this many positions, so that only few buffer sizes occur.
 const BUCKET: usize = 64;
 
-/// Remembers keys and values, layer by layer, and attends over them.
+/// Stores keys and values of each layer and attends over them.
 pub trait Cache {
-    /// Adds the keys and values of the new positions and attends over everything visible. Scores are `q k^T`, plus the
-    /// bias of their distance; the model has scaled `q`.
+    /// Stores the keys and values of the new positions and attends over all visible positions. Scores are `q k^T` plus
+    /// the bias of their distance; the model has already scaled `q`.
     ///
     /// # Shapes
     /// `q [rows, heads, new, head_dim]`, `k` and `v` `[rows, kv_heads, new, head_dim]` `-> [rows, heads, new, head_dim]`
     fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4>;
 
-    /// Attends over what the encoder read. `project` makes keys and values of the encoder's states, where the cache has
-    /// none yet.
+    /// Cross-attention to the encoder's states. `project` computes their keys and values if they are not in the cache
+    /// yet.
     ///
     /// # Shapes
     /// `[rows, heads, new, head_dim] -> [rows, heads, new, head_dim]`
     fn attend_memory(&mut self, layer: usize, q: Tensor<4>, project: Project<'_>) -> Tensor<4>;
 
-    /// What a layer adds to the residual stream, `[rows * new, hidden]`: `part` 0 is its attention, 1 its feed-forward
-    /// network, 2 its attention over the encoder's states. Training drops some of it.
+    /// Called with what a layer adds to the residual stream, `[rows * new, hidden]`, and returns it, in training with
+    /// dropout. `part` is 0 for self-attention, 1 for the feed-forward network and 2 for cross-attention.
     fn residual(&mut self, layer: usize, part: usize, x: Tensor<2>) -> Tensor<2> {
         let _ = (layer, part);
         x
     }
 }
 
-/// Keys and values of one layer.
+/// Buffers of one layer's keys and values.
 #[derive(Debug, Clone)]
 struct Layer {
     k: Tensor<4>, // [rows, kv_heads, capacity, head_dim]
     v: Tensor<4>,
 }
 
-/// Whole sequences: prompts, parity tests, beams. All rows have the same number of positions; left padding is masked.
+/// A cache for whole sequences, as in prompts, parity tests and beam search. All rows have the same number of
+/// positions; left padding is masked.
 #[derive(Debug)]
 pub struct Sequences {
     layers: Vec<Option<Layer>>,
@@ -48,14 +49,14 @@ pub struct Sequences {
     new: usize,
     visible: Vec<Vec<bool>>, // [rows][positions]
     mask: Option<Tensor<5>>, // [rows, 1, 1, new, len]
-    biased: bool,            // the mask holds the bias, [rows, kv_heads, group, new, len]
+    biased: bool,            // whether the mask includes the bias: [rows, kv_heads, group, new, len]
     memory: Option<Memory>,
-    read: Vec<Option<[Tensor<4>; 2]>>, // keys and values of the memory, a layer
+    read: Vec<Option<[Tensor<4>; 2]>>, // keys and values of the memory, per layer
     device: Device,
 }
 
 impl Sequences {
-    /// An empty cache of a model with so many layers.
+    /// An empty cache of a model with this number of layers.
     #[must_use]
     pub fn new(layers: usize, device: &Device) -> Self {
         Self {
@@ -71,14 +72,14 @@ impl Sequences {
         }
     }
 
-    /// What the encoder read for the rows: one row each, or one for all.
+    /// The cache with encoder states for cross-attention: one row for each row of the batch, or one for all.
     #[must_use]
     pub fn with_memory(mut self, memory: Memory) -> Self {
         self.memory = Some(memory);
         self
     }
 
-    /// Announces the next positions of each row; `false` = padding. Call before each forward pass.
+    /// Adds the next positions of each row, where `false` is padding. Must be called before each forward pass.
     pub fn extend(&mut self, visible: &[Vec<bool>]) {
         self.len += self.new;
         self.new = visible.first().map_or(0, Vec::len);
@@ -98,7 +99,7 @@ impl Sequences {
         self.biased = false;
     }
 
-    /// Takes over rows of the past: row `i` continues `parents[i]` (beam search).
+    /// Reorders the rows, as beam search needs: row `i` becomes a copy of row `parents[i]`.
     pub fn reorder(&mut self, parents: &[usize]) {
         let index = ids(parents.iter().copied(), &self.device);
         for layer in self.layers.iter_mut().flatten() {
@@ -114,7 +115,7 @@ impl Sequences {
         self.visible = parents.iter().map(|&p| self.visible[p].clone()).collect();
     }
 
-    /// Keys and values of row 0, for all layers, as a [`Prefix`] shared by many rows.
+    /// Keys and values of row 0 for all layers, as a [`Prefix`] that many rows can share.
     #[must_use]
     pub fn into_prefix(self) -> Prefix {
         let len = self.len + self.new;
@@ -131,12 +132,12 @@ impl Sequences {
     }
 }
 
-/// A copy in row-major order: read at every step, so worth laying out once.
+/// A copy in row-major order, because the tensor is read at every step.
 fn contiguous(t: Tensor<3>) -> Tensor<3> {
     t.clone() * Tensor::<3>::ones([1, 1, 1], &t.device())
 }
 
-/// `[rows, kv_heads, n, head_dim]` written at `at`, in a buffer that grows by buckets.
+/// Writes `new`, `[rows, kv_heads, n, head_dim]`, at position `at` of a buffer, which grows if needed.
 fn append(buffer: Option<Tensor<4>>, at: usize, new: Tensor<4>) -> Tensor<4> {
     let [rows, heads, n, dim] = new.dims();
     let capacity = (at + n).next_multiple_of(BUCKET);
@@ -186,7 +187,7 @@ impl Cache for Sequences {
     }
 }
 
-/// Keys and values of one layer that many rows read, laid out for that.
+/// Keys and values of one layer that many rows share, in the layout that their products need.
 #[derive(Debug, Clone)]
 struct Kept {
     k: Tensor<3>, // [kv_heads, head_dim, len]
@@ -202,12 +203,12 @@ impl Kept {
     }
 }
 
-/// The keys and values of one context, kept once for all rows that continue it.
+/// The keys and values of one context, stored once for all rows that continue it.
 #[derive(Debug, Clone)]
 pub struct Prefix {
-    own: Vec<Kept>,    // a layer
-    memory: Vec<Kept>, // of the encoder's states; empty without an encoder
-    /// Positions.
+    own: Vec<Kept>,    // per layer
+    memory: Vec<Kept>, // of the encoder's states, per layer; empty without an encoder
+    /// Number of positions.
     pub len: usize,
 }
 
@@ -215,31 +216,32 @@ pub struct Prefix {
 #[derive(Debug)]
 struct Group {
     prefix: Prefix,
-    rows: Vec<usize>,      // of the batch
-    index: Tensor<1, Int>, // the same
+    rows: Vec<usize>,      // indices in the batch
+    index: Tensor<1, Int>, // `rows` as a tensor
 }
 
-/// Many rows, each continuing one of a few prefixes: attention over prefix and own positions in two parts, without
-/// copies of the prefix.
+/// A cache for many rows that each continue one of a few prefixes. Attention over the prefix and over a row's own
+/// positions is computed in two parts, without copies of the prefix.
 ///
-/// Own keys live in a ring of slots. All rows write the same slot in a step and a row sees the slots written since it
-/// joined, so a finished row is replaced by a new one without moving anything. The ring must hold the longest row.
+/// The keys and values of own positions are in a ring of slots. In each step all rows write the same slot, and a row
+/// attends to the slots written since it joined, so that a new row can replace a finished one without moving data. The
+/// ring must have room for the longest row.
 #[derive(Debug)]
 pub struct SiblingCache {
     own: Vec<Option<Layer>>, // [rows, kv_heads, slots, head_dim]
     rows: usize,
     slots: usize,
     step: usize,
-    age: Vec<usize>, // own positions of each row that are visible, the current one included
+    age: Vec<usize>, // visible own positions of each row, the current one included
     groups: Vec<Group>,
-    restore: Option<Tensor<1, Int>>, // from group order to row order; none when it is the same
+    restore: Option<Tensor<1, Int>>, // permutation from group order to row order; `None` if they are the same
     mask: Option<Tensor<4>>,         // [rows, 1, 1, used slots]; with the bias, [rows, kv_heads, group, used slots]
-    prefix_bias: Option<Vec<Tensor<4>>>, // [rows of the group, kv_heads, group, len] of each group
+    prefix_bias: Option<Vec<Tensor<4>>>, // for each group: [rows of the group, kv_heads, group, len]
     device: Device,
 }
 
 impl SiblingCache {
-    /// A batch of `rows` rows of at most `longest` own positions.
+    /// An empty cache for `rows` rows of at most `longest` own positions.
     #[must_use]
     pub fn new(layers: usize, rows: usize, longest: usize, device: &Device) -> Self {
         Self {
@@ -256,8 +258,8 @@ impl SiblingCache {
         }
     }
 
-    /// Says which prefix each row continues: `members[i] = (prefix, rows)`, every row in exactly one group. Rows in
-    /// `fresh` start anew: they forget their own positions.
+    /// Assigns rows to prefixes: `members` lists (prefix, rows), with every row in exactly one group. Rows in `fresh`
+    /// are new, and own positions stored for them are ignored.
     pub fn regroup(&mut self, members: Vec<(Prefix, Vec<usize>)>, fresh: &[usize]) {
         for &row in fresh {
             self.age[row] = 0;
@@ -275,7 +277,7 @@ impl SiblingCache {
             .collect();
     }
 
-    /// Keeps only these rows of the batch, in this order. Call [`SiblingCache::regroup`] next.
+    /// Keeps only these rows of the batch, in this order. [`SiblingCache::regroup`] must be called next.
     pub fn keep(&mut self, rows: &[usize]) {
         let ids = ids(rows.iter().copied(), &self.device);
         for layer in self.own.iter_mut().flatten() {
@@ -286,7 +288,7 @@ impl SiblingCache {
         self.rows = rows.len();
     }
 
-    /// Call before each forward pass of one new position a row.
+    /// Moves on by one position. Must be called before each forward pass, which has one new position per row.
     pub fn advance(&mut self) {
         let slot = self.step % self.slots;
         self.step += 1;
@@ -302,7 +304,7 @@ impl SiblingCache {
         self.prefix_bias = None;
     }
 
-    /// Adds the bias of this step to the mask and keeps that of the prefixes: all layers share it.
+    /// Adds this step's bias of own positions to the mask and stores that of the prefixes; all layers share both.
     fn add_bias(&mut self, bias: &Bias, kv: usize, group: usize) {
         let used = self.step.min(self.slots).next_multiple_of(16);
         let slot = (self.step + self.slots - 1) % self.slots;
@@ -321,7 +323,7 @@ impl SiblingCache {
         self.prefix_bias = Some(self.groups.iter().map(of_group).collect());
     }
 
-    /// From group order to row order.
+    /// Concatenates the groups' parts and puts them into row order.
     fn in_rows(&self, parts: Vec<Tensor<4>>) -> Tensor<4> {
         let t = Tensor::cat(parts, 0);
         match &self.restore {
@@ -330,7 +332,7 @@ impl SiblingCache {
         }
     }
 
-    /// The rows of a group.
+    /// Selects the rows of a group.
     fn of_group(&self, t: Tensor<4>, group: &Group) -> Tensor<4> {
         if self.groups.len() == 1 && self.restore.is_none() { t } else { t.select(0, group.index.clone()) }
     }
@@ -363,7 +365,7 @@ impl Cache for SiblingCache {
         let (mut prefix_out, mut own_weights) = (Vec::new(), Vec::new());
         for (i, g) in self.groups.iter().enumerate() {
             let (n, len, kept) = (g.rows.len(), g.prefix.len, &g.prefix.own[layer]);
-            // [kv, rows * group, dim] x [kv, dim, len]: few fat products instead of one a row
+            // [kv, rows * group, dim] x [kv, dim, len]: few large products instead of one per row
             let qs = self.of_group(q.clone(), g).swap_dims(0, 1).reshape([kv, n * group, dim]);
             let scores = qs.matmul(kept.k.clone());
             let mut scores = scores.reshape([kv, n, group, len]).swap_dims(0, 1); // [rows, kv, group, len]

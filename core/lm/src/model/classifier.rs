@@ -1,4 +1,4 @@
-//! Classifiers of sentence pairs behind one door: the entailment critic.
+//! Sentence-pair classifiers of all supported architectures, such as the entailment critic.
 
 use burn::tensor::{Device, Tensor};
 
@@ -16,15 +16,15 @@ enum Body {
     Deberta(Box<Deberta>),
 }
 
-/// A classifier of sentence pairs with its labels.
+/// A sentence-pair classifier with its labels.
 #[derive(Debug)]
 pub struct PairClassifier {
     body: Body,
-    /// Labels by id, as `id2label` has them.
+    /// Labels in the order of their ids, from `id2label`.
     pub labels: Vec<String>,
 }
 
-/// Whether the config is of an architecture that classifies pairs here.
+/// Whether the configuration's architecture is supported as a pair classifier.
 fn is_classifier(config: &Config) -> bool {
     config.model_type().is_ok_and(|kind| matches!(kind, "roberta" | "deberta-v2"))
 }
@@ -39,24 +39,25 @@ fn entailment(config: &Config, labels: &[String]) -> Result<usize> {
     })
 }
 
-/// Id of the entailment label of a pair classifier's config; none where it is the config of something else.
+/// Id of the entailment label of a pair classifier's configuration; `None` for other architectures.
 ///
 /// # Errors
-/// [`Error::Config`] when no label says "entailment".
+/// [`Error::Config`] when no label starts with "entail".
 pub fn entailment_label(config: &Config) -> Result<Option<usize>> {
     if is_classifier(config) { entailment(config, &config.labels()?).map(Some) } else { Ok(None) }
 }
 
 impl PairClassifier {
-    /// Builds the classifier that a config names from a checkpoint's tensors.
+    /// Builds the classifier of a configuration from a checkpoint's tensors.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`] or [`Error::Tensor`] if configuration and
+    /// weights do not fit; errors of reading the file.
     pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
         Self::build(config, Source::Checkpoint(tensors), device)
     }
 
-    /// As [`PairClassifier::load`], from a checkpoint or from parameters that are being trained.
+    /// Builds the classifier from a checkpoint or from parameters in training.
     ///
     /// # Errors
     /// As [`PairClassifier::load`].
@@ -81,12 +82,12 @@ impl PairClassifier {
     /// Id of the entailment label.
     ///
     /// # Errors
-    /// [`Error::Config`] when no label says "entailment".
+    /// [`Error::Config`] when no label starts with "entail".
     pub fn entailment(&self, config: &Config) -> Result<usize> {
         entailment(config, &self.labels)
     }
 
-    /// Longest pair in tokens, special tokens included.
+    /// Largest number of tokens of a pair, special tokens included.
     #[must_use]
     pub fn positions(&self) -> usize {
         match &self.body {
@@ -95,7 +96,7 @@ impl PairClassifier {
         }
     }
 
-    /// Id that pads a batch.
+    /// Id of the padding token.
     #[must_use]
     pub fn pad(&self) -> u32 {
         match &self.body {
@@ -104,6 +105,8 @@ impl PairClassifier {
         }
     }
 
+    /// Logits of the labels.
+    ///
     /// # Shapes
     /// `-> [rows, labels]`
     #[must_use]
@@ -111,7 +114,7 @@ impl PairClassifier {
         self.logits_with(batch, &keep)
     }
 
-    /// As [`PairClassifier::logits`]; `drop` may drop some of what each part of a layer adds.
+    /// As [`PairClassifier::logits`], with dropout by `drop`.
     ///
     /// # Shapes
     /// `-> [rows, labels]`
@@ -123,20 +126,20 @@ impl PairClassifier {
         }
     }
 
-    /// Id that pads a batch, by the config alone.
+    /// Id of the padding token, from a configuration without the weights.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// [`Error::Config`] for an invalid `model_type` or `pad_token_id`.
     pub fn pad_of(config: &Config) -> Result<u32> {
         let default = usize::from(config.model_type()? == "roberta");
         let pad = config.size_or("pad_token_id", 0..=*VOCABULARY.end(), default)?;
         Ok(u32::try_from(pad).unwrap_or(0))
     }
 
-    /// Names of the final projection, whose outputs are the logits.
+    /// Names of weight and bias of the final projection, which computes the logits.
     ///
     /// # Errors
-    /// [`Error::Config`].
+    /// [`Error::Config`] for an invalid `model_type`.
     pub fn head(config: &Config) -> Result<[&'static str; 2]> {
         Ok(if config.model_type()? == "roberta" {
             ["classifier.out_proj.weight", "classifier.out_proj.bias"]

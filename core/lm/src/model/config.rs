@@ -1,4 +1,4 @@
-//! `config.json`, read entry by entry with bounds, so that no later code meets a size it cannot work with.
+//! Reading `config.json`. Every entry is checked against bounds, so that later code gets valid sizes only.
 
 use std::ops::RangeInclusive;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
-/// Largest sizes any model of these families has, with room; beyond them a config is a mistake or an attack.
+/// Bounds of sizes, generous for all models of the supported families; larger values are errors or attacks.
 pub(crate) const HIDDEN: RangeInclusive<usize> = 1..=65_536;
 pub(crate) const LAYERS: RangeInclusive<usize> = 1..=1_024;
 pub(crate) const HEADS: RangeInclusive<usize> = 1..=1_024;
@@ -33,19 +33,19 @@ impl Config {
         }
     }
 
-    /// The file's name.
+    /// Name of the file, for messages.
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// All entries, as in the file.
+    /// All entries of the file.
     #[must_use]
     pub fn entries(&self) -> &Map<String, Value> {
         &self.entries
     }
 
-    /// The raw entry.
+    /// The value of an entry; `None` if it is absent or null.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.entries.get(field).filter(|v| !v.is_null())
@@ -60,10 +60,10 @@ impl Config {
         }
     }
 
-    /// Architecture: `model_type`.
+    /// The architecture, from the entry `model_type`.
     ///
     /// # Errors
-    /// [`Error::Config`] when absent.
+    /// [`Error::Config`] when it is absent or not a string.
     pub fn model_type(&self) -> Result<&str> {
         match self.get("model_type") {
             Some(Value::String(s)) => Ok(s),
@@ -71,7 +71,7 @@ impl Config {
         }
     }
 
-    /// A whole number within bounds.
+    /// An integer within bounds.
     pub(crate) fn size(&self, field: &str, range: RangeInclusive<usize>) -> Result<usize> {
         self.get(field)
             .and_then(Value::as_u64)
@@ -86,12 +86,12 @@ impl Config {
             })
     }
 
-    /// As [`Config::size`], with a default for an absent entry.
+    /// An integer within bounds, or the default if the entry is absent.
     pub(crate) fn size_or(&self, field: &str, range: RangeInclusive<usize>, default: usize) -> Result<usize> {
         if self.get(field).is_none() { Ok(default) } else { self.size(field, range) }
     }
 
-    /// A small positive number such as an epsilon or a base.
+    /// A positive finite number, such as an epsilon or a base, or the default if the entry is absent.
     pub(crate) fn positive_or(&self, field: &str, default: f64) -> Result<f64> {
         match self.get(field) {
             None => Ok(default),
@@ -109,7 +109,7 @@ impl Config {
         }
     }
 
-    /// One of a few words; absent = the first.
+    /// Checks that the entry is absent or one of the accepted words.
     pub(crate) fn word_or(&self, field: &str, accepted: &[&str]) -> Result<()> {
         match self.get(field) {
             None => Ok(()),
@@ -118,7 +118,7 @@ impl Config {
         }
     }
 
-    /// Heads must share the hidden size evenly.
+    /// Width of a head, `hidden / heads`, which must be an integer.
     pub(crate) fn head_dim(&self, field: &str, hidden: usize, heads: usize) -> Result<usize> {
         if hidden.is_multiple_of(heads) {
             Ok(hidden / heads)
@@ -127,7 +127,7 @@ impl Config {
         }
     }
 
-    /// End-of-text ids: a number, a list or nothing.
+    /// End-of-text ids, from `eos_token_id`, which may be a number, a list or absent.
     ///
     /// # Errors
     /// [`Error::Config`] for an id outside the vocabulary.
@@ -147,16 +147,16 @@ impl Config {
             .collect()
     }
 
-    /// Id of the padding token, where there is one.
+    /// Id of the padding token, if the configuration has one.
     #[must_use]
     pub fn pad(&self) -> Option<u32> {
         self.get("pad_token_id")?.as_u64().and_then(|id| u32::try_from(id).ok())
     }
 
-    /// Labels of a sequence classifier, by id.
+    /// Labels of a sequence classifier, in the order of their ids.
     ///
     /// # Errors
-    /// [`Error::Config`] without a complete `id2label`.
+    /// [`Error::Config`] unless `id2label` has a label for each id from 0.
     pub fn labels(&self) -> Result<Vec<String>> {
         let bad = || self.wrong("id2label", "a label for each id from 0", shown(self.get("id2label")));
         let map = self.get("id2label").and_then(Value::as_object).ok_or_else(bad)?;

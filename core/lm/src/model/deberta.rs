@@ -1,7 +1,9 @@
-//! DeBERTa-v2/v3 (He et al. 2021) as a classifier of sentence pairs: content and relative position attend separately.
-//! Reference: `DebertaV2ForSequenceClassification` of transformers, options of the v3 checkpoints.
+//! DeBERTa-v2/v3 (He et al., 2021) as a sentence-pair classifier, with disentangled attention to content and relative
+//! position. Reference implementation: `DebertaV2ForSequenceClassification` of transformers, with the options of the v3
+//! checkpoints.
 //!
-//! Only the 2 length - 1 relative positions that occur are projected and read; the library gathers all 512.
+//! Attention scores are computed only for the 2 length - 1 relative positions that occur, while the reference computes
+//! them for all 512.
 
 use burn::tensor::{DType, Device, Tensor};
 
@@ -29,7 +31,7 @@ pub struct Deberta {
     hidden: usize,
     heads: usize,
     buckets: usize,
-    /// Longest pair in tokens.
+    /// Largest number of tokens of a pair.
     pub(super) positions: usize,
     pub(super) pad: u32,
     word: Embedding,
@@ -103,7 +105,7 @@ impl Deberta {
         Ok(model)
     }
 
-    /// `-> [rows, labels]`
+    /// Logits of the labels, `[rows, labels]`.
     pub(super) fn logits(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
         let (rows, length, device) = (batch.rows(), batch.length, &self.device);
         let mut x = self.norm.forward(self.word.forward(ids(batch.ids.iter().copied(), device)));
@@ -112,8 +114,8 @@ impl Deberta {
             x = x.clone() * to(mask, x.dtype());
         }
         let mask = batch.scores(device);
-        // Column m of the position scores stands for the distance m - (length - 1), or its negative; one column more
-        // makes `skew` a matter of reshaping.
+        // Column m of the position scores is for the distance m - (length - 1), or its negative. With one further
+        // column `skew` needs no more than a reshape.
         let column = |sign: i64| {
             let half = i64::try_from(length).unwrap_or(0) - 1;
             let buckets = i64::try_from(self.buckets).unwrap_or(0);
@@ -151,11 +153,11 @@ impl Deberta {
         let (length, dim, heads) = (n / rows, d / self.heads, self.heads);
         let qkv = block.qkv.split(x.clone(), [d; 3]);
         let [q, k, v] = qkv.map(|t| t.reshape([rows, length, heads, dim]).swap_dims(1, 2));
-        // Three kinds of scores are summed, hence the 3.
+        // The factor 3 is because three kinds of scores are summed.
         #[allow(clippy::cast_precision_loss)]
         let scale = 1.0 / (dim as f32 * 3.0).sqrt();
         let q = q * scale;
-        // All rows meet the same position vectors: [heads, rows * length, dim] x [heads, dim, 2 length]
+        // All rows share the position vectors: [heads, rows * length, dim] x [heads, dim, 2 length]
         let against = |t: Tensor<4>, p: Tensor<3>| {
             let s = t.swap_dims(0, 1).reshape([heads, rows * length, dim]).matmul(p);
             skew(s.reshape([heads * rows, length, 2 * length])).reshape([heads, rows, length, length]).swap_dims(0, 1)
@@ -174,7 +176,8 @@ impl Deberta {
     }
 }
 
-/// `out[i, j] = x[i, j - i + length - 1]`: `[n, length, 2 length] -> [n, length, length]`.
+/// Moves scores by relative position to pairs of positions: `out[i, j] = x[i, j - i + length - 1]`, `[n, length, 2
+/// length] -> [n, length, length]`.
 fn skew(x: Tensor<3>) -> Tensor<3> {
     let [n, length, _] = x.dims();
     let flat = x.reshape([n, 2 * length * length]);
@@ -183,7 +186,8 @@ fn skew(x: Tensor<3>) -> Tensor<3> {
     rows.slice([0..n, 0..length, 0..length])
 }
 
-/// Relative distance to bucket: exact up to half the buckets, logarithmic beyond (`make_log_bucket_position`).
+/// Bucket of a relative distance: the distance itself up to half the number of buckets, logarithmic beyond
+/// (`make_log_bucket_position` of transformers).
 fn bucket(distance: i64, buckets: i64, positions: i64) -> i64 {
     let mid = buckets / 2;
     if distance.abs() <= mid {

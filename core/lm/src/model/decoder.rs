@@ -1,5 +1,5 @@
-//! What every language model here is: a decoder, with an encoder of the prompt where the architecture has one. Training
-//! takes the layers one at a time, so that each can be a graph of its own.
+//! The interface of language models: a decoder, and an encoder of the prompt if the architecture has one. Layers are
+//! called one at a time, so that training with checkpointing can build a graph for each.
 
 use std::fmt::Debug;
 use std::sync::OnceLock;
@@ -11,64 +11,64 @@ use super::encoder::Batch;
 use super::layers::{Heads, ids};
 use super::memory::Memory;
 
-/// Sizes of a language model; of the decoder, where there is an encoder too.
+/// Sizes of a language model; with an encoder, those of the decoder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sizes {
     /// Width of the residual stream.
     pub hidden: usize,
-    /// Query heads.
+    /// Number of query heads.
     pub heads: usize,
-    /// Key and value heads.
+    /// Number of key and value heads.
     pub kv_heads: usize,
     /// Width of a head.
     pub head_dim: usize,
-    /// Blocks.
+    /// Number of layers.
     pub layers: usize,
-    /// Tokens.
+    /// Number of token ids.
     pub vocabulary: usize,
-    /// Longest sequence.
+    /// Largest number of positions of a sequence.
     pub positions: usize,
     /// End-of-text ids.
     pub eos: Vec<u32>,
-    /// First token of the decoder, where an encoder reads the prompt.
+    /// The decoder's start token; `None` for models without an encoder.
     pub start: Option<u32>,
 }
 
 impl Sizes {
-    /// What queries are divided by before they meet keys.
+    /// Divisor of the queries, the square root of the head width.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn score_scale(&self) -> f32 {
         (self.head_dim as f32).sqrt()
     }
 
-    /// The attention heads.
+    /// Numbers and width of the attention heads.
     pub(super) fn attention(&self) -> Heads {
         Heads { query: self.heads, key_value: self.kv_heads, dim: self.head_dim }
     }
 }
 
-/// cos and sin `[rows, 1, new, head_dim]` of rotary positions.
+/// cos and sin of rotary position embeddings, `[rows, 1, new, head_dim]`.
 pub type Rotation = (Tensor<4>, Tensor<4>);
 
-/// What the layers of one forward pass share.
+/// Values that the layers of one forward pass share.
 #[derive(Debug, Clone)]
 pub struct Pass {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
     /// Position of each new token, `[rows * new]`.
     pub positions: Vec<u32>,
-    /// Made by the first layer that rotates.
+    /// Rotary embeddings, computed by the first layer that needs them.
     pub(super) rotation: OnceLock<Rotation>,
 }
 
 impl Pass {
-    /// A pass over the new positions of `rows` rows, row after row.
+    /// A pass over the new positions of `rows` rows, listed row by row.
     #[must_use]
     pub fn new(rows: usize, positions: &[u32]) -> Self {
         Self { rows, positions: positions.to_vec(), rotation: OnceLock::new() }
     }
 
-    /// The positions on a device, `[rows * new]`.
+    /// The positions as a tensor, `[rows * new]`.
     pub(super) fn on(&self, device: &Device) -> Tensor<1, Int> {
         ids(self.positions.iter().copied(), device)
     }
@@ -76,47 +76,47 @@ impl Pass {
 
 /// A decoder: embeddings, layers, a final norm, and the projection to the vocabulary.
 pub trait Decoder: Debug + Send + Sync {
-    /// Sizes.
+    /// Sizes of the model.
     fn sizes(&self) -> &Sizes;
 
-    /// The residual stream before the first layer.
+    /// Embeds tokens: the residual stream before the first layer.
     ///
     /// # Shapes
     /// `ids [rows * new] -> [rows * new, hidden]`
     fn embed(&self, ids: Tensor<1, Int>, pass: &Pass) -> Tensor<2>;
 
-    /// One layer.
+    /// Applies one layer; attention and dropout are those of `cache`.
     ///
     /// # Shapes
     /// `[rows * new, hidden] -> [rows * new, hidden]`
     fn layer(&self, layer: usize, x: Tensor<2>, pass: &Pass, cache: &mut dyn Cache) -> Tensor<2>;
 
-    /// The final norm.
+    /// Applies the final norm.
     ///
     /// # Shapes
     /// `[rows * new, hidden] -> [rows * new, hidden]`
     fn norm(&self, x: Tensor<2>) -> Tensor<2>;
 
-    /// Projection to the vocabulary.
+    /// Projects hidden states to logits of the vocabulary.
     ///
     /// # Shapes
     /// `[n, hidden] -> [n, vocabulary]`
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2>;
 
-    /// The encoder that reads the prompt, where the architecture has one.
+    /// The encoder of the prompt, if the architecture has one.
     fn encoder(&self) -> Option<&dyn Encoder> {
         None
     }
 }
 
-/// What the layers of an encoder share in one pass.
+/// Values that the layers of an encoder share in one pass.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// Rows.
+    /// Number of rows.
     pub rows: usize,
-    /// Bucket of each pair of positions, `[length * length]`.
+    /// Relative position bucket of each pair of positions, `[length * length]`.
     pub pairs: Tensor<1, Int>,
-    /// Additive attention mask `[rows, 1, 1, length]`; none without padding.
+    /// Additive attention mask, `[rows, 1, 1, length]`; `None` without padding.
     pub mask: Option<Tensor<4>>,
 }
 
@@ -125,22 +125,22 @@ pub trait Encoder {
     /// Number of layers.
     fn layers(&self) -> usize;
 
-    /// The stream before the first layer, of a right-padded batch.
+    /// Embeds a right-padded batch: the residual stream before the first layer.
     ///
     /// # Shapes
     /// `-> [rows * length, hidden]`
     fn embed(&self, batch: &Batch, device: &Device) -> (Tensor<2>, Reading);
 
-    /// One layer; `cache` may drop some of what it adds.
+    /// Applies one layer; `cache` applies dropout.
     ///
     /// # Shapes
     /// `[rows * length, hidden] -> [rows * length, hidden]`
     fn layer(&self, layer: usize, x: Tensor<2>, reading: &Reading, cache: &mut dyn Cache) -> Tensor<2>;
 
-    /// The final norm: what the decoder attends to.
+    /// Applies the final norm, which gives the states that the decoder attends to.
     fn norm(&self, x: Tensor<2>, batch: &Batch) -> Memory;
 
-    /// All of it.
+    /// Runs the whole encoder on a batch.
     fn encode(&self, batch: &Batch, cache: &mut dyn Cache, device: &Device) -> Memory {
         let (mut x, reading) = self.embed(batch, device);
         for layer in 0..self.layers() {

@@ -6,10 +6,11 @@ use super::layers::{Activation, HIDDEN_SCORE, LayerNorm, Linear, softmax, to};
 use super::loader::Loader;
 use crate::Result;
 
-/// `(layer, part, y)` to what is left of `y`: dropout, while an encoder is trained.
+/// Dropout as a function of (layer, part, y), where y is what the part adds to the residual stream: part 0 is
+/// attention, part 1 the feed-forward network.
 pub type Drop<'a> = &'a dyn Fn(usize, usize, Tensor<2>) -> Tensor<2>;
 
-/// Drops nothing.
+/// A [`Drop`] without dropout.
 pub fn keep(_layer: usize, _part: usize, y: Tensor<2>) -> Tensor<2> {
     y
 }
@@ -17,13 +18,13 @@ pub fn keep(_layer: usize, _part: usize, y: Tensor<2>) -> Tensor<2> {
 /// Token ids of several texts, padded on the right to the longest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// `[rows * length]`
+    /// Token ids, `[rows * length]`.
     pub ids: Vec<u32>,
-    /// Segment of each token (BERT); the same shape.
+    /// Segment of each token (BERT's token type), `[rows * length]`.
     pub types: Vec<u32>,
-    /// Real tokens of each row.
+    /// Number of real tokens of each row.
     pub lengths: Vec<usize>,
-    /// Length of the longest row.
+    /// Number of tokens of the longest row.
     pub length: usize,
 }
 
@@ -43,13 +44,13 @@ impl Batch {
         batch
     }
 
-    /// Rows.
+    /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.lengths.len()
     }
 
-    /// Does any row have padding?
+    /// Whether any row has padding.
     #[must_use]
     pub fn padded(&self) -> bool {
         self.lengths.iter().any(|&n| n < self.length)
@@ -62,13 +63,13 @@ impl Batch {
         Tensor::from_data(TensorData::new(values, [self.rows(), self.length]), device)
     }
 
-    /// Additive attention mask `[rows, 1, 1, length]`; none without padding.
+    /// Additive attention mask, `[rows, 1, 1, length]`; `None` without padding.
     pub(super) fn scores(&self, device: &Device) -> Option<Tensor<4>> {
         self.padded().then(|| ((self.mask(device) - 1.0) * -HIDDEN_SCORE).reshape([self.rows(), 1, 1, self.length]))
     }
 }
 
-/// One encoder block.
+/// One encoder block: self-attention and feed-forward network, each followed by a layer norm.
 #[derive(Debug)]
 pub(super) struct Block {
     qkv: Linear,
@@ -95,7 +96,7 @@ impl Block {
         })
     }
 
-    /// `[rows * length, hidden] -> [rows * length, hidden]`; `drop(part, y)` may drop some of what a part adds.
+    /// Applies the block, `[rows * length, hidden] -> [rows * length, hidden]`, with dropout by `drop(part, y)`.
     pub(super) fn forward(
         &self,
         x: Tensor<2>,

@@ -1,4 +1,4 @@
-//! A model as people have it: a Hugging Face folder, or a GGUF file.
+//! Opening a model: a Hugging Face folder or a GGUF file.
 
 use std::sync::Arc;
 
@@ -11,31 +11,32 @@ use super::tensors::Tensors;
 use crate::tokenizer::{LARGEST_FILE, Tokenizer};
 use crate::{Error, Result};
 
-/// Largest `config.json` that is read.
+/// Largest accepted `config.json`, in bytes.
 const LARGEST_CONFIG: usize = 16 << 20;
 
-/// Config, weights and tokenizer of one model.
+/// Configuration, weights and tokenizer of one model.
 pub struct ModelFolder {
-    /// Sizes and architecture.
+    /// Architecture and sizes.
     pub config: Config,
-    /// Weights.
+    /// The weights, which are read when the model is built.
     pub tensors: Tensors,
-    /// Tokens.
+    /// The tokenizer, if the folder has a `tokenizer.json`.
     pub tokenizer: Option<Tokenizer>,
     place: String,
 }
 
 impl ModelFolder {
-    /// Opens a Hugging Face folder: `config.json`, `model.safetensors` or its index, `tokenizer.json`. Reads headers only.
+    /// Opens a Hugging Face folder with `config.json`, `model.safetensors` or its index, and optionally
+    /// `tokenizer.json`. Of the weights only headers are read.
     ///
     /// # Errors
-    /// [`Error::Missing`] names the file that is not there; else the file's own.
+    /// [`Error::Missing`] names a missing file; errors of reading the files.
     pub fn open(files: &Arc<dyn Files>) -> Result<Self> {
         let tensors = Tensors::Safetensors(TensorIndex::open(files.clone())?);
         Self::with_tensors(files, tensors)
     }
 
-    /// As [`ModelFolder::open`] with weights that were read elsewhere (`pytorch_model.bin`).
+    /// Opens a folder whose weights were opened by the caller, such as a `pytorch_model.bin`.
     ///
     /// # Errors
     /// As [`ModelFolder::open`].
@@ -52,10 +53,10 @@ impl ModelFolder {
         Ok(Self { config, tensors, tokenizer, place: files.describe("tokenizer.json") })
     }
 
-    /// Opens a GGUF file of a Llama: its metadata serve as config and tokenizer.
+    /// Opens a GGUF file of a Llama model, whose metadata provide configuration and tokenizer.
     ///
     /// # Errors
-    /// The file's own; [`Error::Unsupported`] for other architectures.
+    /// Errors of reading the file; [`Error::Unsupported`] for other architectures.
     pub fn open_gguf(files: &Arc<dyn Files>, name: &str) -> Result<Self> {
         let place = files.describe(name);
         let llama = gguf::llama(files.clone(), name)?;
@@ -64,10 +65,10 @@ impl ModelFolder {
         Ok(Self { config, tensors: Tensors::Gguf(llama), tokenizer: Some(tokenizer), place })
     }
 
-    /// The token that ends a text: the config's, else the tokenizer's first special token.
+    /// Id of the end-of-text token: the configuration's first one, else the tokenizer's first special token.
     ///
     /// # Errors
-    /// [`Error::Config`] where there is none; [`Error::Missing`] without a tokenizer.
+    /// [`Error::Config`] if there is neither; [`Error::Missing`] without a tokenizer; as [`LanguageModel::sizes_of`].
     pub fn end(&self) -> Result<u32> {
         let sizes = LanguageModel::sizes_of(&self.config)?;
         let special = self.tokenizer()?.special();
@@ -79,7 +80,7 @@ impl ModelFolder {
         })
     }
 
-    /// Number of values of all weights.
+    /// Number of values in all tensors.
     #[must_use]
     pub fn parameters(&self) -> usize {
         let size = |name: &str| self.tensors.info(name).map_or(0, |info| info.shape.iter().product::<usize>());
@@ -89,7 +90,7 @@ impl ModelFolder {
     /// The tokenizer.
     ///
     /// # Errors
-    /// [`Error::Missing`] where the folder has none.
+    /// [`Error::Missing`] if the folder has no `tokenizer.json`.
     pub fn tokenizer(&self) -> Result<&Tokenizer> {
         self.tokenizer.as_ref().ok_or_else(|| Error::Missing {
             what: "tokenizer.json".into(),

@@ -1,4 +1,4 @@
-//! GPT-2 (Radford et al. 2019). Reference: `GPT2LMHeadModel` of transformers.
+//! GPT-2 (Radford et al., 2019). Reference implementation: `GPT2LMHeadModel` of transformers.
 
 use burn::tensor::{Int, Tensor};
 
@@ -12,14 +12,14 @@ use crate::Result;
 #[derive(Debug)]
 struct Block {
     ln_1: LayerNorm,
-    c_attn: Linear, // q, k, v
+    c_attn: Linear, // fused q, k, v
     c_proj: Linear,
     ln_2: LayerNorm,
     c_fc: Linear,
     mlp_proj: Linear,
 }
 
-/// A GPT-2 language model with tied output projection.
+/// A GPT-2 language model; the output projection is tied to the embedding.
 #[derive(Debug)]
 pub struct Gpt2 {
     sizes: Sizes,
@@ -29,7 +29,7 @@ pub struct Gpt2 {
     ln_f: LayerNorm,
 }
 
-/// `config.json` of a GPT-2.
+/// The `config.json` of a GPT-2 model.
 #[derive(Debug, Clone)]
 pub(super) struct Gpt2Config {
     pub sizes: Sizes,
@@ -63,7 +63,7 @@ impl Gpt2Config {
 }
 
 impl Gpt2 {
-    /// Weights named as by transformers, with or without the `transformer.` prefix.
+    /// Builds the model from weights with the names that transformers uses, with or without the `transformer.` prefix.
     pub(super) fn load(config: Gpt2Config, w: Loader<'_>) -> Result<Self> {
         let Gpt2Config { sizes, inner, eps } = config;
         let d = sizes.hidden;

@@ -6,29 +6,30 @@ use burn::tensor::{DType, Device, FloatDType, Int, Tensor, TensorData, activatio
 
 use super::kernels;
 
-/// The values in another number type.
+/// Casts a tensor to a floating-point type.
 pub(crate) fn to<const D: usize>(x: Tensor<D>, dtype: DType) -> Tensor<D> {
     if x.dtype() == dtype { x } else { x.cast(FloatDType::from(dtype)) }
 }
 
-/// Ids, places or rows as a tensor.
+/// Ids or indices as an integer tensor.
 pub(crate) fn ids<T: TryInto<i32>>(values: impl IntoIterator<Item = T>, device: &Device) -> Tensor<1, Int> {
     let values: Vec<i32> = values.into_iter().map(|v| v.try_into().unwrap_or(i32::MAX)).collect();
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
-/// Runs `f` in f32 where `x` is half precision: products are worked in half, what needs range or accuracy is not.
+/// Runs `f` in f32 even if `x` is in half precision, for functions that need range or accuracy.
 pub(crate) fn in_f32<const D: usize>(x: Tensor<D>, f: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
     let dtype = x.dtype();
     to(f(to(x, DType::F32)), dtype)
 }
 
-/// Added to scores that must not be seen. Finite, so that a row without any visible key stays finite.
+/// Added to attention scores of masked positions. It is finite, so that a row without any visible key stays finite.
 pub(crate) const HIDDEN_SCORE: f32 = -1e9;
 
-/// Outputs of one panel of [`Weight::Panels`]: as many as the kernel works on at once, so that a panel is read front to
-/// back. Decoding 32 rows on two cores without AVX-512, 16 is 1.5 times as fast as 64; with AVX-512, 64 was fastest.
+/// Number of outputs of one panel of [`Weight::Panels`], chosen so that the kernel reads a panel from front to back.
+/// Measured when decoding 32 rows on two cores: 16 is 1.5 times as fast as 64 without AVX-512; 64 is fastest with
+/// AVX-512.
 fn panel_width() -> usize {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx512f") {
@@ -37,20 +38,20 @@ fn panel_width() -> usize {
     if cfg!(target_family = "wasm") { 64 } else { 16 }
 }
 
-/// A weight, laid out as its device multiplies best.
+/// A weight matrix, in the layout that is fastest on its device.
 #[derive(Debug, Clone)]
 pub(super) enum Weight {
-    /// `[in, out]`: GPUs.
+    /// `[in, out]`, for GPUs and for narrow matrices.
     Flat(Tensor<2>),
-    /// `[panels, in, panel width]`, zeros where the outputs end: the CPU's kernel reads a panel front to back, without
-    /// packing it first. Measured with AVX-512: twice as fast for 4 to 24 rows, as fast or faster for more.
+    /// `[panels, in, panel width]`, padded with zeros: the CPU's kernel reads a panel from front to back without
+    /// packing it first. Measured with AVX-512: twice as fast for 4 to 24 rows, at least as fast for more.
     Panels(Tensor<3>),
-    /// `[out, in]` for each projection, as in the checkpoint: parameters that are being trained.
+    /// `[out, in]` for each projection, as in the checkpoint, for parameters in training.
     Rows(Vec<Tensor<2>>),
 }
 
 impl Weight {
-    /// `value(o, i)` is at `values[o * strides.0 + i * strides.1]`.
+    /// A weight for a device, where the value for output o and input i is `values[o * strides.0 + i * strides.1]`.
     pub(super) fn new(
         values: Vec<f32>,
         [inputs, outputs]: [usize; 2],
@@ -79,7 +80,7 @@ impl Weight {
         Self::Panels(Tensor::from_data(TensorData::new(out, [panels, inputs, panel_width]), device))
     }
 
-    /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs.
+    /// Multiplies `x`, `[rows, in]`, by the weight and splits the outputs into `[rows, n]` for each n of `parts`.
     fn multiply<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
         let [rows, inputs] = x.dims();
         let mut from = 0;
@@ -93,7 +94,7 @@ impl Weight {
                 let y = x.reshape([1, rows, inputs]).matmul(weight.clone()); // [panels, rows, panel width]
                 let flat = |y: Tensor<3>, n: usize| y.swap_dims(0, 1).reshape([rows, n * panel_width]);
                 if parts.iter().all(|n| n.is_multiple_of(panel_width)) {
-                    // Whole panels are taken as they are, and copied once.
+                    // The parts consist of whole panels, which need one copy only.
                     return parts.map(|n| {
                         let (start, count) = (from / panel_width, n / panel_width);
                         from += n;
@@ -115,34 +116,36 @@ impl Weight {
     }
 }
 
-/// A low-rank addition to a projection: `y += x A^T B^T scale` (Hu et al. 2021).
+/// A low-rank adapter (LoRA) of a projection: `y += x A^T B^T scale` (Hu et al., 2021).
 #[derive(Debug, Clone)]
 pub struct Adapter {
-    /// `[rank, in]`.
+    /// Matrix A, `[rank, in]`.
     pub a: Tensor<2>,
-    /// `[out, rank]`.
+    /// Matrix B, `[out, rank]`.
     pub b: Tensor<2>,
-    /// alpha / rank.
+    /// Scale, alpha / rank.
     pub scale: f64,
 }
 
 impl Adapter {
-    /// `[rows, in] -> [rows, out]`; the narrow product is the one that is scaled.
+    /// `[rows, in] -> [rows, out]`; the scale is applied to the smaller intermediate product.
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         (x.matmul(self.a.clone().transpose()) * self.scale).matmul(self.b.clone().transpose())
     }
 }
 
-/// `y = x W + b`.
+/// A linear projection `y = x W + b`, or several fused ones with the same input.
 #[derive(Debug, Clone)]
 pub struct Linear {
     pub(super) weight: Weight,
     pub(super) outputs: usize,
     pub(super) bias: Option<Tensor<2>>,                 // [1, out]
-    pub(super) adapters: Vec<(usize, Option<Adapter>)>, // outputs of each projection; empty where none is adapted
+    pub(super) adapters: Vec<(usize, Option<Adapter>)>, // (outputs, adapter) of each projection; empty without any
 }
 
 impl Linear {
+    /// Applies the projection.
+    ///
     /// # Shapes
     /// `[rows, in] -> [rows, out]`
     #[must_use]
@@ -151,10 +154,10 @@ impl Linear {
         y
     }
 
-    /// The outputs of projections that were fused, apart.
+    /// Applies fused projections and returns their outputs separately.
     ///
     /// # Shapes
-    /// `[rows, in] -> [rows, n]` for each n of `parts`, which together are the outputs
+    /// `[rows, in] -> [rows, n]` for each n of `parts`, whose sum is the number of outputs
     #[must_use]
     pub fn split<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
         if let Weight::Rows(weights) = &self.weight
@@ -175,8 +178,8 @@ impl Linear {
         })
     }
 
-    /// Projections that are being trained, each by itself: joining them and cutting them apart costs copies, and as many
-    /// again for the gradients.
+    /// Applies projections in training one by one, as joining and splitting them would cost copies, also for the
+    /// gradients.
     fn split_rows<const N: usize>(&self, x: Tensor<2>, parts: [usize; N]) -> [Tensor<2>; N] {
         let (mut i, mut from) = (0, 0);
         parts.map(|n| {
@@ -232,7 +235,7 @@ impl LayerNorm {
     }
 }
 
-/// Root-mean-square normalisation over the last dimension (Llama).
+/// Root-mean-square normalisation over the last dimension, as in Llama and T5.
 #[derive(Debug, Clone)]
 pub struct RmsNorm {
     pub(super) weight: Tensor<2>, // [1, hidden]
@@ -256,11 +259,11 @@ impl RmsNorm {
     }
 }
 
-/// Rows of a table.
+/// An embedding table.
 #[derive(Debug, Clone)]
 pub struct Embedding {
     pub(super) table: Tensor<2>,     // [entries, hidden]
-    pub(super) head: Option<Weight>, // the same as an output projection, where it is laid out anew
+    pub(super) head: Option<Weight>, // the table as an output projection, if that has a layout of its own
 }
 
 impl Embedding {
@@ -271,7 +274,7 @@ impl Embedding {
         self.table.clone().select(0, ids)
     }
 
-    /// Logits with the table as output projection.
+    /// Logits, with the table as output projection.
     ///
     /// # Shapes
     /// `[n, hidden] -> [n, entries]`
@@ -287,12 +290,12 @@ impl Embedding {
     }
 }
 
-/// Activations by their names in `config.json`.
+/// Activation functions of the supported models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// Exact (erf) GELU.
+    /// Exact GELU, with erf.
     Gelu,
-    /// GELU by tanh, as GPT-2.
+    /// The tanh approximation of GELU, as in GPT-2.
     GeluTanh,
     /// x * sigmoid(x).
     Silu,
@@ -310,7 +313,7 @@ impl Activation {
         }
     }
 
-    /// Elementwise.
+    /// Applies the function to each element, in f32.
     #[must_use]
     pub fn forward(self, x: Tensor<2>) -> Tensor<2> {
         in_f32(x, |x| self.in_f32(x))
@@ -322,7 +325,7 @@ impl Activation {
             if crate::device::is_flex(&device) {
                 return kernels::activate(x, f);
             }
-            // On the CPU a graph gets one product and one sum in place of a chain of elementwise steps, each with its gradient.
+            // On the CPU the autodiff graph gets one product and one sum instead of a chain of elementwise steps.
             if crate::device::is_flex(&device.inner()) {
                 let (slope, offset) = kernels::tangent(x.clone().inner(), f);
                 return x * Tensor::from_inner(slope) + Tensor::from_inner(offset);
@@ -343,7 +346,7 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if crate::device::is_flex(&x.device()) { kernels::softmax(x) } else { activation::softmax(x, D - 1) }
 }
 
-/// `[rows, columns]` to `[columns, rows]`, in blocks that fit the cache.
+/// Transposes `[rows, columns]` to `[columns, rows]`, in blocks that fit the cache.
 fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     const BLOCK: usize = 32;
     let mut out = vec![0.0; values.len()];
@@ -359,7 +362,7 @@ fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
     out
 }
 
-/// Numbers of attention heads, and their width.
+/// Numbers of query heads and key/value heads, and their width.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heads {
     pub query: usize,
@@ -367,7 +370,7 @@ pub(super) struct Heads {
     pub dim: usize,
 }
 
-/// `x [rows * new, hidden]` to q, divided by `scale`, and k, v: `[rows, heads or kv_heads, new, head_dim]`.
+/// Projects `x`, `[rows * new, hidden]`, to q divided by `scale`, k and v: `[rows, heads or kv_heads, new, head_dim]`.
 pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, heads: Heads, scale: f32) -> [Tensor<4>; 3] {
     let new = x.dims()[0] / rows;
     let (q, kv) = (heads.query * heads.dim, heads.key_value * heads.dim);
@@ -380,7 +383,7 @@ pub(super) fn split_heads(qkv: &Linear, x: Tensor<2>, rows: usize, heads: Heads,
     })
 }
 
-/// `[rows, heads, new, head_dim]` to `[rows * new, heads * head_dim]`.
+/// Joins the heads: `[rows, heads, new, head_dim]` to `[rows * new, heads * head_dim]`.
 pub(super) fn merge_heads(x: Tensor<4>) -> Tensor<2> {
     let [rows, heads, new, dim] = x.dims();
     x.swap_dims(1, 2).reshape([rows * new, heads * dim])

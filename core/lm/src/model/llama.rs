@@ -1,4 +1,5 @@
-//! Llama (Touvron et al. 2023) with grouped-query attention, as SmolLM2. Reference: `LlamaForCausalLM` of transformers.
+//! Llama (Touvron et al., 2023) with grouped-query attention, such as SmolLM2. Reference implementation:
+//! `LlamaForCausalLM` of transformers.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
@@ -19,7 +20,7 @@ struct Block {
     down: Linear,
 }
 
-/// A Llama-class language model; the output projection is tied or its own.
+/// A Llama language model; the output projection may be tied to the embedding.
 #[derive(Debug)]
 pub struct Llama {
     sizes: Sizes,
@@ -31,7 +32,7 @@ pub struct Llama {
     head: Option<Linear>,
 }
 
-/// `config.json` of a Llama.
+/// The `config.json` of a Llama model.
 #[derive(Debug, Clone)]
 pub(super) struct LlamaConfig {
     pub sizes: Sizes,
@@ -40,7 +41,7 @@ pub(super) struct LlamaConfig {
     eps: f64,
     /// Base of the rotary frequencies.
     theta: f64,
-    /// Whether the output projection is the embedding.
+    /// Whether the output projection is tied to the embedding.
     tied: bool,
 }
 
@@ -65,7 +66,7 @@ impl LlamaConfig {
             return Err(config.wrong("rope_scaling", "nothing: scaled rotary positions are not supported", scaling));
         }
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
-        // transformers 5 moved the base into `rope_parameters`.
+        // transformers 5 has the base in `rope_parameters`.
         let nested =
             config.get("rope_parameters").and_then(|p| p.get("rope_theta")).and_then(serde_json::Value::as_f64);
         Ok(Self {
@@ -89,7 +90,7 @@ impl LlamaConfig {
 }
 
 impl Llama {
-    /// Weights named as by transformers.
+    /// Builds the model from weights with the names that transformers uses.
     pub(super) fn load(config: LlamaConfig, w: Loader<'_>) -> Result<Self> {
         let LlamaConfig { sizes, inner, eps, theta, tied } = config;
         let (d, dim) = (sizes.hidden, sizes.head_dim);
@@ -128,7 +129,7 @@ impl Llama {
         Ok(model)
     }
 
-    /// cos and sin `[rows, 1, new, head_dim]`, each half twice.
+    /// cos and sin, `[rows, 1, new, head_dim]`; both halves of the head have the same values.
     fn rotation(&self, rows: usize, positions: &[u32], device: &Device) -> Rotation {
         let dim = self.sizes.head_dim;
         let (mut cos, mut sin) = (Vec::with_capacity(positions.len() * dim), Vec::with_capacity(positions.len() * dim));
@@ -183,7 +184,7 @@ impl Decoder for Llama {
     }
 }
 
-/// Rotary positions: `x cos + (-x2, x1) sin` with x1, x2 the halves of the head.
+/// Applies rotary position embeddings: `x cos + (-x2, x1) sin`, where x1 and x2 are the halves of the head.
 fn rotate(x: Tensor<4>, cos: &Tensor<4>, sin: &Tensor<4>) -> Tensor<4> {
     let [rows, heads, new, dim] = x.dims();
     let half = |from: usize| x.clone().slice([0..rows, 0..heads, 0..new, from..from + dim / 2]);

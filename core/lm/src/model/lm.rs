@@ -1,4 +1,4 @@
-//! Language models by the architecture that their config names.
+//! Language models of all supported architectures.
 
 use burn::tensor::{Device, Tensor};
 
@@ -23,23 +23,24 @@ fn unsupported(config: &Config, model_type: &str) -> Error {
     }
 }
 
-/// A language model of any architecture that is read here.
+/// A language model of any supported architecture.
 #[derive(Debug)]
 pub struct LanguageModel {
-    /// Its layers.
+    /// The decoder, which has the encoder if there is one.
     pub decoder: Box<dyn Decoder>,
 }
 
 impl LanguageModel {
-    /// Builds the model that a config names from a checkpoint's tensors.
+    /// Builds the model of a configuration from a checkpoint's tensors.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another architecture; [`Error::Config`], [`Error::Tensor`] and the file's own.
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`] or [`Error::Tensor`] if configuration and
+    /// weights do not fit; errors of reading the file.
     pub fn load(config: &Config, tensors: &Tensors, device: &Device) -> Result<Self> {
         Self::build(config, Source::Checkpoint(tensors), device)
     }
 
-    /// As [`LanguageModel::load`], from a checkpoint or from parameters that are being trained.
+    /// Builds the model from a checkpoint or from parameters in training.
     ///
     /// # Errors
     /// As [`LanguageModel::load`].
@@ -64,10 +65,10 @@ impl LanguageModel {
         Ok(Self { decoder })
     }
 
-    /// Sizes from a config, without weights.
+    /// Sizes from a configuration, without weights.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for another architecture; [`Error::Config`].
+    /// [`Error::Unsupported`] for another architecture; [`Error::Config`] for an invalid entry.
     pub fn sizes_of(config: &Config) -> Result<Sizes> {
         match config.model_type()? {
             "gpt2" => Gpt2Config::read(config).map(|c| c.sizes),
@@ -78,13 +79,13 @@ impl LanguageModel {
         }
     }
 
-    /// Sizes.
+    /// Sizes of the model.
     #[must_use]
     pub fn sizes(&self) -> &Sizes {
         self.decoder.sizes()
     }
 
-    /// Hidden states after the final norm of the new positions of each row, row after row.
+    /// Hidden states, after the final norm, of the new positions of each row.
     ///
     /// # Shapes
     /// `ids`, `positions` `[rows * new]` `-> [rows * new, hidden]`
@@ -104,7 +105,7 @@ impl LanguageModel {
         self.decoder.norm(x)
     }
 
-    /// Projection to the vocabulary.
+    /// Projects hidden states to logits of the vocabulary.
     ///
     /// # Shapes
     /// `[n, hidden] -> [n, vocabulary]`
@@ -113,7 +114,7 @@ impl LanguageModel {
         self.decoder.logits(hidden)
     }
 
-    /// As [`LanguageModel::open`], as a prefix that many rows continue.
+    /// Prefills a prompt: a prefix that many rows can continue, and the logits `[vocabulary]` of the next token.
     ///
     /// # Errors
     /// As [`LanguageModel::open`].
@@ -122,11 +123,11 @@ impl LanguageModel {
         Ok((cache.into_prefix(), logits))
     }
 
-    /// Reads a prompt: one row's cache, and the logits `[vocabulary]` of the token that follows. With an encoder, that is
-    /// the first token of the decoder's text.
+    /// Prefills a prompt: the cache of one row, and the logits `[vocabulary]` of the next token. With an encoder that
+    /// is the first token that the decoder generates.
     ///
     /// # Errors
-    /// [`Error::Input`] when it is empty or longer than the model.
+    /// [`Error::Input`] when the prompt is empty or leaves no position for a next token.
     pub fn open(&self, ids: &[u32], device: &Device) -> Result<(Sequences, Tensor<1>)> {
         let shape = self.sizes();
         if ids.is_empty() || ids.len() >= shape.positions {

@@ -1,4 +1,4 @@
-//! From a checkpoint's tensors, or from parameters that are being trained, to layers.
+//! Building layers from a checkpoint's tensors or from parameters in training.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,14 +10,14 @@ use super::number::unknown;
 use super::tensors::Tensors;
 use crate::{Error, Result};
 
-/// Parameters on a device, by their names in a checkpoint: what a model is built from while it is trained.
+/// Parameters on a device, by their names in a checkpoint, from which a model is built during training.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
-    /// Biases and norms.
+    /// Biases and norm weights.
     pub vectors: BTreeMap<String, Tensor<1>>,
-    /// Projections and tables, as in the checkpoint.
+    /// Projections and embedding tables, with the shapes of the checkpoint.
     pub matrices: BTreeMap<String, Tensor<2>>,
-    /// Low-rank additions, by the name of the weight they add to.
+    /// Low-rank adapters, by the name of the adapted weight.
     pub adapters: BTreeMap<String, Adapter>,
 }
 
@@ -32,12 +32,12 @@ impl Live {
     }
 }
 
-/// What a model is built from.
+/// The source of a model's weights.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// A checkpoint.
+    /// The tensors of a checkpoint.
     Checkpoint(&'a Tensors),
-    /// Parameters that are being trained.
+    /// Parameters in training.
     Live(&'a Live),
 }
 
@@ -64,7 +64,7 @@ impl Source<'_> {
     }
 }
 
-/// Hands a checkpoint's tensors to a model, checks their shapes, and remembers which were taken.
+/// Reads a model's layers from a source, checks the shapes of tensors, and records which tensors were used.
 pub struct Loader<'a> {
     source: Source<'a>,
     device: &'a Device,
@@ -73,15 +73,16 @@ pub struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
-    /// `prefixes`: the first under which `probe` exists is used ("transformer." or "" for GPT-2).
+    /// A loader of a checkpoint. Tensor names get the first of `prefixes` with which the tensor `probe` exists, for
+    /// example "transformer." or "" for GPT-2.
     ///
     /// # Errors
-    /// [`Error::Tensor`] when `probe` exists under none.
+    /// [`Error::Tensor`] when `probe` exists with none of the prefixes.
     pub fn new(tensors: &'a Tensors, device: &'a Device, prefixes: &[&'static str], probe: &str) -> Result<Self> {
         Self::of(Source::Checkpoint(tensors), device, prefixes, probe)
     }
 
-    /// As [`Loader::new`], from any source.
+    /// A loader of any source; see [`Loader::new`].
     ///
     /// # Errors
     /// As [`Loader::new`].
@@ -96,24 +97,24 @@ impl<'a> Loader<'a> {
         Ok(Self { source, device, prefix, taken: RefCell::default() })
     }
 
-    /// The device tensors go to.
+    /// The device that tensors are loaded to.
     #[must_use]
     pub fn device(&self) -> &Device {
         self.device
     }
 
     fn name(&self, name: &str) -> String {
-        // A leading slash escapes the prefix: classification heads stand beside the body.
+        // A name with a leading slash gets no prefix, as classification heads are outside the model's body.
         name.strip_prefix('/').map_or_else(|| format!("{}{name}", self.prefix), str::to_owned)
     }
 
-    /// Is there a tensor of this name?
+    /// Whether there is a tensor of this name.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.source.shape(&self.name(name)).is_some()
     }
 
-    /// The full name of a tensor of this shape; it counts as taken.
+    /// The full name of a tensor, which must have this shape and is recorded as used.
     fn take(&self, name: &str, shape: &[usize]) -> Result<String> {
         let full = self.name(name);
         let wrong = |found: String| Error::Tensor {
@@ -132,15 +133,16 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Values of a checkpoint's tensor.
+    /// The values of a checkpoint's tensor.
     fn read(&self, tensors: &Tensors, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         tensors.read_f32(&self.take(name, shape)?)
     }
 
-    /// A vector.
+    /// A vector of n values.
     ///
     /// # Errors
-    /// [`Error::Tensor`], [`Error::NonFinite`] or the file's own.
+    /// [`Error::Tensor`] for a missing tensor or another shape; [`Error::NonFinite`] for NaN or infinity; errors of
+    /// reading the file.
     pub fn vector(&self, name: &str, n: usize) -> Result<Tensor<1>> {
         match self.source {
             Source::Checkpoint(tensors) => {
@@ -153,7 +155,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// A matrix as it lies in the file.
+    /// A matrix, `[rows, columns]` as in the file.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -170,7 +172,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// Adapters of projections, where any of them has one.
+    /// The adapters of fused projections; empty if none of these has one.
     fn adapters(&self, parts: &[(&str, usize)]) -> Vec<(usize, Option<Adapter>)> {
         let Source::Live(live) = self.source else { return Vec::new() };
         let of = |&(name, outputs): &(&str, usize)| {
@@ -180,7 +182,7 @@ impl<'a> Loader<'a> {
         if all.iter().any(|a| a.1.is_some()) { all } else { Vec::new() }
     }
 
-    /// An embedding table.
+    /// An embedding table, `[entries, hidden]`.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -188,7 +190,7 @@ impl<'a> Loader<'a> {
         Ok(Embedding { table: self.matrix(name, entries, hidden)?, head: None })
     }
 
-    /// An embedding table that is the output projection as well.
+    /// An embedding table that is also the output projection.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -201,7 +203,7 @@ impl<'a> Loader<'a> {
         Ok(Embedding { table, head })
     }
 
-    /// `torch.nn.Linear`: the file holds `[out, in]`. The bias is taken where it exists.
+    /// A `torch.nn.Linear`, whose weight is `[out, in]` in the file, with its bias if there is one.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -209,7 +211,8 @@ impl<'a> Loader<'a> {
         self.fused(&[(name, outputs)], inputs)
     }
 
-    /// Several projections of one input as one, their outputs side by side. All have a bias, or none.
+    /// Several projections of one input fused into one, with concatenated outputs. Biases are used if all projections
+    /// have one.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -241,7 +244,7 @@ impl<'a> Loader<'a> {
         Ok(Linear { weight, outputs, bias, adapters: self.adapters(parts) })
     }
 
-    /// GPT-2's `Conv1D`: the file holds `[in, out]`.
+    /// GPT-2's `Conv1D`, whose weight is `[in, out]` in the file.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -262,7 +265,7 @@ impl<'a> Loader<'a> {
         if self.has(&name) { Ok(Some(self.vector(&name, outputs)?.reshape([1, outputs]))) } else { Ok(None) }
     }
 
-    /// Weight and bias of a layer norm.
+    /// A layer norm with weight and bias.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -274,7 +277,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// Weight of an RMS norm.
+    /// An RMS norm with its weight.
     ///
     /// # Errors
     /// As [`Loader::vector`].
@@ -288,7 +291,8 @@ impl<'a> Loader<'a> {
         Ok(RmsNorm { weight: Tensor::from_data(TensorData::new(values, [1, n]), self.device), on_host, eps })
     }
 
-    /// Refuses tensors of layers that the config does not have; other leftovers (mask buffers, unused heads) are fine.
+    /// Checks that the source has no tensors of layers beyond the configuration's. Other unused tensors, such as mask
+    /// buffers and unused heads, are accepted.
     ///
     /// # Errors
     /// [`Error::Tensor`] names the first such tensor.

@@ -1,4 +1,4 @@
-//! What a decoder needs beside its own past: the states of an encoder, and a bias by distance (T5).
+//! Encoder states for cross-attention, and attention biases by distance (T5).
 
 use std::ops::Range;
 
@@ -7,28 +7,28 @@ use burn::tensor::{DType, Tensor};
 use super::encoder::Batch;
 use super::layers::{ids, softmax, to};
 
-/// Makes keys and values, `[rows, heads, length, head_dim]` each, of an encoder's states `[rows * length, hidden]` and
-/// the number of rows.
+/// Computes keys and values, each `[rows, heads, length, head_dim]`, from an encoder's states `[rows * length, hidden]`
+/// and the number of rows.
 pub type Project<'a> = &'a dyn Fn(Tensor<2>, usize) -> [Tensor<4>; 2];
 
-/// The states of an encoder.
+/// The final states of an encoder, which the decoder attends to.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// `[rows * length, hidden]`.
+    /// States, `[rows * length, hidden]`.
     pub states: Tensor<2>,
     rows: usize,
-    mask: Option<Tensor<4>>, // [rows, 1, 1, length]; none without padding
+    mask: Option<Tensor<4>>, // [rows, 1, 1, length]; `None` without padding
 }
 
 impl Memory {
-    /// The states `[rows * length, hidden]` of a batch.
+    /// The memory of a batch with states `[rows * length, hidden]`.
     #[must_use]
     pub fn new(states: Tensor<2>, batch: &Batch) -> Self {
         let mask = batch.scores(&states.device());
         Self { states, rows: batch.rows(), mask }
     }
 
-    /// Rows.
+    /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
@@ -51,7 +51,8 @@ impl Memory {
         project(self.states.clone(), self.rows)
     }
 
-    /// Attention of `q [rows, heads, new, head_dim]` over keys and values of the memory. One row of memory serves all.
+    /// Attention of `q`, `[rows, heads, new, head_dim]`, to keys and values of the memory; a memory with one row is
+    /// used for all rows.
     pub(crate) fn attend(&self, q: Tensor<4>, [k, v]: [Tensor<4>; 2]) -> Tensor<4> {
         let mut scores = to(q.matmul(k.swap_dims(2, 3)), DType::F32);
         if let Some(mask) = &self.mask {
@@ -61,28 +62,29 @@ impl Memory {
     }
 }
 
-/// What is added to attention scores by the distance from a key forward to its query.
+/// A bias of attention scores that depends on the distance of a query to an earlier key.
 #[derive(Debug, Clone)]
 pub struct Bias {
-    by_distance: Tensor<2>, // [distances, heads]; the last row stands for all further ones
+    by_distance: Tensor<2>, // [distances, heads]; the last row is for all larger distances
 }
 
 impl Bias {
-    /// `by_distance [distances, heads]`: row 0 is the query's own position, the last row holds for all further ones.
+    /// A bias with values `[distances, heads]`: row 0 is for the query's own position, the last row for all larger
+    /// distances.
     #[must_use]
     pub(super) fn new(by_distance: Tensor<2>) -> Self {
         Self { by_distance }
     }
 
-    /// `[n] -> [n, heads]`
+    /// Biases of distances, `[n] -> [n, heads]`.
     pub(super) fn at(&self, distances: Vec<usize>) -> Tensor<2> {
         let last = self.by_distance.dims()[0] - 1;
         let index = ids(distances.into_iter().map(|d| d.min(last)), &self.by_distance.device());
         self.by_distance.clone().select(0, index)
     }
 
-    /// The bias of queries at these positions over all positions from 0 to the last of them, `[heads, queries, keys]`.
-    /// Keys after a query get that of distance 0: the mask hides them.
+    /// Biases of queries at these positions for keys at all positions from 0 to the last query, `[heads, queries,
+    /// keys]`. Keys after a query get the bias of distance 0; they are masked anyway.
     pub(crate) fn of_queries(&self, queries: Range<usize>) -> Tensor<3> {
         let (n, keys) = (queries.len(), queries.end);
         let heads = self.by_distance.dims()[1];

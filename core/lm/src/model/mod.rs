@@ -1,4 +1,4 @@
-//! Models, one file each, and what they are loaded from.
+//! Models, one file per architecture, and the file formats that they are loaded from.
 
 pub mod cache;
 pub mod classifier;

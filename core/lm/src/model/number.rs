@@ -1,4 +1,4 @@
-//! Numbers of tensors as `f32` or `f16`, decoded piece by piece from bytes and checked to be finite.
+//! Decoding the values of tensors to `f32` or `f16`, in pieces, with a check that they are finite.
 
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 
@@ -60,7 +60,7 @@ impl Span<'_> {
     }
 }
 
-/// Takes one piece of a tensor's bytes, which consists of whole blocks of its format.
+/// Receives one piece of a tensor's bytes, which consists of whole blocks of its format.
 pub(crate) type Each<'a> = &'a mut dyn FnMut(&[u8]) -> Result<()>;
 
 /// Decodes the bytes of one tensor; the names are for error messages.

@@ -1,5 +1,5 @@
-//! RoBERTa (Liu et al. 2019) as a classifier of sentence pairs. Reference: `RobertaForSequenceClassification` of
-//! transformers.
+//! RoBERTa (Liu et al., 2019) as a sentence-pair classifier. Reference implementation:
+//! `RobertaForSequenceClassification` of transformers.
 
 use burn::tensor::{Device, Tensor};
 
@@ -13,13 +13,13 @@ use crate::Result;
 #[derive(Debug)]
 pub struct Roberta {
     hidden: usize,
-    /// Longest pair in tokens: the table's first rows belong to padding.
+    /// Largest number of tokens of a pair; the first rows of the position table are for padding.
     pub(super) positions: usize,
     pub(super) pad: u32,
     word: Embedding,
     position: Embedding,
     kind: Embedding,
-    /// 0 in the published models, whose texts are all of one kind.
+    /// Largest segment id; 0 in the published models, which have a single segment.
     last_kind: u32,
     norm: LayerNorm,
     blocks: Vec<Block>,
@@ -62,10 +62,10 @@ impl Roberta {
         Ok(model)
     }
 
-    /// `-> [rows, labels]`
+    /// Logits of the labels, `[rows, labels]`.
     pub(super) fn logits(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
         let (rows, device) = (batch.rows(), &self.device);
-        // Positions count real tokens from pad + 1; padding stays at pad.
+        // Real tokens have positions from pad + 1, padding has position pad.
         let positions = batch.lengths.iter().flat_map(|&n| {
             (0..batch.length).map(move |i| if i < n { self.pad + 1 + u32::try_from(i).unwrap_or(0) } else { self.pad })
         });

@@ -1,4 +1,4 @@
-//! A model as the files of a Hub-layout folder that this program, and the reference library, load.
+//! Saving a model as a folder in the layout of the Hugging Face hub, which this program and transformers can load.
 
 use std::collections::BTreeMap;
 
@@ -13,61 +13,61 @@ use super::safetensors::INDEX;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-/// Weights by their names in a checkpoint: shape and values.
+/// Weights by name, each with its shape and its values in row-major order.
 pub type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 /// Number type of the saved weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// 32 bit, as trained.
+    /// 32-bit floating point, as trained.
     F32,
-    /// 16 bit.
+    /// 16-bit floating point.
     F16,
 }
 
-/// A weight with its name.
+/// A weight with its name: (name, (shape, values)).
 type Named<'a> = (&'a String, &'a (Vec<usize>, Vec<f32>));
 
-/// How a folder is written.
+/// How the weights are written.
 #[derive(Debug, Clone, Copy)]
 pub struct Layout {
     /// Number type of the weights.
     pub precision: Precision,
-    /// Most bytes of a file of weights; `None` = one file.
+    /// Largest size of a weight file in bytes; `None` = one file.
     pub shard: Option<u64>,
 }
 
 impl Default for Layout {
-    /// One file of 32-bit weights, as trained.
+    /// One file of 32-bit weights.
     fn default() -> Self {
         Self { precision: Precision::F32, shard: None }
     }
 }
 
-/// A model with everything that its folder holds.
+/// The content of a model folder.
 #[derive(Debug, Clone)]
 pub struct Trained {
-    /// Config.
+    /// Configuration, from which `config.json` is written.
     pub config: Config,
     /// Text of `tokenizer.json`.
     pub tokenizer: String,
-    /// End-of-text token, id and text; none for a classifier.
+    /// Id and text of the end-of-text token; `None` for a classifier.
     pub eos: Option<(u32, String)>,
-    /// Padding token, where there is one.
+    /// Text of the padding token, if there is one.
     pub pad: Option<String>,
-    /// A further file beside the weights: its name and content.
+    /// Name and content of one more file.
     pub extra: Option<(&'static str, Vec<u8>)>,
-    /// Weights.
+    /// The weights.
     pub weights: Weights,
-    /// Text of README.md.
+    /// Text of the model card, `README.md`.
     pub card: String,
 }
 
 impl Trained {
-    /// A model of these parts; `eos` and `pad` are token ids.
+    /// A model folder of these parts, with an empty model card; `eos` and `pad` are token ids.
     ///
     /// # Errors
-    /// The tokenizer's.
+    /// Errors of writing the tokenizer as JSON.
     pub fn new(
         config: &Config,
         tokenizer: &Tokenizer,
@@ -94,7 +94,7 @@ fn bytes(values: &[f32], precision: Precision) -> Vec<u8> {
     }
 }
 
-/// Runs of tensors that fit a file of at most `most` bytes; a larger tensor is alone.
+/// Ranges of tensors that fit into a file of at most `most` bytes; a larger tensor gets a file of its own.
 fn shards(sizes: &[u64], most: Option<u64>) -> Vec<std::ops::Range<usize>> {
     let most = most.unwrap_or(u64::MAX);
     let (mut out, mut from, mut size) = (Vec::new(), 0, 0_u64);
@@ -109,10 +109,11 @@ fn shards(sizes: &[u64], most: Option<u64>) -> Vec<std::ops::Range<usize>> {
     out
 }
 
-/// Hands every file of the folder to `put`, one at a time; `place` is the folder in messages.
+/// Passes every file of the folder to `put` as (name, content), one at a time; `place` is the folder's name in
+/// messages.
 ///
 /// # Errors
-/// Those of `put`; [`Error::NonFinite`] for weights that are not finite in this precision.
+/// Errors of `put`; [`Error::NonFinite`] for weights that are not finite in this precision.
 pub fn save(
     place: &str,
     model: &Trained,
@@ -132,7 +133,7 @@ pub fn save(
     let tied = tied.unwrap_or(model.config.model_type()? != "llama");
     let dtype = if precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
     let failed = |e: safetensors::SafeTensorError| Error::broken(place, e.to_string());
-    // A tied head is not a tensor of its own, nor are the tables of T5's two halves: they would keep their old values.
+    // A tied head is not saved, nor are the tables of T5's encoder and decoder: these copies would be outdated.
     let copy = |name: &str| {
         (tied && name.ends_with("lm_head.weight")) || (start.is_some() && name.ends_with("coder.embed_tokens.weight"))
     };

@@ -1,5 +1,5 @@
-//! T5 (Raffel et al. 2020), v1.0, v1.1 and Flan: an encoder and a decoder with relative positions. Reference:
-//! `T5ForConditionalGeneration` of transformers.
+//! T5 (Raffel et al., 2020), v1.0, v1.1 and Flan: an encoder and a decoder with relative positions. Reference
+//! implementation: `T5ForConditionalGeneration` of transformers.
 
 use burn::tensor::{DType, Device, Int, Tensor};
 
@@ -12,10 +12,10 @@ use super::loader::Loader;
 use super::memory::{Bias, Memory};
 use crate::Result;
 
-/// Positions of models whose config states none: T5 was trained on 512, and computes more.
+/// Default number of positions; T5 was trained with 512 but has no fixed limit.
 const USUAL_POSITIONS: usize = 512;
 
-/// Query, key and value of one input, and the output projection.
+/// Self-attention: norm, fused query, key and value, and output projection.
 #[derive(Debug)]
 struct SelfAttention {
     norm: RmsNorm,
@@ -23,7 +23,7 @@ struct SelfAttention {
     out: Linear,
 }
 
-/// Attention of the decoder over the encoder's states.
+/// Cross-attention of the decoder to the encoder's states.
 #[derive(Debug)]
 struct CrossAttention {
     norm: RmsNorm,
@@ -35,7 +35,7 @@ struct CrossAttention {
 #[derive(Debug)]
 struct FeedForward {
     norm: RmsNorm,
-    up: Linear, // the gate first, where there is one
+    up: Linear, // fused gate and up projection if gated
     down: Linear,
     inner: usize,
     gated: bool,
@@ -45,11 +45,11 @@ struct FeedForward {
 #[derive(Debug)]
 struct Block {
     attention: SelfAttention,
-    cross: Option<CrossAttention>, // the decoder's
+    cross: Option<CrossAttention>, // decoder only
     feed_forward: FeedForward,
 }
 
-/// How distances share their biases.
+/// Buckets of distances that share an attention bias.
 #[derive(Debug, Clone, Copy)]
 struct Buckets {
     count: usize,
@@ -67,13 +67,13 @@ impl Buckets {
         Ok(Self { count, furthest })
     }
 
-    /// The bucket of a distance among `count` buckets: exact ones below half, then ever wider ones.
+    /// The bucket of a distance: one bucket per distance in the first half of `count` buckets, then logarithmic ones.
     fn of(self, distance: usize, count: usize) -> usize {
         let exact = count / 2;
         if distance < exact {
             return distance;
         }
-        // In f32 and in this order, as the reference rounds.
+        // In f32 and in this order, so that rounding is that of the reference.
         #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         let wide = {
             let whole = (self.furthest as f64 / exact as f64).ln() as f32;
@@ -82,12 +82,13 @@ impl Buckets {
         exact.saturating_add(wide).min(count - 1)
     }
 
-    /// Of the distances 0 to the furthest, for a decoder.
+    /// Buckets of the distances 0 to `furthest`, for a decoder.
     fn back(self) -> Vec<usize> {
         (0..=self.furthest).map(|d| self.of(d, self.count)).collect()
     }
 
-    /// Of every pair of `length` positions, query after query, for an encoder: one half for keys that follow.
+    /// Buckets of all pairs of `length` positions, `[query, key]`, for an encoder, which has half of them for keys
+    /// after the query.
     fn pairs(self, length: usize) -> Vec<usize> {
         let half = self.count / 2;
         let of = |q: usize, k: usize| self.of(q.abs_diff(k), half) + if k > q { half } else { 0 };
@@ -110,12 +111,12 @@ pub struct T5 {
     head: Option<Linear>,
 }
 
-/// `config.json` of a T5.
+/// The `config.json` of a T5 model.
 #[derive(Debug, Clone)]
 pub(super) struct T5Config {
-    /// Of the decoder.
+    /// Sizes of the decoder.
     pub sizes: Sizes,
-    /// Layers of the encoder.
+    /// Number of layers of the encoder.
     encoder_layers: usize,
     /// Width of the feed-forward layer.
     inner: usize,
@@ -123,7 +124,7 @@ pub(super) struct T5Config {
     gated: bool,
     activation: Activation,
     buckets: Buckets,
-    /// Whether the output projection is the embedding.
+    /// Whether the output projection is tied to the embedding.
     tied: bool,
 }
 
@@ -147,7 +148,7 @@ impl T5Config {
         config.word_or("feed_forward_proj", &["relu", "gelu", "silu", "gated-relu", "gated-gelu", "gated-silu"])?;
         let kind = config.get("feed_forward_proj").and_then(serde_json::Value::as_str).unwrap_or("relu");
         let (gated, activation) = match kind {
-            "gated-gelu" => (true, Activation::GeluTanh), // so the reference reads it
+            "gated-gelu" => (true, Activation::GeluTanh), // as in the reference implementation
             "gated-silu" => (true, Activation::Silu),
             "gated-relu" => (true, Activation::Relu),
             "gelu" => (false, Activation::Gelu),
@@ -168,7 +169,7 @@ impl T5Config {
 }
 
 impl T5 {
-    /// Weights named as by transformers.
+    /// Builds the model from weights with the names that transformers uses.
     pub(super) fn load(config: T5Config, w: Loader<'_>) -> Result<Self> {
         let T5Config { sizes, encoder_layers, inner, eps, gated, activation, buckets, tied } = config;
         let (d, width) = (sizes.hidden, sizes.heads * sizes.head_dim);
@@ -256,7 +257,7 @@ impl Encoder for T5 {
         }
         let weights = to(softmax(scores), v.dtype());
         let attended = block.attention.out.forward(merge_heads(weights.matmul(v)));
-        // Its layers are counted after the decoder's.
+        // The encoder's layers are numbered after the decoder's.
         let number = self.decoder.len() + i;
         let x = x + cache.residual(number, 0, attended);
         let fed = block.feed_forward.forward(x.clone());
@@ -307,7 +308,7 @@ impl Decoder for T5 {
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.head {
             Some(head) => head.forward(hidden),
-            // With shared tables the states are scaled down before the projection.
+            // With a tied output projection T5 scales the states down first.
             #[allow(clippy::cast_precision_loss)]
             None => self.tokens.unembed(hidden / (self.sizes.hidden as f32).sqrt()),
         }
@@ -337,7 +338,7 @@ mod tests {
 
     #[test]
     fn buckets_widen_and_end() {
-        // 32 buckets, 128 positions, as published models have them.
+        // 32 buckets and distances up to 128, as in the published models.
         let buckets = Buckets { count: 32, furthest: 128 };
         let back = buckets.back();
         assert_eq!(back[..17], (0..17).collect::<Vec<_>>());

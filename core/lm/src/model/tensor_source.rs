@@ -1,4 +1,4 @@
-//! What a tensor is in a file, and checkpoints in formats that are read outside this crate.
+//! Shapes and number types of tensors in files, and the trait of checkpoint formats that other crates read.
 
 use std::fmt;
 

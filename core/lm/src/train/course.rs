@@ -1,4 +1,4 @@
-//! A training from its first or next step to its last, for a host that keeps checkpoints and shows progress.
+//! Running a training to its end, for a host that saves checkpoints and shows progress.
 
 use record::Monitor;
 use record::monitor::Stage;
@@ -7,31 +7,31 @@ use super::objective::Objective;
 use super::trainer::{Report, Trainer};
 use crate::Result;
 
-/// One step of a training.
+/// Results of one step of a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
-    /// What the step gave.
+    /// Loss, learning rate and sizes of the step.
     pub report: Report,
-    /// Mean loss of the held-out targets after it, where it was due, in nats.
+    /// Mean held-out loss per target after the step, in nats, if it was computed.
     pub validation: Option<f32>,
-    /// Whether a checkpoint is due: after a look at held-out examples, before a stop, and at the end.
+    /// Whether to save a checkpoint: after an evaluation, before stopping, and at the end.
     pub checkpoint: bool,
 }
 
-/// The host's side of a training.
+/// Receives the steps of a training; implemented by hosts.
 pub trait Course<O: Objective> {
     /// Called after every step.
     ///
     /// # Errors
-    /// The host's; the training then ends.
+    /// Errors of the host, which end the training.
     fn stepped(&mut self, trainer: &Trainer<O>, step: &Step) -> impl Future<Output = Result<()>>;
 }
 
-/// Takes every step that is left. Held-out examples are looked at where the settings say so. The monitor counts steps.
+/// Takes all remaining steps and evaluates on the held-out examples as the settings say. The monitor's units are steps.
 ///
 /// # Errors
-/// [`crate::Error::Interrupted`] when the host asked to stop, after [`Course::stepped`] of the last step;
-/// [`crate::Error::NonFinite`] where loss or gradients are not finite; the host's.
+/// [`crate::Error::Interrupted`] when the host asked to stop, after [`Course::stepped`] of the last step taken;
+/// [`crate::Error::NonFinite`] when loss or gradients are not finite; errors of the host.
 pub async fn run<O: Objective + Sync>(
     trainer: &mut Trainer<O>,
     course: &mut impl Course<O>,

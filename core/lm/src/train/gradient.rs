@@ -1,7 +1,8 @@
-//! Loss of a batch and its gradient.
+//! Loss of a batch and its gradients.
 //!
-//! The output projection is worked on a few hundred tokens at a time, so that their logits are never held all at once.
-//! With checkpointing only the inputs of the layers are kept, and each layer is computed again when its turn comes.
+//! The output projection is computed for a few hundred tokens at a time, so that the logits of all tokens are never in
+//! memory together. With gradient checkpointing only the inputs of the layers are stored, and each layer is recomputed
+//! in the backward pass.
 
 use burn::tensor::{DType, Tensor};
 
@@ -19,39 +20,40 @@ use crate::model::layers::{ids, to};
 use crate::model::loader::{Live, Source};
 use crate::model::memory::Memory;
 
-/// Target tokens whose logits are held at once.
+/// Number of target tokens whose logits are in memory together.
 const TOKENS: usize = 256;
 
-/// How a gradient is computed.
+/// How gradients are computed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Label smoothing.
+    /// Label smoothing, 0 to below 1.
     pub smoothing: f32,
-    /// The loss is this times the sum over the target tokens.
+    /// Factor of the summed loss whose gradients are computed.
     pub scale: f32,
     /// Dropout of the residual stream.
     pub dropout: Option<Dropout>,
-    /// Keep the inputs of layers only, and compute each layer twice.
+    /// Gradient checkpointing: store the inputs of layers only, and compute each layer twice.
     pub checkpointing: bool,
-    /// Number type of the products.
+    /// Number type of matrix products.
     pub compute: Precision,
 }
 
-/// Number type of a training's products. Weights, gradients and the optimiser stay in f32 (Micikevicius et al. 2018).
+/// Number type of matrix products in training. Weights, gradients and optimiser state are f32 (mixed precision,
+/// Micikevicius et al., 2018).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// 32 bit.
+    /// 32-bit floating point.
     #[default]
     F32,
-    /// 16 bit; the loss is scaled, so that small gradients do not vanish.
+    /// 16-bit floating point, with loss scaling so that small gradients do not vanish.
     F16,
-    /// 16 bit with the range of 32.
+    /// bfloat16, with the range of 32-bit floating point.
     Bf16,
 }
 
 impl Precision {
-    /// As burn names it.
+    /// burn's type.
     #[must_use]
     pub fn dtype(self) -> DType {
         match self {
@@ -67,10 +69,10 @@ impl Precision {
     }
 }
 
-/// Adds the gradients of a batch to `sink`. Answers the sum of the losses of its target tokens, in nats.
+/// Adds the gradients of a batch to `sink` and returns the unscaled sum of the losses of its target tokens, in nats.
 ///
 /// # Errors
-/// The model's.
+/// Errors of building the model and of reading from the device.
 pub async fn gradients(
     config: &Config,
     parameters: &Parameters,
@@ -107,7 +109,7 @@ pub async fn gradients(
     Ok(loss)
 }
 
-/// As [`gradients`], layer by layer from the last to the first, each from its input.
+/// As [`gradients`], with checkpointing: layer by layer from the last to the first, each recomputed from its input.
 async fn checkpointed(
     config: &Config,
     parameters: &Parameters,
@@ -163,7 +165,7 @@ async fn checkpointed(
     Ok(loss)
 }
 
-/// What every layer read, computed without gradients; the output of the last layer comes last.
+/// The inputs of all layers, computed without gradients, followed by the output of the last layer.
 struct Inputs {
     encoder: Vec<Tensor<2>>,
     memory: Option<Memory>,
@@ -199,15 +201,15 @@ impl Inputs {
     }
 }
 
-/// The start of a graph.
+/// A leaf of an autodiff graph.
 fn leaf(x: Tensor<2>) -> Tensor<2> {
     Tensor::from_inner(x).require_grad()
 }
 
-/// Loss of a batch; nothing is dropped or smoothed.
+/// Sum of the losses of a batch's target tokens in nats, without dropout and label smoothing.
 ///
 /// # Errors
-/// The model's.
+/// Errors of building the model and of reading from the device.
 pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compute: Precision) -> Result<f64> {
     let device = &parameters.device;
     let live = parameters.live(false, compute.dtype());
@@ -228,7 +230,8 @@ pub async fn loss(config: &Config, parameters: &Parameters, batch: &Batch, compu
     Ok(total)
 }
 
-/// Loss, and its slope at the hidden states `[targets, hidden]`; the projection's own gradients go to `sink`.
+/// The loss, and its gradient at the hidden states, `[targets, hidden]`. Gradients of the output projection's
+/// parameters are added to `sink`.
 async fn head(
     lm: &LanguageModel,
     live: &Live,
@@ -251,19 +254,19 @@ async fn head(
     Ok((total, Tensor::cat(slopes, 0)))
 }
 
-/// Gradients of everything that `y` came from, given the loss's slope at `y`.
+/// Backpropagates from `y`, given the gradient of the loss at `y`, and adds the parameters' gradients to `sink`.
 pub(super) fn backward(y: Tensor<2>, slope: Tensor<2>, live: &Live, sink: &mut Gradients) -> burn::tensor::Gradients {
     let mut gradients = (y * Tensor::from_inner(slope)).sum().backward();
     collect(live, &mut gradients, sink);
     gradients
 }
 
-/// As [`backward`], and answers the slope at `x`.
+/// As [`backward`], but returns the gradient at `x`.
 fn through(y: Tensor<2>, slope: Tensor<2>, x: &Tensor<2>, live: &Live, sink: &mut Gradients) -> Tensor<2> {
     slope_at(x, &mut backward(y, slope, live, sink))
 }
 
-/// The loss's slope at a leaf.
+/// The gradient of the loss at a leaf; zeros if the loss does not depend on it.
 fn slope_at(x: &Tensor<2>, gradients: &mut burn::tensor::Gradients) -> Tensor<2> {
     x.grad_remove(gradients).unwrap_or_else(|| Tensor::zeros(x.dims(), &x.clone().inner().device()))
 }

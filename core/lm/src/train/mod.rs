@@ -1,5 +1,5 @@
-//! Training: parameters, examples, objective, optimiser, schedule, checkpoints, and the loop. No files and no clocks, so
-//! that a browser trains with the same code.
+//! Training: parameters, examples, objectives, optimiser, learning-rate schedule, checkpoints and the training loop.
+//! The module uses neither files nor clocks, so that a browser can run the same code.
 
 pub mod attention;
 pub mod calibration;

@@ -1,4 +1,4 @@
-//! What a training teaches: how examples become batches, and a batch a loss and its gradients.
+//! Training objectives: how examples are batched, and how a batch's loss and gradients are computed.
 
 use super::example::{Batch, Example};
 use super::gradient::{self, Options, Precision};
@@ -8,37 +8,37 @@ use crate::Result;
 use crate::model::LanguageModel;
 use crate::model::config::Config;
 
-/// What a [`super::trainer::Trainer`] needs to know of a model and its examples.
+/// A training objective, as a [`super::trainer::Trainer`] needs it.
 pub trait Objective {
-    /// What is learned from.
+    /// A training example.
     type Example: Sync;
-    /// Examples that are worked on together.
+    /// Examples that are computed together.
     type Batch: Sync;
 
-    /// Refuses settings that this training has no use for.
+    /// Checks that the objective supports the settings.
     ///
     /// # Errors
-    /// [`crate::Error::Input`] names the entry.
+    /// [`crate::Error::Input`] names the unsupported entry.
     fn check(&self, _settings: &Settings) -> Result<()> {
         Ok(())
     }
 
-    /// Positions of an example.
+    /// Number of token positions of an example.
     fn length(&self, example: &Self::Example) -> usize;
 
-    /// Examples of one group are all trained on, or all held out.
+    /// The example's group. Examples of one group are either all trained on or all held out.
     fn group(&self, example: &Self::Example) -> u64;
 
-    /// A batch of examples, as they are in this epoch; held-out ones are looked at as in epoch 0.
+    /// A batch of examples; noise, if any, depends on the epoch. Held-out examples use epoch 0.
     fn batch(&self, examples: &[&Self::Example], epoch: u64) -> Self::Batch;
 
-    /// What the loss is a mean over.
+    /// Number of targets, over which the loss is averaged.
     fn targets(&self, batch: &Self::Batch) -> usize;
 
-    /// Positions that are computed, padding included.
+    /// Number of token positions computed, padding included.
     fn positions(&self, batch: &Self::Batch) -> usize;
 
-    /// Adds the gradients of a batch to `sink`. Answers the sum of the losses of its targets, in nats.
+    /// Adds the gradients of a batch to `sink` and returns the sum of the losses of its targets, in nats.
     fn gradients(
         &self,
         parameters: &Parameters,
@@ -47,7 +47,7 @@ pub trait Objective {
         sink: &mut Gradients,
     ) -> impl Future<Output = Result<f64>>;
 
-    /// The sum of the losses of a batch; nothing is dropped or smoothed.
+    /// Sum of the losses of a batch's targets, without dropout and label smoothing.
     fn loss(
         &self,
         parameters: &Parameters,
@@ -56,19 +56,19 @@ pub trait Objective {
     ) -> impl Future<Output = Result<f64>>;
 }
 
-/// Maximum likelihood of what follows a prompt.
+/// Maximum likelihood of target tokens given a prompt.
 #[derive(Debug, Clone)]
 pub struct Likelihood {
-    /// The model's config.
+    /// The model's configuration.
     pub config: Config,
-    start: Option<u32>, // of the decoder
+    start: Option<u32>, // the decoder's start token
 }
 
 impl Likelihood {
-    /// For the language model of a config.
+    /// The objective for the language model of a configuration.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for another model; [`crate::Error::Config`].
+    /// [`crate::Error::Unsupported`] for another architecture; [`crate::Error::Config`] for an invalid entry.
     pub fn new(config: Config) -> Result<Self> {
         let start = LanguageModel::sizes_of(&config)?.start;
         Ok(Self { config, start })

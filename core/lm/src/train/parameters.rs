@@ -1,4 +1,4 @@
-//! The parameters of a model by their names in a checkpoint, on a device, trained or frozen.
+//! A model's parameters on a device, by their names in the checkpoint, trained or frozen.
 
 use std::collections::BTreeMap;
 
@@ -10,29 +10,29 @@ use crate::model::loader::Live;
 use crate::model::tensors::{Dtype, Tensors};
 use crate::{Error, Result};
 
-/// One parameter.
+/// One parameter tensor.
 #[derive(Debug, Clone)]
 pub struct Parameter {
-    /// Outermost dimension first; one or two dimensions.
+    /// One or two dimensions, outermost first.
     pub shape: Vec<usize>,
-    /// Its values, flat, without gradients.
+    /// Values in row-major order, without autodiff.
     pub value: Tensor<1>,
-    /// Whether training changes it.
+    /// Whether the parameter is trained.
     pub trained: bool,
 }
 
 /// All parameters of a model.
 #[derive(Debug, Clone)]
 pub struct Parameters {
-    /// By name.
+    /// Parameters by name, adapters included.
     pub all: BTreeMap<String, Parameter>,
-    /// Low-rank training.
+    /// Settings of low-rank adapters; `None` if all weights are trained.
     pub lora: Option<Lora>,
-    /// Where they live; without gradients.
+    /// The device that holds the values, without autodiff.
     pub device: Device,
 }
 
-/// Gradients by parameter, flat.
+/// Gradients by parameter name, in row-major order.
 pub type Gradients = BTreeMap<String, Tensor<1>>;
 
 fn tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
@@ -41,11 +41,12 @@ fn tensor(values: Vec<f32>, device: &Device) -> Tensor<1> {
 }
 
 impl Parameters {
-    /// Reads a checkpoint. With `lora`, its weights are frozen and the targets get adapters that start at zero.
-    /// Buffers that are no weights (masks, position ids: integers, or more than two dimensions) are left out.
+    /// Reads a checkpoint. With `lora` its weights are frozen and the target weights get adapters whose product is
+    /// initially zero. Tensors of integers or of more than two dimensions, such as masks and position ids, are left
+    /// out.
     ///
     /// # Errors
-    /// The checkpoint's; [`Error::Input`] when no weight has the name of a LoRA target.
+    /// Errors of reading the checkpoint; [`Error::Input`] when no weight matches a LoRA target.
     pub fn read(tensors: &Tensors, lora: Option<Lora>, seed: u64, device: &Device) -> Result<Self> {
         let mut all = BTreeMap::new();
         for name in tensors.names() {
@@ -85,19 +86,20 @@ impl Parameters {
         Ok(())
     }
 
-    /// Names of what is trained, in order.
+    /// Names of the trained parameters, sorted.
     pub fn trained(&self) -> impl Iterator<Item = &String> {
         self.all.iter().filter(|(_, p)| p.trained).map(|(name, _)| name)
     }
 
-    /// Number of values, all and trained.
+    /// Number of values in all parameters and in the trained ones.
     #[must_use]
     pub fn count(&self) -> (usize, usize) {
         let size = |p: &Parameter| p.shape.iter().product::<usize>();
         (self.all.values().map(size).sum(), self.all.values().filter(|p| p.trained).map(size).sum())
     }
 
-    /// What a model is built from, in a number type. With `gradients`, trained parameters are leaves of an autodiff graph.
+    /// The parameters as the source of a model, in a number type. With `gradients`, trained parameters are leaves of an
+    /// autodiff graph.
     #[must_use]
     pub fn live(&self, gradients: bool, dtype: DType) -> Live {
         let mut live = Live::default();
@@ -131,10 +133,10 @@ impl Parameters {
         live
     }
 
-    /// The weights as a checkpoint has them: adapters are added to what they adapt.
+    /// The weights as in a checkpoint, with adapters merged into the weights that they adapt.
     ///
     /// # Errors
-    /// [`Error::Device`] when the values cannot be read.
+    /// [`Error::Device`] when the values cannot be read back.
     pub async fn merged(&self) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>> {
         let live = self.live(false, DType::F32);
         let mut out = BTreeMap::new();
@@ -153,7 +155,7 @@ impl Parameters {
     }
 }
 
-/// Values on the host.
+/// Reads values back to the host.
 pub(super) async fn host(values: Tensor<1>) -> Result<Vec<f32>> {
     let failed = |reason: String| Error::Device { device: "in use".into(), reason };
     let data = values.into_data_async().await.map_err(|e| failed(format!("reading values failed: {e}")))?;
@@ -171,7 +173,7 @@ pub(super) fn add(sum: &mut Gradients, gradients: Gradients) {
     }
 }
 
-/// Adds to `sink` the gradients of the leaves of `live`, in f32.
+/// Adds the gradients of the leaves of `live`, converted to f32, to `sink`.
 pub(super) fn collect(live: &Live, gradients: &mut burn::tensor::Gradients, sink: &mut Gradients) {
     let mut add = |name: String, gradient: Option<Tensor<1>>| {
         add(sink, gradient.map(|g| (name, to(g, DType::F32))).into_iter().collect());

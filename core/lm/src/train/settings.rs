@@ -1,4 +1,4 @@
-//! Settings of a training.
+//! Training settings.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,43 +8,45 @@ use super::optimizer::Kind;
 use super::schedule::Shape;
 use crate::{Error, Result};
 
-/// Settings of a training; part of a run's plan.
+/// Settings of a training, as stored in its plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Times each example is seen.
+    /// Number of epochs, 1 to 10,000; default 3.
     pub epochs: u64,
-    /// Examples a step.
+    /// Examples per optimiser step, 1 to 65,536; default 16.
     pub batch: usize,
-    /// Padded positions that are worked on at once; a step takes as many parts as its examples need (accumulation). A
-    /// step of several examples has at least two, which the CPU works on side by side, so each has half as many.
+    /// Most padded token positions in memory together, 16 to 16,777,216; default 2048. Gradients of a larger step are
+    /// accumulated over parts of half this size, two of which the CPU computes in parallel.
     pub batch_tokens: usize,
-    /// Largest learning rate.
+    /// Peak learning rate, above 0 and at most 1; default 2e-4.
     pub learning_rate: f64,
-    /// Share of the steps over which the rate rises.
+    /// Fraction of the steps over which the learning rate rises linearly; default 0.1.
     pub warmup: f64,
-    /// What follows.
+    /// Shape of the learning rate after the warm-up; default cosine.
     pub schedule: Shape,
-    /// Optimiser.
+    /// Optimiser; default AdamW.
     pub optimizer: Kind,
-    /// Weight decay.
+    /// Weight decay, 0 to 1; default 0.01.
     pub weight_decay: f64,
-    /// Largest global norm of the gradients; 0 = no limit.
+    /// Global gradient norm above which gradients are scaled down; 0 = off; default 1.
     pub clip: f64,
-    /// Dropout of the residual stream.
+    /// Dropout rate of the residual stream, 0 to below 1; default 0.
     pub dropout: f32,
-    /// Label smoothing.
+    /// Label smoothing, 0 to below 1; default 0.
     pub label_smoothing: f32,
-    /// Keep less in memory, compute each layer twice.
+    /// Gradient checkpointing: saves memory but computes each layer twice; default off.
     pub checkpointing: bool,
-    /// Number type of the products.
+    /// Number type of matrix products; default f32.
     #[serde(default, skip_serializing_if = "Precision::is_f32")]
     pub compute: Precision,
-    /// Share of the contexts that is held out.
+    /// Fraction of the groups of examples (contexts) that is held out, 0 to 0.9; default 0.1.
     pub validation: f64,
-    /// Steps between two looks at the held-out examples, each with a checkpoint; 0 = at the end of every epoch.
+    /// Steps between evaluations on the held-out examples, each with a checkpoint; 0 = at the end of every epoch;
+    /// default 50.
     pub evaluate_every: u64,
-    /// Adapters instead of all weights.
+    /// Low-rank adapters (LoRA); `None` = all weights are trained. Default: rank 16 and alpha 32 on all projections of
+    /// Llama, GPT-2 and T5, and on query, key and value of BioGPT.
     #[serde(default)]
     pub lora: Option<Lora>,
 }
@@ -102,7 +104,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Refuses values that no training can work with.
+    /// Checks the range of every setting.
     ///
     /// # Errors
     /// [`Error::Input`] names the entry, what it accepts and what it holds.

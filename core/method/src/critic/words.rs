@@ -1,4 +1,4 @@
-//! The word-count critic: very short sentences such as "He says." follow from many others and carry no information.
+//! The word-count critic: very short sentences such as "He says." follow from many others and carry little information.
 
 use super::contract::FreeCritic;
 use super::pair::Pair;

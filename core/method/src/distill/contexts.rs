@@ -1,4 +1,4 @@
-//! Left contexts: a prefix or the user's own sentences, extended by the teacher (paper, section 3.1).
+//! Left contexts: a prefix or the user's own sentences, continued by the teacher (paper, section 3.1).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -16,21 +16,21 @@ use record::random::{Purpose, Stream};
 use record::{Context, ContextOutcome, Finish, Monitor};
 use text::sentence;
 
-/// Tries per context before it is given up.
+/// Attempts per context before it is given up.
 const ATTEMPTS: u32 = 8;
 
-/// A text of the user's, cut for one context.
+/// A part of the user's text, for one context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seed {
-    /// Its sentences, joined by spaces.
+    /// The sentences, joined by spaces.
     pub text: String,
-    /// How many of them are whole: the last may lack its end, which the teacher then writes.
+    /// Number of complete sentences; the last one may be incomplete, and the teacher then completes it.
     pub sentences: usize,
-    /// Where it comes from ("news.txt, line 12").
+    /// Source of the text ("news.txt, line 12").
     pub origin: String,
 }
 
-/// Cuts texts into seeds of at most `max` sentences; duplicates are dropped.
+/// Splits (origin, text) pairs into seeds of at most `max` sentences and drops duplicates.
 pub fn seeds<'a>(texts: impl Iterator<Item = (String, &'a str)>, max: usize) -> Vec<Seed> {
     let mut seen = BTreeSet::new();
     let mut out = Vec::new();
@@ -46,31 +46,31 @@ pub fn seeds<'a>(texts: impl Iterator<Item = (String, &'a str)>, max: usize) -> 
     out
 }
 
-/// The contexts of a range, and what became of every attempt at one.
+/// The contexts of a range, with the outcomes of all attempts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextBatch {
-    /// Contexts, by id.
+    /// Contexts, ordered by id.
     pub contexts: Vec<Context>,
-    /// Attempts, by what became of them.
+    /// Number of attempts by outcome.
     pub counts: BTreeMap<ContextOutcome, u64>,
 }
 
 struct Draft {
     id: u64,
     start: String,
-    /// How much of `start` is no sentence of the context: the dateline. Seeds are sentences themselves.
+    /// Length in bytes of the part of `start` that precedes the first sentence (the dateline); 0 for seeds.
     prefix: usize,
     origin: String,
-    /// Whole sentences the start has already.
+    /// Number of complete sentences in `start`.
     have: usize,
-    /// Sentences wanted.
+    /// Number of sentences that the context should have.
     want: usize,
 }
 
-/// Makes the contexts of a range. Each depends on the seed and its own number alone.
+/// Generates the contexts of a range. The random numbers of each depend on the plan's seed and its own number alone.
 ///
 /// # Errors
-/// The teacher's; [`crate::Error::Interrupted`].
+/// Errors of the teacher; [`crate::Error::Interrupted`] when the host asked to stop.
 pub async fn make(
     teacher: &TextModel,
     plan: &Plan,
@@ -156,7 +156,7 @@ impl ContextBatch {
         *self.counts.entry(outcome).or_default() += 1;
     }
 
-    /// Takes a context unless it is too short, degenerate, or there already.
+    /// Accepts a context unless it is too short, degenerate or a duplicate; counts the outcome.
     fn settle(&mut self, draft: &Draft, text: String, fewest: usize, texts: &mut BTreeSet<String>) -> bool {
         let body = text.get(draft.prefix..).unwrap_or(&text);
         let sentences = sentence::split(body);

@@ -1,4 +1,5 @@
-//! The pipeline: contexts, siblings and verdicts, range by range, into a store of the host's.
+//! The pipeline: contexts, siblings and critics, one range of contexts at a time, with results saved to the host's
+//! store.
 
 use std::ops::Range;
 
@@ -15,36 +16,36 @@ use super::contexts::{ContextBatch, Seed, make};
 use crate::Result;
 use crate::critic::{Critics, Link, SentenceSet};
 
-/// Contexts that are made, sampled and judged together, and saved together. Fixed, as rows of contexts that share a
-/// batch meet the same matrix products: another size would round differently.
+/// Number of contexts that are generated, sampled, judged and saved together. It is fixed because it decides which rows
+/// share a batch, and with that the rounding of matrix products.
 pub const RANGE: u64 = 4;
 
-/// What a range has before its critics run: enough to go on from there, to the same bytes.
+/// The state of a range before its critics run. Resuming from it gives the same bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draft {
-    /// Contexts.
+    /// Contexts with the outcomes of all attempts.
     pub made: ContextBatch,
-    /// Samples of all contexts; `None` until the last one is there.
+    /// Samples of all contexts; `None` until all are complete.
     pub samples: Option<Vec<Sample>>,
 }
 
-/// Everything one range gave.
+/// The results of one range.
 #[derive(Debug, Clone, Default)]
 pub struct Judged {
-    /// Contexts.
+    /// Contexts that siblings were sampled for.
     pub contexts: Vec<Context>,
-    /// Samples, usable or not.
+    /// All samples, including unusable ones.
     pub samples: Vec<Sample>,
     /// Scored pairs of both tasks.
     pub scored: Vec<Scored>,
-    /// Entailments that selection asked for.
+    /// Entailments that the diversity filter needed in addition.
     pub links: Vec<Link>,
-    /// Counts.
+    /// Counts of outcomes.
     pub funnel: Funnel,
 }
 
 impl Judged {
-    /// The text of a sibling; empty where the row has no usable sentence.
+    /// The sentence of a row of a context; empty if the row has no usable sentence.
     #[must_use]
     pub fn text(&self, context: u64, row: u32) -> &str {
         let wanted = |s: &&Sample| s.context == context && s.row == row && s.finish == Finish::Sentence;
@@ -52,28 +53,28 @@ impl Judged {
     }
 }
 
-/// Where a host keeps what the pipeline makes: a run folder, or a browser's memory.
+/// Storage for the pipeline's results, such as a run folder or a browser's memory.
 pub trait Store {
-    /// What an interrupted run left of a range.
+    /// The draft of a range that an interrupted run saved.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     fn draft(&mut self, range: &Range<u64>) -> Result<Option<Draft>>;
 
-    /// Keeps an unfinished range: called when its contexts are whole, and again when its samples are.
+    /// Saves an unfinished range; called when its contexts are complete, and again when its samples are.
     ///
     /// # Errors
-    /// The store's; the pipeline then ends.
+    /// Errors of the store, which end the pipeline.
     fn keep_draft(&mut self, range: &Range<u64>, draft: &Draft) -> Result<()>;
 
-    /// Keeps a finished range.
+    /// Saves a finished range.
     ///
     /// # Errors
-    /// The store's; the pipeline then ends.
+    /// Errors of the store, which end the pipeline.
     fn keep(&mut self, range: &Range<u64>, judged: Judged) -> Result<()>;
 }
 
-/// The distinct usable sentences of a context.
+/// The distinct usable sentences of a context, from the samples of one or more contexts.
 ///
 /// # Errors
 /// As [`SentenceSet::new`].
@@ -82,7 +83,7 @@ pub fn sentences(samples: &[Sample], context: u64) -> Result<SentenceSet> {
     SentenceSet::new(usable.map(|s| (s.row, s.text.as_str())))
 }
 
-/// How a plan samples siblings; `ends` end a text.
+/// A plan's sampling options for siblings; `ends` are the ids that end a text.
 fn sample_options(plan: &Plan, ends: &[u32]) -> SampleOptions {
     let s = &plan.siblings;
     SampleOptions {
@@ -99,10 +100,10 @@ fn sample_options(plan: &Plan, ends: &[u32]) -> SampleOptions {
     }
 }
 
-/// Samples the siblings of contexts; rows by context and row.
+/// Samples `k` siblings of each context; returns them ordered by context and row.
 ///
 /// # Errors
-/// The teacher's; [`crate::Error::Interrupted`].
+/// Errors of the teacher; [`crate::Error::Interrupted`] when the host asked to stop.
 pub async fn siblings(
     teacher: &TextModel,
     plan: &Plan,
@@ -124,28 +125,28 @@ pub async fn siblings(
     sample(teacher, &jobs, &sampler, limits, (plan.seed, Purpose::Siblings), monitor).await
 }
 
-/// A plan with its models and seeds.
+/// A plan with the models and seeds that it needs.
 pub struct Pipeline<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// Writes contexts and siblings.
+    /// The model that generates contexts and siblings.
     pub teacher: &'a TextModel,
-    /// Judge the pairs; their panel has the plan's thresholds.
+    /// The critics of the pairs, whose panel has the plan's thresholds.
     pub critics: &'a mut Critics,
-    /// The user's texts, where the plan's contexts are seeds.
+    /// Seeds by context, if the plan's source of contexts is `seeds`.
     pub seeds: &'a [Seed],
 }
 
 impl Pipeline<'_> {
-    /// Makes ranges of contexts, each from where the store's draft of it ends. The monitor counts contexts.
+    /// Runs ranges of contexts, each resumed from its draft in the store. The monitor's units are contexts.
     ///
     /// # Errors
-    /// The models' and the store's; [`crate::Error::Interrupted`] when the host asked to stop. What was kept until then
-    /// is whole.
+    /// Errors of the models and of the store; [`crate::Error::Interrupted`] when the host asked to stop. Ranges saved
+    /// until then are complete.
     pub async fn run(&mut self, ranges: &[Range<u64>], store: &mut dyn Store, monitor: &mut Monitor<'_>) -> Result<()> {
         for range in ranges {
             let judged = self.range(range, store, monitor).await?;
-            // A finished range is kept before a stop is obeyed.
+            // Save the finished range before stopping.
             let stop = monitor.stage(Stage::Writing);
             store.keep(range, judged)?;
             stop?;
@@ -166,7 +167,7 @@ impl Pipeline<'_> {
         };
         let ContextBatch { mut contexts, counts } = draft.made.clone();
         let mut out = Judged { funnel: Funnel { contexts: counts, ..Funnel::default() }, ..Judged::default() };
-        // A context may have grown beyond what leaves room for a sibling.
+        // A context may have become too long to leave room for a sibling.
         contexts.retain(|c| {
             let fits = self.teacher.prompt(&c.text, self.plan.siblings.max_tokens).is_ok();
             if !fits {

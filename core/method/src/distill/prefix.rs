@@ -1,5 +1,6 @@
-//! What a context starts with: a dateline, a section word, or nothing (paper, section 3.1 and appendix; the authors'
-//! code for the shares). Ours: a dateline and the beginning of a report, which keeps a small teacher to the point.
+//! What a context starts with: a dateline, a section heading or nothing (paper, section 3.1 and appendix; the
+//! proportions follow the authors' code). The source `newswire` is this project's addition: a dateline and the
+//! beginning of a report, which keeps a small teacher on topic.
 
 use serde::Deserialize;
 
@@ -12,9 +13,9 @@ struct News {
     outlets: Vec<String>,
     /// City and country.
     places: Vec<[String; 2]>,
-    /// With an act the beginning of a report: "The central bank warned on Tuesday that".
+    /// Subjects. Subject and act make the beginning of a report: "The central bank warned on Tuesday that".
     subjects: Vec<String>,
-    /// In the past tense, which fits every subject.
+    /// Acts, in the past tense, which agrees with every subject.
     acts: Vec<String>,
 }
 
@@ -26,31 +27,31 @@ struct Words {
 /// How a context starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
-    /// What is no sentence: a dateline, a section word.
+    /// The part before the first sentence: a dateline or a section heading.
     pub prefix: String,
-    /// The beginning of the first sentence; often empty.
+    /// The beginning of the first sentence; empty unless the source is `newswire`.
     pub opening: String,
 }
 
 impl Start {
-    /// Both, as the teacher reads them.
+    /// Prefix and opening, separated by a space, as they start the teacher's prompt.
     #[must_use]
     pub fn text(&self) -> String {
         format!("{} {}", self.prefix, self.opening).trim().to_owned()
     }
 }
 
-/// The lists of one source.
+/// The lists that starts are drawn from.
 pub struct Prefixes {
     news: News,
     biomedical: Words,
 }
 
 impl Prefixes {
-    /// The project's own lists.
+    /// The lists of `assets/prefixes`, which are built into the program.
     ///
     /// # Errors
-    /// [`Error::Broken`] when this build carries broken lists.
+    /// [`Error::Broken`] when a list is not valid JSON.
     pub fn new() -> Result<Self> {
         let bad = |file: &str, e: serde_json::Error| Error::broken(file, e);
         Ok(Self {
@@ -61,7 +62,7 @@ impl Prefixes {
         })
     }
 
-    /// The start of an attempt at a context.
+    /// Draws the start of an attempt at a context.
     #[must_use]
     pub fn draw(&self, source: Source, seed: u64, context: u64, attempt: u32) -> Start {
         let mut stream = Stream::new(seed, Purpose::Prefix, context, attempt);
@@ -105,7 +106,7 @@ mod tests {
             assert_eq!(news.prefix, wire.prefix);
             assert_eq!((news.opening.as_str(), news.text()), ("", news.prefix.clone()));
             assert!(wire.prefix.ends_with("--") && wire.text().starts_with(&wire.prefix));
-            // The teacher has to go on: the beginning is no sentence yet.
+            // The opening is an incomplete sentence, which the teacher has to complete.
             assert!([" that", " to", " for"].iter().any(|end| wire.opening.ends_with(end)), "{}", wire.opening);
             assert_eq!(wire, prefixes.draw(Source::Newswire, 7, id, 0));
             openings.insert(wire.opening);

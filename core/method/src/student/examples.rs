@@ -1,4 +1,4 @@
-//! Pairs of a dataset as examples of a student.
+//! Training examples of a student, from the pairs of a dataset.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +8,23 @@ use lm::tokenizer::Tokenizer;
 use lm::train::Example;
 use record::{Kept, Task};
 
-/// The examples of a dataset, and what became of the pairs that gave none.
+/// The training examples of a dataset, with the number of pairs that were dropped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Examples {
     /// Examples, in the order of the pairs.
     pub examples: Vec<Example>,
-    /// Their tasks.
+    /// Task of each example.
     pub tasks: Vec<Task>,
-    /// Pairs that became none, by reason.
+    /// Number of dropped examples, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
-/// Most times an example of the rarer task is repeated.
+/// Most copies of an example of the rarer task, the original included.
 const MOST_REPEATS: usize = 4;
 
-/// Repeats the examples of the rarer task, so that one student learns both: summaries are several times as many as
-/// paraphrases, and a student that has seen mostly those shortens whatever it is asked.
+/// Repeats the examples of the rarer task, up to four copies each, so that one student learns both tasks. There are
+/// often several times as many summaries as paraphrases, and a student trained on mostly summaries shortens paraphrases
+/// too.
 #[must_use]
 pub fn balanced(mut made: Examples) -> Examples {
     let count = |task| made.tasks.iter().filter(|t| **t == task).count();
@@ -42,13 +43,14 @@ pub fn balanced(mut made: Examples) -> Examples {
     made
 }
 
-/// Makes examples. A paraphrase pair is learned both ways, as it is entailed both ways.
+/// Makes training examples. A paraphrase pair gives one example in each direction, as its sentences entail each other.
 ///
-/// `longest`: most tokens of prompt and target together, of each with an encoder; `eos`: the token that ends a target;
-/// `encoder`: whether an encoder reads the prompt, which then ends with that token too.
+/// `eos` is the token that ends a target. `encoder` says whether the student has an encoder, whose prompts end with
+/// that token too. `longest` is the largest number of tokens of prompt and target together; with an encoder, of each of
+/// them.
 ///
 /// # Errors
-/// The tokenizer's; [`Error::Input`] when no example is left.
+/// Errors of the tokenizer; [`Error::Input`] when no example is left.
 pub fn examples(
     format: &Format,
     pairs: &[Kept],

@@ -1,29 +1,30 @@
-//! How a task is put to a student. Kept beside its weights, so that it is asked as it was trained.
+//! The prompt format of a student. It is stored beside the weights, so that a student is prompted as it was trained.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 use record::Task;
 
-/// Name of the file beside the weights.
+/// Name of the format's file beside the weights.
 pub const FILE: &str = "impossible.json";
 
-/// What stands around a source sentence.
+/// The text around a source sentence in a student's prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Format {
-    /// Before the source of a paraphrase.
+    /// Text before the source of a paraphrase.
     pub paraphrase: String,
-    /// Before the source of a summary; `{length}` is its length as a share of the source's, in steps of 10 %.
+    /// Text before the source of a summary; `{length}` is replaced by the summary's length in percent of the source's,
+    /// in steps of 10.
     pub summary: String,
-    /// Between source and target; empty for a model with an encoder.
+    /// Text between source and target; empty for a model with an encoder.
     pub separator: String,
-    /// Tasks it was trained on.
+    /// Tasks that the student was trained on.
     pub tasks: Vec<Task>,
 }
 
 impl Format {
-    /// For a causal student.
+    /// The default format of a causal student.
     #[must_use]
     pub fn causal(tasks: &[Task]) -> Self {
         Self {
@@ -34,7 +35,7 @@ impl Format {
         }
     }
 
-    /// For a student with an encoder.
+    /// The default format of a student with an encoder.
     #[must_use]
     pub fn encoder_decoder(tasks: &[Task]) -> Self {
         Self {
@@ -45,7 +46,7 @@ impl Format {
         }
     }
 
-    /// The length control of a summary: its share of the source's characters, in steps of 10 %.
+    /// The length of a summary in percent of its source's characters, rounded to a multiple of 10 from 10 to 100.
     #[must_use]
     pub fn bucket(ratio: f32) -> u32 {
         (1..=10)
@@ -54,7 +55,7 @@ impl Format {
             * 10
     }
 
-    /// What the student reads. `length`: share of the source's length, for summaries.
+    /// The student's prompt. `length` is the summary's length as a fraction of the source's; paraphrases ignore it.
     #[must_use]
     pub fn prompt(&self, task: Task, source: &str, length: f32) -> String {
         let source = source.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -65,33 +66,33 @@ impl Format {
         format!("{before}{source}{}", self.separator)
     }
 
-    /// What it should write, without the end-of-text token.
+    /// The text that the student should generate, without the end-of-text token.
     #[must_use]
     pub fn target(&self, target: &str) -> String {
         if self.separator.is_empty() { target.to_owned() } else { format!(" {target}") }
     }
 
-    /// Parses the file; `file` is its name in messages.
+    /// Parses a format; `file` is the file's name in messages.
     ///
     /// # Errors
-    /// [`Error::Broken`].
+    /// [`Error::Broken`] for anything but a format in JSON.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))
     }
 
-    /// The file.
+    /// The format as JSON.
     ///
     /// # Errors
-    /// None that is known: [`Error::Broken`] where it cannot be written as JSON.
+    /// [`Error::Broken`] if it cannot be written as JSON, which should not happen.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let value = serde_json::to_value(self).and_then(|value| serde_json::to_vec_pretty(&value));
         value.map_err(|e| Error::broken(FILE, e.to_string()))
     }
 
-    /// Refuses a task that the student was not trained on.
+    /// Checks that the student was trained on a task.
     ///
     /// # Errors
-    /// [`Error::Input`].
+    /// [`Error::Input`] if it was not.
     pub fn check(&self, task: Task) -> Result<()> {
         if self.tasks.contains(&task) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! From pairs to a trained student.
+//! Training a student on pairs.
 
 use std::collections::BTreeMap;
 
@@ -19,10 +19,11 @@ use super::examples::{Examples, balanced, examples};
 use super::format::{self, Format};
 use crate::Result;
 
-/// A model of fewer parameters is trained whole: adapters would save nothing.
+/// Number of parameters below which all weights are trained, as adapters would save nothing.
 pub const SMALL: usize = 10_000_000;
 
-/// Settings for a student of so many parameters: low-rank adapters, or all weights of a small model or where `whole`.
+/// Training settings for a student with this number of parameters: low-rank adapters, or all weights if `whole` is set
+/// or the model is small.
 #[must_use]
 pub fn settings(parameters: usize, whole: bool) -> Settings {
     let small = parameters < SMALL;
@@ -32,10 +33,10 @@ pub fn settings(parameters: usize, whole: bool) -> Settings {
     }
 }
 
-/// How tasks are put to a student of this architecture that has no format of its own.
+/// The default prompt format for a student of this architecture.
 ///
 /// # Errors
-/// As [`LanguageModel::sizes`].
+/// As [`LanguageModel::sizes_of`].
 pub fn format_for(base: &ModelFolder, tasks: &[Task]) -> Result<Format> {
     Ok(match LanguageModel::sizes_of(&base.config)?.start {
         Some(_) => Format::encoder_decoder(tasks),
@@ -45,30 +46,31 @@ pub fn format_for(base: &ModelFolder, tasks: &[Task]) -> Result<Format> {
 
 /// A student in training.
 pub struct Lesson {
-    /// The training; the caller takes its steps.
+    /// The training, whose steps the caller takes.
     pub trainer: Trainer<Likelihood>,
-    /// Everything of the student but its weights.
+    /// The student without its weights.
     pub frame: Frame,
-    /// Pairs that gave no example, by reason.
+    /// Number of dropped examples, by reason.
     pub dropped: BTreeMap<&'static str, u64>,
 }
 
-/// What a student is beside its weights.
+/// A student without its weights: configuration, tokenizer and prompt format.
 pub struct Frame {
-    /// How tasks are put to it.
+    /// The prompt format.
     pub format: Format,
     config: Config,
     tokenizer: Tokenizer,
-    /// Id of the token that ends a target.
+    /// Id of the end-of-text token.
     end: u32,
     compute: Compute,
 }
 
 impl Lesson {
-    /// A training of the base model on pairs of the tasks of `format`.
+    /// A training of the base model on `pairs`, at step 0; the rarer task's examples are repeated.
     ///
     /// # Errors
-    /// The base's; [`crate::Error::Input`] without pairs that fit the model, or for settings out of range.
+    /// Errors of reading the base model; [`crate::Error::Input`] without pairs that fit the model, or for settings out
+    /// of range.
     pub fn new(
         base: &ModelFolder,
         pairs: &[Kept],
@@ -87,10 +89,10 @@ impl Lesson {
         Ok(Self { trainer, frame, dropped })
     }
 
-    /// The student as a model folder.
+    /// The student as the files of a model folder, with adapters merged into the weights.
     ///
     /// # Errors
-    /// [`crate::Error::Device`] when the weights cannot be read.
+    /// [`crate::Error::Device`] when the weights cannot be read back.
     pub async fn trained(&self) -> Result<Trained> {
         let Frame { format, config, tokenizer, end, .. } = &self.frame;
         let weights = self.trainer.parameters.merged().await?;
@@ -101,10 +103,10 @@ impl Lesson {
 }
 
 impl Frame {
-    /// The student with these weights.
+    /// The student as a language model with these weights.
     ///
     /// # Errors
-    /// The model's.
+    /// Errors of building the model.
     pub fn student(&self, parameters: &Parameters) -> Result<TextModel> {
         let live = parameters.live(false, DType::F32);
         let lm = LanguageModel::build(&self.config, Source::Live(&live), &self.compute.device)?;

@@ -1,4 +1,4 @@
-//! The student: how a task is put to it, what it is trained on, and its use: rewriting sentences, judged by the critics.
+//! The student (paper, section 3.3): its prompt format, its training, and rewriting sentences with it.
 
 pub mod examples;
 pub mod format;

@@ -1,4 +1,4 @@
-//! A student at work: several versions of each sentence, judged by the critics.
+//! Rewriting sentences with a student: several versions of each sentence, judged by the critics.
 
 use lm::decode::TextModel;
 use lm::decode::drive::drive;
@@ -15,7 +15,7 @@ use super::Format;
 use crate::Result;
 use crate::critic::Critics;
 
-/// Temperature, nucleus mass and number of versions of a style.
+/// Sampling options and number of versions of a style.
 #[must_use]
 pub fn sampling(style: Style) -> (SampleOptions, u32) {
     let (temperature, top_p, samples) = match style {
@@ -34,49 +34,50 @@ pub fn sampling(style: Style) -> (SampleOptions, u32) {
     (options, samples)
 }
 
-/// How versions are sampled.
+/// How versions are generated.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The task.
+    /// Paraphrase or summary.
     pub task: Task,
-    /// Length of a summary as a share of its source's.
+    /// Length of a summary as a fraction of its source's, in characters.
     pub length: f32,
-    /// Versions of each sentence.
+    /// Number of versions per sentence.
     pub samples: u32,
-    /// Sampling.
+    /// Sampling options.
     pub sampling: SampleOptions,
-    /// Beam search in place of sampling.
+    /// Beam search instead of sampling.
     pub beams: Option<Beams>,
-    /// Rows decoded together, and the longest version in tokens.
+    /// Rows decoded together, and most tokens of a version.
     pub limits: Limits,
-    /// Seed.
+    /// Seed of the random streams.
     pub seed: u64,
 }
 
-/// Beam search of `samples` beams: always the same versions, the likeliest first.
+/// Beam search with [`Options::samples`] beams, which is deterministic and returns the most likely versions first.
 #[derive(Debug, Clone, Copy)]
 pub struct Beams {
-    /// Log-probabilities are divided by the length to this power.
+    /// Exponent of the length by which log-probabilities are divided.
     pub length_penalty: f64,
-    /// Taken from a token for each beam that has just taken it (Vijayakumar et al. 2016); 0 = plain beam search.
+    /// Subtracted from a token's log-probability for each beam that has just chosen it (diverse beam search,
+    /// Vijayakumar et al., 2016); 0 = plain beam search.
     pub diversity_penalty: f64,
 }
 
-/// A source sentence with what the student made of it.
+/// A source sentence with the versions that the student wrote.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rewritten {
     /// Number of the sentence in the run.
     pub number: u64,
-    /// The sentence.
+    /// The source sentence.
     pub text: String,
-    /// Whether its prompt leaves no room for a version, so that none was written.
+    /// Whether the prompt leaves no room for a version, so that none was written.
     pub too_long: bool,
-    /// Every version with its verdict, in the order of the samples.
+    /// All versions with their scores, in the order of the samples.
     pub versions: Vec<Version>,
 }
 
 impl Rewritten {
-    /// The versions in the order of a style, each text once.
+    /// The versions in the order of a style, without repeated texts.
     #[must_use]
     pub fn ranked(&self, style: Style) -> Vec<&Version> {
         let mut all: Vec<&Version> = self.versions.iter().collect();
@@ -90,13 +91,13 @@ impl Rewritten {
         distinct
     }
 
-    /// The first kept version in the order of a style.
+    /// The best kept version by a style's ranking.
     #[must_use]
     pub fn best(&self, style: Style) -> Option<&Version> {
         self.versions.iter().filter(|v| v.kept()).min_by(|a, b| style.rank(a, b))
     }
 
-    /// The kept version that is worded most differently (paper, section 3.3).
+    /// The kept version with the lowest ROUGE-L to its source (paper, section 3.3).
     #[must_use]
     pub fn most_different(&self) -> Option<&Version> {
         let kept = self.versions.iter().filter(|v| v.kept());
@@ -104,22 +105,23 @@ impl Rewritten {
     }
 }
 
-/// A student and the critics of what it writes.
+/// A student with the critics that judge its versions.
 pub struct Rewriter<'a> {
     /// The student.
     pub student: &'a TextModel,
-    /// How tasks are put to it.
+    /// The student's prompt format.
     pub format: &'a Format,
-    /// The critics.
+    /// The critics of its versions.
     pub critics: &'a mut Critics,
 }
 
 impl Rewriter<'_> {
-    /// Writes versions of each source and judges them. A source is its number in the run, which with the seed names its
+    /// Writes versions of each source and judges them. A source is given as its number in the run, which selects its
     /// random stream, and its text. The monitor counts tokens and pairs, not sources.
     ///
     /// # Errors
-    /// The models'; [`crate::Error::Input`] for a task that the student was not trained on; [`crate::Error::Interrupted`].
+    /// Errors of the models; [`crate::Error::Input`] for a task that the student was not trained on;
+    /// [`crate::Error::Interrupted`] when the host asked to stop.
     pub async fn rewrite(
         &mut self,
         sources: &[(u64, &str)],
@@ -153,7 +155,7 @@ impl Rewriter<'_> {
         Ok(out)
     }
 
-    /// Samples with the index of their source, by source and row.
+    /// Unjudged versions with the index of their source, ordered by source and row.
     async fn samples(
         &self,
         jobs: &[(usize, Job)],
@@ -161,7 +163,7 @@ impl Rewriter<'_> {
         monitor: &mut Monitor<'_>,
     ) -> Result<Vec<(usize, Sample)>> {
         let Some(beams) = options.beams else {
-            // Both tasks may rewrite the same sentence under one seed.
+            // The same sentence may be rewritten for both tasks with one seed, so each task has a purpose of its own.
             let purpose = match options.task {
                 Task::Paraphrase => Purpose::Paraphrases,
                 Task::Summary => Purpose::Summaries,
@@ -195,10 +197,10 @@ impl Rewriter<'_> {
     }
 }
 
-/// The finished beams after a prompt, best first.
+/// The hypotheses of a beam search after a prompt, best first.
 async fn search(student: &TextModel, prompt: &[u32], options: &Options, beams: Beams) -> Result<Vec<Hypothesis>> {
     let sampling = &options.sampling;
-    // A search ends at 64 tokens at most: the model's own first; further special tokens are never written.
+    // A search accepts at most 64 end tokens: the configuration's first; special tokens beyond these are banned.
     let own = &student.lm.sizes().eos;
     let others = student.ends.iter().filter(|id| !own.contains(id));
     let mut ends: Vec<u32> = own.iter().chain(others).copied().collect();
@@ -208,7 +210,7 @@ async fn search(student: &TextModel, prompt: &[u32], options: &Options, beams: B
     chain.extend((sampling.no_repeat_ngram > 0).then_some(Processor::NoRepeatNgram(sampling.no_repeat_ngram)));
     let (num_beams, max_new_tokens) = (options.samples as usize, options.limits.max_tokens);
     let (eos, processors) = (ends, Processors::new(chain)?);
-    // What the student read may be repeated: the search sees the last token only.
+    // n-grams of the prompt may be repeated, so the search gets its last token only.
     let seen = student.lm.sizes().start.or(prompt.last().copied()).unwrap_or(0);
     if beams.diversity_penalty != 0.0 {
         let mut search = GroupBeamSearch::new(

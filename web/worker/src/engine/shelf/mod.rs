@@ -13,6 +13,7 @@ use gloo::timers::future::TimeoutFuture;
 use lm::model::classifier::entailment_label;
 use lm::model::files::{Bytes, Files, check_name, missing, past_end, read_all};
 use lm::model::{LanguageModel, ModelFolder};
+use method::golden::Golden;
 use method::student::{Format, format};
 use record::Error;
 use send_wrapper::SendWrapper;
