@@ -1,4 +1,8 @@
-//! What the tests share: golden files and the devices they run on.
+//! What the tests share: golden files, the devices they run on, the binary and what it writes.
+
+pub mod made;
+pub mod program;
+pub mod snapshot;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,6 +83,30 @@ pub fn new_model(dir: &std::path::Path, config: &serde_json::Value, tokenizer: &
         .iter()
         .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>>>()?;
+    std::fs::write(dir.join("model.safetensors"), safetensors::serialize(views, None)?)?;
+    Ok(())
+}
+
+/// Writes a folder of a small sentence encoder: the one of `golden/models/bert`, with a row for each token of
+/// `golden/tokenizer/gpt2-bpe`.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn new_encoder(dir: &std::path::Path) -> Result<()> {
+    const WORDS: &str = "embeddings.word_embeddings.weight";
+    const VOCABULARY: usize = 512;
+    std::fs::create_dir_all(dir)?;
+    std::fs::copy(golden("tokenizer/gpt2-bpe/tokenizer.json"), dir.join("tokenizer.json"))?;
+    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(golden("models/bert/config.json"))?)?;
+    config["vocab_size"] = VOCABULARY.into();
+    std::fs::write(dir.join("config.json"), serde_json::to_vec_pretty(&config)?)?;
+    let bytes = std::fs::read(golden("models/bert/model.safetensors"))?;
+    let file = SafeTensors::deserialize(&bytes)?;
+    let words = file.tensor(WORDS)?;
+    let width = words.shape()[1];
+    let rows: Vec<u8> = words.data().iter().cycle().take(VOCABULARY * width * 4).copied().collect();
+    let mut views: BTreeMap<String, TensorView<'_>> = file.tensors().into_iter().collect();
+    views.insert(WORDS.to_owned(), TensorView::new(Dtype::F32, vec![VOCABULARY, width], &rows)?);
     std::fs::write(dir.join("model.safetensors"), safetensors::serialize(views, None)?)?;
     Ok(())
 }

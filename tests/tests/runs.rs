@@ -1,25 +1,53 @@
-//! Whole runs of the binary on the real small models: same plan, same bytes, whether in one go, in two shards, or
-//! killed and resumed. Runs where `IMPOSSIBLE_MODELS` has the models of preset small.
+//! Whole runs of the binary on the models that it carries: same plan, same bytes, whether in one go, in two shards, or
+//! stopped and resumed. Once more on the models of preset small, where `IMPOSSIBLE_MODELS` has them.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use impossible_tests::models_are_here;
+use impossible_tests::program::{Program, ended};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 
-fn distill(out: &Path, more: &[&str]) -> Command {
-    let mut command = Command::new(BINARY);
-    command.args(["distill", "--preset", "small", "--device", "flex", "--quiet", "--contexts", "5", "--k", "6"]);
-    command.args(["--seed", "3", "--until", "dataset", "--out"]).arg(out).args(more);
-    command.stdout(Stdio::null());
-    command
+/// Four ranges of contexts.
+const TINY: [&str; 9] = ["distill", "--preset", "tiny", "--contexts", "13", "--k", "24", "--seed", "3"];
+const SMALL: [&str; 9] = ["distill", "--preset", "small", "--contexts", "5", "--k", "6", "--seed", "3"];
+
+/// Few contexts, and a student that is trained for about forty steps.
+const STUDENT: [&str; 15] = [
+    "distill",
+    "--preset",
+    "tiny",
+    "--contexts",
+    "9",
+    "--k",
+    "24",
+    "--until",
+    "student",
+    "--epochs",
+    "8",
+    "--train-batch",
+    "4",
+    "--evaluate-every",
+    "2",
+];
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("runs").join(name)
 }
 
-fn code(mut command: Command) -> Result<i32> {
-    command.status()?.code().context("killed")
+/// The binary, with the models that it carries.
+fn program() -> Result<&'static Program> {
+    static PROGRAM: OnceLock<Result<Program, String>> = OnceLock::new();
+    let made = PROGRAM.get_or_init(|| Program::new(BINARY, &folder("tiny")).map_err(|e| format!("{e:#}")));
+    made.as_ref().map_err(|e| anyhow!("{e}"))
+}
+
+fn dataset<'a>(command: &[&'a str], out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [command, &["--until", "dataset", "--out", out], more].concat()
 }
 
 /// Every file that must repeat, by path.
@@ -51,93 +79,156 @@ fn same(a: &Path, b: &Path) -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
-    if !models_are_here("whole runs") {
-        return Ok(());
-    }
-    let dir = tempfile::tempdir()?;
-    let at = |name: &str| dir.path().join(name);
-    ensure!(code(distill(&at("whole"), &[]))? == 0, "the whole run failed");
-    for file in ["plan.toml", "funnel.json", "report.html", "dataset/paraphrase.jsonl", "dataset/summary.parquet"] {
-        ensure!(at("whole").join(file).exists(), "{file} is missing");
-    }
+/// Numbers of the finished shards, or the steps of the checkpoints of a student: what a file's name in `dir` says.
+fn numbers(dir: &Path, number: fn(&Path) -> Option<u64>) -> Vec<u64> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| number(&entry.path())).collect()
+}
 
-    for i in ["1", "2"] {
-        ensure!(code(distill(&at(&format!("part{i}")), &["--shard", &format!("{i}/2")]))? == 0, "part {i} failed");
+fn shard(path: &Path) -> Option<u64> {
+    path.join("manifest.json").exists().then(|| path.file_name()?.to_str()?.parse().ok())?
+}
+
+fn checkpoint(path: &Path) -> Option<u64> {
+    path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
+}
+
+/// Waits until something is there while a process runs.
+fn until(child: &mut Child, there: impl Fn() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while !there() {
+        ensure!(child.try_wait()?.is_none(), "it ended before it could be stopped");
+        ensure!(start.elapsed() < Duration::from_secs(600), "nothing after ten minutes");
+        std::thread::sleep(Duration::from_millis(2));
     }
-    let mut merge = Command::new(BINARY);
-    merge.arg("merge").args([at("part1"), at("part2")]).arg("--out").arg(at("merged")).stdout(Stdio::null());
-    ensure!(code(merge)? == 0, "merge failed");
-    same(&at("whole"), &at("merged"))?;
+    Ok(())
+}
+
+/// As Ctrl-C does.
+#[cfg(unix)]
+fn interrupt(child: &Child) -> Result<()> {
+    ensure!(Command::new("kill").args(["-INT", &child.id().to_string()]).status()?.success(), "kill failed");
+    Ok(())
+}
+
+fn in_one_go_in_shards_and_after_a_kill(program: &Program, command: &[&str]) -> Result<()> {
+    program.call(0, &dataset(command, "whole", &[]))?;
+    let whole = program.at("whole");
+    for file in ["plan.toml", "funnel.json", "report.html", "dataset/paraphrase.jsonl", "dataset/summary.parquet"] {
+        ensure!(whole.join(file).exists(), "{file} is missing");
+    }
+    // Done already.
+    let before = bytes(&whole)?;
+    program.call(0, &dataset(command, "whole", &[]))?;
+    ensure!(bytes(&whole)? == before, "the same command on a finished run changed it");
+
+    for (part, shard) in [("part1", "1/2"), ("part2", "2/2")] {
+        program.call(0, &dataset(command, part, &["--shard", shard]))?;
+    }
+    program.call(0, &["merge", "part1", "part2", "--out", "merged"])?;
+    same(&whole, &program.at("merged"))?;
 
     // Killed as soon as the first shard is there, then the same command again.
-    let mut child = distill(&at("killed"), &[]).spawn()?;
-    let shards = at("killed").join("shards");
-    let start = Instant::now();
-    while std::fs::read_dir(&shards)
-        .map_or(0, |d| d.flatten().filter(|e| e.path().join("manifest.json").exists()).count())
-        == 0
-    {
-        ensure!(start.elapsed() < Duration::from_secs(600), "no shard after ten minutes");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let mut child = program.start(&dataset(command, "killed", &[]))?;
+    let shards = program.at("killed/shards");
+    until(&mut child, || !numbers(&shards, shard).is_empty())?;
     child.kill()?;
-    child.wait()?;
-    ensure!(code(distill(&at("killed"), &[]))? == 0, "resuming failed");
-    same(&at("whole"), &at("killed"))?;
+    ensure!(!child.wait()?.success(), "it was done before it was killed");
+    ensure!(numbers(&shards, shard).len() < numbers(&whole.join("shards"), shard).len(), "nothing was left to do");
+    program.call(0, &dataset(command, "killed", &[]))?;
+    same(&whole, &program.at("killed"))?;
 
     // Another plan in the same folder is refused; a flipped byte is found.
-    ensure!(code(distill(&at("whole"), &["--rouge-max", "0.7"]))? == 2, "another plan in one folder");
-    let verify = |run: &Path| -> Result<i32> {
-        let mut command = Command::new(BINARY);
-        command.arg("verify").arg(run).stdout(Stdio::null());
-        code(command)
-    };
-    ensure!(verify(&at("merged"))? == 0, "verify of a good run");
-    let victim = at("merged").join("shards/00000000/samples.parquet");
+    let refused = program.call(2, &dataset(command, "whole", &["--rouge-max", "0.7"]))?;
+    ensure!(refused.err.contains("plan.toml: paraphrase.rouge_max"), "{}", refused.err);
+    program.call(0, &["verify", "merged"])?;
+    let victim = program.at("merged/shards/00000000/samples.parquet");
     let mut data = std::fs::read(&victim)?;
     let middle = data.len() / 2;
     data[middle] ^= 1;
     std::fs::write(&victim, data)?;
-    ensure!(verify(&at("merged"))? == 3, "a flipped byte was not found");
+    let found = program.call(3, &["verify", "merged"])?;
+    ensure!(found.out.contains("shards/00000000/samples.parquet"), "{}", found.out);
 
     // Other thresholds without sampling again.
-    let mut filter = Command::new(BINARY);
-    filter.args(["filter", "--rouge-max", "0.6", "--run"]).arg(at("whole")).stdout(Stdio::null());
-    ensure!(code(filter)? == 0, "filter failed");
-    ensure!(at("whole").join("filtered/paraphrase.jsonl").exists(), "filter wrote nothing");
+    program.call(0, &["filter", "--rouge-max", "0.6", "--run", "whole"])?;
+    ensure!(whole.join("filtered/paraphrase.jsonl").exists(), "filter wrote nothing");
     Ok(())
 }
 
 #[test]
-fn wrong_input_has_exit_code_2() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let empty = dir.path().join("empty.txt");
-    std::fs::write(&empty, "\n\n")?;
-    let plan = dir.path().join("plan.toml");
-    std::fs::write(&plan, "seed = 1\nsede = 2\n")?;
-    let out = dir.path().join("out");
-    let calls: Vec<Vec<&str>> = vec![
-        vec!["distill", "--device", "gpu9"],
-        vec!["distill", "--k", "1"],
-        vec!["distill", "--shard", "3/2"],
-        vec!["distill", "--seeds", empty.to_str().context("path")?],
-        vec!["distill", "--plan", plan.to_str().context("path")?],
-        vec!["distill", "--teacher", "no-such-model"],
-        vec!["inspect", "no-such-run"],
-        vec!["filter", "--run", "no-such-run"],
-    ];
-    for call in calls {
-        let mut command = Command::new(BINARY);
-        command.args(&call).stdout(Stdio::null()).stderr(Stdio::piped());
-        if call[0] == "distill" {
-            command.arg("--out").arg(&out);
-        }
-        let done = command.output()?;
-        let message = String::from_utf8_lossy(&done.stderr);
-        ensure!(done.status.code() == Some(2), "{call:?} ended with {:?}: {message}", done.status.code());
-        ensure!(message.contains("error: ") && !message.contains("panicked"), "{call:?}: {message}");
+fn same_bytes_in_one_go_in_shards_and_after_a_kill() -> Result<()> {
+    in_one_go_in_shards_and_after_a_kill(program()?, &TINY)
+}
+
+#[test]
+fn same_bytes_of_the_small_models_too() -> Result<()> {
+    if !models_are_here("whole runs") {
+        return Ok(());
     }
-    Ok(())
+    let models = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from).context("no models")?;
+    in_one_go_in_shards_and_after_a_kill(&Program::with_models(BINARY, &folder("small"), &models)?, &SMALL)
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_says_how_to_go_on_and_the_same_command_does() -> Result<()> {
+    let program = program()?;
+    let stopped = dataset(&TINY, "stopped", &["--json"]);
+    let mut child = program.start(&stopped)?;
+    let shards = program.at("stopped/shards");
+    until(&mut child, || !numbers(&shards, shard).is_empty())?;
+    interrupt(&child)?;
+    let told = ended(child)?;
+    told.expect(130, &stopped)?;
+    for line in [
+        "Stopping after this step. Press Ctrl-C again to stop at once.",
+        "What was finished is saved in stopped",
+        "The same command goes on from there.",
+        "error: interrupted",
+    ] {
+        ensure!(told.err.contains(line), "{}", told.err);
+    }
+    ensure!(told.out.is_empty(), "stdout is data, and there is none: {}", told.out);
+    let made = numbers(&shards, shard);
+    ensure!((1..4).contains(&made.len()), "{made:?}");
+    // What was there is not made again.
+    let written = std::fs::metadata(shards.join("00000000/manifest.json"))?.modified()?;
+    program.call(0, &stopped)?;
+    ensure!(std::fs::metadata(shards.join("00000000/manifest.json"))?.modified()? == written, "made twice");
+
+    program.call(0, &dataset(&TINY, "unstopped", &[]))?;
+    same(&program.at("unstopped"), &program.at("stopped"))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_training_that_was_stopped_twice_ends_with_the_same_bytes() -> Result<()> {
+    let program = program()?;
+    let (whole, stopped) =
+        ([&STUDENT[..], &["--out", "taught"]].concat(), [&STUDENT[..], &["--out", "paused"]].concat());
+    program.call(0, &whole)?;
+    let steps = |run: &str| numbers(&program.at(run).join("student/stage0/checkpoints"), checkpoint);
+    let last = steps("taught").into_iter().max().context("no checkpoint")?;
+
+    // By Ctrl-C, with a checkpoint of that step.
+    let mut child = program.start(&stopped)?;
+    until(&mut child, || steps("paused").iter().any(|step| *step >= 2))?;
+    interrupt(&child)?;
+    let told = ended(child)?;
+    told.expect(130, &stopped)?;
+    let reached = steps("paused").into_iter().max().context("no checkpoint")?;
+    let saved =
+        format!("Step {reached} of {last} is saved in paused/student/stage0. The same command goes on from there.");
+    ensure!(told.err.contains(&saved), "{saved}\n{}", told.err);
+    ensure!(reached < last, "nothing was left to do");
+
+    // Killed at a later one.
+    let mut child = program.start(&stopped)?;
+    until(&mut child, || steps("paused").iter().any(|step| *step > reached))?;
+    child.kill()?;
+    ensure!(!child.wait()?.success(), "it was done before it was killed");
+
+    program.call(0, &stopped)?;
+    same(&program.at("taught"), &program.at("paused"))
 }

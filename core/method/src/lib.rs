@@ -7,4 +7,8 @@ pub mod evaluate;
 pub mod golden;
 pub mod student;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tiny;
+
 pub(crate) use record::{Error, Result};

@@ -434,3 +434,109 @@ impl Plan {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Preset;
+
+    fn plan() -> Plan {
+        Preset::Small.plan(DeviceSpec::Flex)
+    }
+
+    /// The entry that a plan is refused for; empty where it is not.
+    fn refused(change: fn(&mut Plan)) -> String {
+        let mut plan = plan();
+        change(&mut plan);
+        match plan.validate() {
+            Ok(()) => String::new(),
+            Err(Error::Input { name, .. }) => name,
+            Err(other) => other.to_string(),
+        }
+    }
+
+    #[test]
+    fn each_entry_out_of_range_is_refused_by_name() {
+        let changes: &[(&str, &[fn(&mut Plan)])] = &[
+            ("seed", &[|p| p.seed = i64::MAX as u64, |p| p.seed = u64::MAX]),
+            ("contexts.count", &[|p| p.contexts.count = 0, |p| p.contexts.count = 10_000_001]),
+            ("contexts.min_sentences", &[|p| p.contexts.min_sentences = 0, |p| p.contexts.min_sentences = 65]),
+            ("contexts.max_sentences", &[|p| p.contexts.max_sentences = 65, |p| p.contexts.max_sentences = 0]),
+            ("contexts.max_tokens", &[|p| p.contexts.max_tokens = 0, |p| p.contexts.max_tokens = 4097]),
+            (
+                "contexts.temperature",
+                &[
+                    |p| p.contexts.temperature = 0.0,
+                    |p| p.contexts.temperature = 10.1,
+                    |p| p.contexts.temperature = f32::NAN,
+                ],
+            ),
+            ("contexts.top_p", &[|p| p.contexts.top_p = 0.0, |p| p.contexts.top_p = 1.1]),
+            ("contexts.seeds", &[|p| p.contexts.source = Source::Seeds]),
+            ("siblings.k", &[|p| p.siblings.k = 1, |p| p.siblings.k = 4097]),
+            ("siblings.temperature", &[|p| p.siblings.temperature = -1.0, |p| p.siblings.temperature = f32::INFINITY]),
+            ("siblings.top_p", &[|p| p.siblings.top_p = -0.1, |p| p.siblings.top_p = f32::NAN]),
+            ("siblings.min_p", &[|p| p.siblings.min_p = 1.0, |p| p.siblings.min_p = -0.1]),
+            ("siblings.typical_p", &[|p| p.siblings.typical_p = 0.0, |p| p.siblings.typical_p = 1.1]),
+            (
+                "siblings.repetition_penalty",
+                &[|p| p.siblings.repetition_penalty = 0.0, |p| p.siblings.repetition_penalty = 11.0],
+            ),
+            ("siblings.max_tokens", &[|p| p.siblings.max_tokens = 0, |p| p.siblings.max_tokens = 1025]),
+            ("siblings.min_tokens", &[|p| p.siblings.min_tokens = p.siblings.max_tokens + 1]),
+            ("siblings.batch", &[|p| p.siblings.batch = 0, |p| p.siblings.batch = 1025]),
+            (
+                "paraphrase.length_min",
+                &[|p| p.paraphrase.length_min = -0.1, |p| p.paraphrase.length_min = p.paraphrase.length_max],
+            ),
+            ("paraphrase.rouge_max", &[|p| p.paraphrase.rouge_max = 1.1, |p| p.paraphrase.rouge_max = f32::NAN]),
+            (
+                "paraphrase.rouge_min",
+                &[|p| p.paraphrase.rouge_min = -0.1, |p| p.paraphrase.rouge_min = p.paraphrase.rouge_max + 0.01],
+            ),
+            (
+                "paraphrase.cosine_min",
+                &[|p| p.paraphrase.cosine_min = Some(1.1), |p| p.paraphrase.cosine_min = Some(f32::NAN)],
+            ),
+            (
+                "paraphrase.entailment_min",
+                &[|p| p.paraphrase.entailment_min = -0.1, |p| p.paraphrase.entailment_min = 1.1],
+            ),
+            ("summary.length_max", &[|p| p.summary.length_max = 0.0, |p| p.summary.length_max = 1.1]),
+            ("summary.cosine_min", &[|p| p.summary.cosine_min = Some(-1.1)]),
+            ("summary.entailment_min", &[|p| p.summary.entailment_min = f32::NAN]),
+            ("models.encoder", &[|p| p.models.encoder.clear()]),
+        ];
+        for (name, changes) in changes {
+            for (i, change) in changes.iter().enumerate() {
+                assert_eq!(&refused(*change), name, "change {i} of {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_ends_of_each_range_are_accepted() {
+        let changes: [fn(&mut Plan); 6] = [
+            |p| (p.seed, p.contexts.count, p.siblings.k, p.siblings.batch) = (0, 1, 2, 1),
+            |p| (p.seed, p.contexts.count, p.siblings.k) = (i64::MAX as u64 - 1, 10_000_000, 4096),
+            |p| (p.contexts.min_sentences, p.contexts.max_sentences) = (64, 64),
+            |p| (p.siblings.temperature, p.siblings.top_p, p.siblings.min_p) = (0.001, 1.0, 0.0),
+            |p| (p.paraphrase.rouge_min, p.paraphrase.rouge_max, p.paraphrase.cosine_min) = (1.0, 1.0, Some(-1.0)),
+            |p| (p.contexts.source, p.contexts.seeds) = (Source::Seeds, "seeds.txt".into()),
+        ];
+        for (i, change) in changes.into_iter().enumerate() {
+            assert_eq!(refused(change), "", "change {i}");
+        }
+    }
+
+    #[test]
+    fn an_encoder_is_needed_for_a_floor_on_either_cosine() {
+        let mut plan = plan();
+        for (paraphrase, summary) in [(Some(0.5), None), (None, Some(0.5)), (None, None)] {
+            (plan.paraphrase.cosine_min, plan.summary.cosine_min) = (paraphrase, summary);
+            assert_eq!(plan.needs_encoder(), paraphrase.or(summary).is_some());
+            plan.models.encoder.clear();
+            assert_eq!(plan.validate().is_err(), plan.needs_encoder());
+        }
+    }
+}

@@ -5,6 +5,9 @@ use record::plan::{Paraphrase, Summary};
 use record::{Funnel, Kept, Scored, Style, Task, Version};
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;
 #[cfg(target_family = "wasm")]
 mod wire;
 #[cfg(target_family = "wasm")]

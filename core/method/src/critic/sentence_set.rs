@@ -189,6 +189,10 @@ impl SentenceSet {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
+    use super::super::contract::FreeCritic;
+    use super::super::entity::Entities;
+    use super::super::modality::Modality;
+    use super::super::number::Numbers;
     use super::*;
 
     #[test]
@@ -219,16 +223,31 @@ mod tests {
         assert!(matches!(SentenceSet::new(all()), Err(Error::Input { .. })));
     }
 
+    /// Whether the scores of many pairs come from a table or pair by pair must not show.
     #[test]
-    fn memo_equals_direct() {
-        let mut lists = Lists::default();
-        let ids: Vec<_> =
-            ["1", "1 2", "2 1", ""].map(|l| lists.id(l.split_whitespace().map(String::from).collect())).into();
-        assert_eq!(ids, [0, 1, 1, 2]);
-        let pairs: Vec<_> = (0..3).flat_map(|x| (0..3).map(move |y| (x, y))).collect();
-        let rule = |x: &[String], y: &[String]| y.iter().all(|n| x.contains(n));
-        let memo = lists.scores(&pairs, rule);
-        assert_eq!(memo, pairs.iter().flat_map(|&p| lists.scores(&[p], rule)).collect::<Vec<_>>());
-        assert_eq!(memo, [1., 0., 1., 1., 1., 1., 0., 0., 1.]);
+    fn many_pairs_score_as_each_alone() {
+        let texts = [
+            "Sales rose 5 percent in May, Smith said.",
+            "In May, Smith said, sales rose 5 percent.",
+            "Sales did not rise 5 percent in May, Smith said.",
+            "Sales rose 7 percent in May, Smith said.",
+            "Sales rose 5 percent, Jones said.",
+            "Sales rose, it is said.",
+        ];
+        let set = SentenceSet::new((0..).zip(texts)).unwrap();
+        let all: Vec<Pair> = (0..6).flat_map(|x| (0..6).map(move |y| Pair { x, y })).collect();
+        let critics: [&dyn FreeCritic; 5] =
+            [&Numbers::Both, &Numbers::OfY, &Entities::Both, &Entities::OfY, &Modality::Both];
+        for critic in critics {
+            let alone: Vec<f32> = all.iter().flat_map(|pair| critic.scores(&set, &[*pair])).collect();
+            assert_eq!(critic.scores(&set, &all), alone);
+            assert!(alone.contains(&0.0) && alone.contains(&1.0));
+            // The first two say the same, and each sentence agrees with itself.
+            assert!(alone[0] == 1.0 && alone[1] == 1.0 && alone[6] == 1.0 && (0..6).all(|i| alone[7 * i] == 1.0));
+        }
+        let row = |critic: &dyn FreeCritic, x: usize| critic.scores(&set, &all)[6 * x..6 * x + 6].to_vec();
+        assert_eq!(row(&Numbers::Both, 0), [1., 1., 1., 0., 1., 0.]);
+        assert_eq!(row(&Numbers::OfY, 0), [1., 1., 1., 0., 1., 1.]);
+        assert_eq!(row(&Numbers::OfY, 5), [0., 0., 0., 0., 0., 1.]);
     }
 }

@@ -199,3 +199,157 @@ impl Pipeline<'_> {
         Ok(out)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use lm::lanes::wait;
+    use record::monitor::{Progress, Signal, Unwatched, Watch};
+    use record::{Error, Task};
+
+    use super::*;
+    use crate::tiny;
+
+    /// What a store is asked for, in order.
+    #[derive(Debug, PartialEq)]
+    enum Call {
+        Draft(Range<u64>),
+        KeepDraft(Range<u64>, Draft),
+        Keep(Range<u64>),
+    }
+
+    /// Keeps everything, and may have a draft from before.
+    #[derive(Default)]
+    struct Memory {
+        before: Option<Draft>,
+        calls: Vec<Call>,
+        judged: Vec<Judged>,
+    }
+
+    impl Memory {
+        fn drafts(&self) -> Vec<&Draft> {
+            let draft = |call: &'_ Call| matches!(call, Call::KeepDraft(..));
+            let kept = self.calls.iter().filter(|call| draft(call));
+            kept.filter_map(|call| if let Call::KeepDraft(_, draft) = call { Some(draft) } else { None }).collect()
+        }
+    }
+
+    impl Store for Memory {
+        fn draft(&mut self, range: &Range<u64>) -> Result<Option<Draft>> {
+            self.calls.push(Call::Draft(range.clone()));
+            Ok(self.before.take())
+        }
+
+        fn keep_draft(&mut self, range: &Range<u64>, draft: &Draft) -> Result<()> {
+            self.calls.push(Call::KeepDraft(range.clone(), draft.clone()));
+            Ok(())
+        }
+
+        fn keep(&mut self, range: &Range<u64>, judged: Judged) -> Result<()> {
+            self.calls.push(Call::Keep(range.clone()));
+            self.judged.push(judged);
+            Ok(())
+        }
+    }
+
+    /// Runs ranges of the carried models' plan; answers how far it came.
+    fn run(ranges: &[Range<u64>], store: &mut Memory, watch: &mut dyn Watch) -> (Result<()>, Progress) {
+        let (plan, teacher) = (tiny::plan(), tiny::text_model("teacher"));
+        let mut critics = tiny::critics();
+        let mut monitor = Monitor::new(watch, 0, 2);
+        let mut pipeline = Pipeline { plan: &plan, teacher: &teacher, critics: &mut critics, seeds: &[] };
+        let done = wait(pipeline.run(ranges, store, &mut monitor));
+        (done, monitor.progress())
+    }
+
+    fn whole() -> (Memory, Progress) {
+        let mut store = Memory::default();
+        let (done, progress) = run(&[0..2], &mut store, &mut Unwatched);
+        done.unwrap();
+        (store, progress)
+    }
+
+    fn same(a: &Judged, b: &Judged) {
+        assert_eq!((&a.contexts, &a.samples), (&b.contexts, &b.samples));
+        assert_eq!((&a.scored, &a.links), (&b.scored, &b.links));
+        assert_eq!(a.funnel, b.funnel);
+    }
+
+    #[test]
+    fn contexts_then_samples_are_offered_then_all_is_kept() {
+        let (store, progress) = whole();
+        let [Call::Draft(_), Call::KeepDraft(_, contexts), Call::KeepDraft(_, samples), Call::Keep(range)] =
+            &store.calls[..]
+        else {
+            panic!("{:?}", store.calls)
+        };
+        assert_eq!((range.clone(), progress.done), (0..2, 2));
+        assert_eq!(contexts.samples, None);
+        let judged = &store.judged[0];
+        assert_eq!((&contexts.made.contexts, &samples.made.contexts), (&judged.contexts, &judged.contexts));
+        assert_eq!(samples.samples.as_ref(), Some(&judged.samples));
+
+        // Eight rows of each context, in order, all of them counted.
+        let rows: Vec<_> = judged.samples.iter().map(|s| (s.context, s.row)).collect();
+        let expected: Vec<_> = judged.contexts.iter().flat_map(|c| (0..8).map(|row| (c.id, row))).collect();
+        assert_eq!(rows, expected);
+        let outcomes = judged.funnel.samples.iter().filter(|(outcome, _)| **outcome != SampleOutcome::Duplicate);
+        assert_eq!(outcomes.map(|(_, n)| n).sum::<u64>(), judged.samples.len() as u64);
+        assert_eq!(judged.funnel.contexts(ContextOutcome::Made), judged.contexts.len() as u64);
+
+        // Pairs are of usable sentences of one context, and the funnel lets through as many as are kept.
+        assert!(!judged.scored.is_empty());
+        for s in &judged.scored {
+            let (x, y) = (judged.text(s.context, s.x), judged.text(s.context, s.y));
+            assert!(!x.is_empty() && !y.is_empty() && x != y, "{s:?}");
+        }
+        for task in Task::ALL {
+            let kept = judged.scored.iter().filter(|s| s.task == task && s.kept()).count() as u64;
+            assert_eq!(judged.funnel.steps(task).last().unwrap().passed, kept);
+        }
+        assert_eq!(progress.kept, judged.scored.iter().filter(|s| s.kept()).count() as u64);
+        assert!(judged.text(0, 99).is_empty());
+    }
+
+    #[test]
+    fn a_draft_goes_on_to_the_same() {
+        let (first, all) = whole();
+        let drafts = first.drafts();
+        for (draft, kept_again) in [(drafts[0], 1), (drafts[1], 0)] {
+            let mut store = Memory { before: Some(draft.clone()), ..Memory::default() };
+            let (done, progress) = run(&[0..2], &mut store, &mut Unwatched);
+            done.unwrap();
+            same(&store.judged[0], &first.judged[0]);
+            assert_eq!((store.drafts().len(), progress.done), (kept_again, 2));
+            // What is there is not sampled again.
+            assert!(progress.tokens < all.tokens, "{progress:?} after {all:?}");
+            assert_eq!(progress.tokens == 0, kept_again == 0);
+        }
+    }
+
+    #[test]
+    fn a_stop_leaves_nothing_half_kept() {
+        let (first, _) = whole();
+        for (stage, drafts) in [(Stage::Contexts, 0), (Stage::Siblings, 1), (Stage::Critics, 2)] {
+            let mut store = Memory::default();
+            let mut stop = |p: &Progress| if p.stage == stage { Signal::Stop } else { Signal::Continue };
+            assert_eq!(run(&[0..2], &mut store, &mut stop).0, Err(Error::Interrupted), "{stage:?}");
+            assert_eq!(store.drafts(), first.drafts()[..drafts], "{stage:?}");
+            assert!(store.judged.is_empty(), "{stage:?}");
+        }
+        // In the midst of the critics too.
+        let mut store = Memory::default();
+        let mut stop = |p: &Progress| if p.pairs > 0 { Signal::Stop } else { Signal::Continue };
+        assert_eq!(run(&[0..2], &mut store, &mut stop).0, Err(Error::Interrupted));
+        assert!(store.judged.is_empty());
+    }
+
+    #[test]
+    fn a_finished_range_is_kept_before_a_stop_is_obeyed() {
+        let mut store = Memory::default();
+        let mut stop = |p: &Progress| if p.stage == Stage::Writing { Signal::Stop } else { Signal::Continue };
+        assert_eq!(run(&[0..1, 1..2], &mut store, &mut stop).0, Err(Error::Interrupted));
+        assert_eq!(store.calls.last(), Some(&Call::Keep(0..1)));
+        assert_eq!(store.judged.len(), 1);
+    }
+}

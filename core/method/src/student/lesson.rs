@@ -113,3 +113,119 @@ impl Frame {
         TextModel::new(&self.config, lm, self.tokenizer.clone(), &self.compute)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use lm::decode::sample::SampleOptions;
+    use lm::decode::siblings::{Job, Limits, Stop, sample};
+    use lm::lanes::wait;
+    use record::monitor::Unwatched;
+    use record::random::Purpose;
+    use record::{Error, Monitor, Scored};
+
+    use super::*;
+    use crate::tiny;
+
+    fn pair(context: u64, task: Task, text: &str, target: &str) -> Kept {
+        let scored = Scored {
+            task,
+            context,
+            x: 0,
+            y: 1,
+            length_ratio: 1.0,
+            rouge_l: 0.5,
+            numbers: None,
+            entities: None,
+            modality: None,
+            cosine: None,
+            forward: Some(0.9),
+            backward: None,
+            refused_by: None,
+        };
+        Kept { text: text.into(), target: target.into(), scored }
+    }
+
+    /// Three pairs are four examples: a paraphrase is learned both ways.
+    fn pairs() -> Vec<Kept> {
+        vec![
+            pair(0, Task::Paraphrase, "The firm raised its dividend.", "Its dividend was raised by the firm."),
+            pair(1, Task::Summary, "The bank, which is old, cut its prime rate.", "The bank cut its prime rate."),
+            pair(2, Task::Summary, "Sales, it said, fell in the first quarter.", "Sales fell in the first quarter."),
+        ]
+    }
+
+    fn lesson(pairs: &[Kept], epochs: u64) -> Result<Lesson> {
+        let base = tiny::folder("student");
+        let format = format_for(&base, &Task::ALL)?;
+        let settings = Settings { epochs, batch: 2, validation: 0.0, ..settings(base.parameters(), false) };
+        Lesson::new(&base, pairs, format, settings, 3, &tiny::compute())
+    }
+
+    fn weights(lesson: &Lesson) -> std::collections::BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+        wait(lesson.trainer.parameters.merged()).unwrap()
+    }
+
+    #[test]
+    fn two_steps_over_three_pairs_change_the_student_and_it_writes() {
+        let mut taught = lesson(&pairs(), 1).unwrap();
+        assert_eq!((taught.trainer.sizes(), taught.trainer.total()), ((4, 0), 2));
+        assert_eq!(taught.frame.format, tiny::student_format());
+        let before = weights(&taught);
+        for step in 1..=2 {
+            let report = wait(taught.trainer.step()).unwrap();
+            assert!(report.step == step && report.loss.is_finite() && report.norm > 0.0, "{report:?}");
+        }
+        assert!(taught.trainer.finished() && wait(taught.trainer.step()).is_err());
+        let after = weights(&taught);
+        assert!(before.keys().eq(after.keys()));
+        assert!(after.values().all(|(_, values)| values.iter().all(|v| v.is_finite())));
+        assert_ne!(before, after);
+
+        // The same steps come to the same weights.
+        let mut again = lesson(&pairs(), 1).unwrap();
+        for _ in 0..2 {
+            wait(again.trainer.step()).unwrap();
+        }
+        assert_eq!(weights(&again), after);
+
+        // The student as it is now writes, and its folder says how tasks are put to it.
+        let student = taught.frame.student(&taught.trainer.parameters).unwrap();
+        let prompt = student.prompt(&taught.frame.format.prompt(Task::Summary, &pairs()[1].text, 0.6), 20).unwrap();
+        let job = Job { context: 0, prompt, rows: 0..2, stop: Stop::EndOfText };
+        let sampler = student.sampler(SampleOptions::default()).unwrap();
+        let limits = Limits { batch: 2, max_tokens: 20 };
+        let mut unwatched = Unwatched;
+        let mut monitor = Monitor::new(&mut unwatched, 0, 0);
+        let rows = wait(sample(&student, &[job], &sampler, limits, (1, Purpose::Other), &mut monitor)).unwrap();
+        assert!(rows.len() == 2 && rows.iter().all(|row| row.tokens > 0), "{rows:?}");
+        let trained = wait(taught.trained()).unwrap();
+        assert_eq!(trained.extra, Some((format::FILE, taught.frame.format.to_bytes().unwrap())));
+        assert_eq!(trained.weights, after);
+    }
+
+    #[test]
+    fn what_is_taught_again_and_again_is_learned() {
+        let mut lesson = lesson(&pairs(), 12).unwrap();
+        let mut losses = Vec::new();
+        while !lesson.trainer.finished() {
+            losses.push(wait(lesson.trainer.step()).unwrap().loss);
+        }
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        let (first, last) = (mean(&losses[..4]), mean(&losses[losses.len() - 4..]));
+        assert!(last < 0.8 * first, "{losses:?}");
+    }
+
+    #[test]
+    fn pairs_that_cannot_be_read_are_dropped_and_without_any_there_is_no_lesson() {
+        let long = "The firm said its dividend was raised. ".repeat(200);
+        let mut some = pairs();
+        some.push(pair(3, Task::Summary, &long, "It was raised."));
+        let lesson_of_some = lesson(&some, 1).unwrap();
+        assert_eq!(lesson_of_some.dropped.values().sum::<u64>(), 1);
+        assert_eq!(lesson_of_some.trainer.sizes(), (4, 0));
+        for none in [&some[3..], &[]] {
+            assert!(matches!(lesson(none, 1), Err(Error::Input { .. })));
+        }
+    }
+}

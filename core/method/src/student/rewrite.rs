@@ -242,9 +242,103 @@ async fn search(student: &TextModel, prompt: &[u32], options: &Options, beams: B
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use record::Scored;
+    use lm::lanes::wait;
+    use record::monitor::{Progress, Signal, Unwatched, Watch};
+    use record::{Error, Scored};
 
     use super::*;
+    use crate::tiny;
+
+    const SOURCES: [(u64, &str); 2] = [
+        (5, "The company said it will pay a dividend of 12 cts a share on March 31, which is up from 10 cts."),
+        (9, "The bank said its first quarter net profit rose to 3.2 mln dlrs from 2.9 mln dlrs a year earlier."),
+    ];
+
+    fn options(task: Task) -> Options {
+        Options {
+            task,
+            length: 0.6,
+            samples: 4,
+            sampling: sampling(Style::Balanced).0,
+            beams: None,
+            limits: Limits { batch: 8, max_tokens: 40 },
+            seed: 7,
+        }
+    }
+
+    fn rewrite(
+        sources: &[(u64, &str)],
+        options: &Options,
+        tasks: &[Task],
+        watch: &mut dyn Watch,
+    ) -> Result<Vec<Rewritten>> {
+        let format = Format { tasks: tasks.to_vec(), ..tiny::student_format() };
+        let mut critics = tiny::critics();
+        let student = tiny::text_model("student");
+        let mut rewriter = Rewriter { student: &student, format: &format, critics: &mut critics };
+        wait(rewriter.rewrite(sources, options, &mut Monitor::new(watch, 0, 0)))
+    }
+
+    #[test]
+    fn every_source_has_its_versions_in_order() {
+        let long = "The company said it will pay a dividend. ".repeat(100);
+        let sources = [SOURCES[0], (6, &long), SOURCES[1]];
+        for task in Task::ALL {
+            let written = rewrite(&sources, &options(task), &Task::ALL, &mut Unwatched).unwrap();
+            let told: Vec<_> = written.iter().map(|r| (r.number, r.too_long, r.versions.len())).collect();
+            assert_eq!(told, [(5, false, 4), (6, true, 0), (9, false, 4)]);
+            for (at, rewritten) in written.iter().enumerate() {
+                assert_eq!(rewritten.text, sources[at].1);
+                for (row, version) in (0..).zip(&rewritten.versions) {
+                    let s = &version.scored;
+                    assert_eq!((version.source, version.row, s.task), (at, row, task));
+                    assert_eq!((s.context, s.x, s.y), (rewritten.number, 0, row));
+                    // A summary that is kept is shorter, and its source entails it.
+                    assert!(!version.kept() || s.forward.is_some_and(|p| p >= 0.5), "{version:?}");
+                    assert!(task == Task::Paraphrase || !version.kept() || s.length_ratio < 0.8, "{version:?}");
+                }
+            }
+            assert_eq!(written, rewrite(&sources, &options(task), &Task::ALL, &mut Unwatched).unwrap());
+        }
+        let [a, b] = [7, 8].map(|seed| Options { seed, ..options(Task::Summary) });
+        let texts = |options: &Options| {
+            let written = rewrite(&SOURCES, options, &Task::ALL, &mut Unwatched).unwrap();
+            written.into_iter().flat_map(|r| r.versions).map(|v| v.text).collect::<Vec<_>>()
+        };
+        assert_ne!(texts(&a), texts(&b), "the seed changes nothing");
+    }
+
+    #[test]
+    fn beams_give_the_same_distinct_versions_whatever_the_seed() {
+        for diversity_penalty in [0.0, 0.5] {
+            let beams = Some(Beams { length_penalty: 1.0, diversity_penalty });
+            let found = [7, 8].map(|seed| {
+                let options = Options { beams, seed, samples: 3, ..options(Task::Summary) };
+                rewrite(&SOURCES, &options, &Task::ALL, &mut Unwatched).unwrap()
+            });
+            assert_eq!(found[0], found[1]);
+            for rewritten in &found[0] {
+                let rows: Vec<u32> = rewritten.versions.iter().map(|v| v.row).collect();
+                assert_eq!(rows, (0..u32::try_from(rows.len()).unwrap()).collect::<Vec<_>>());
+                assert!((1..=3).contains(&rows.len()));
+                let distinct = rewritten.ranked(Style::Balanced).len();
+                // Groups of one beam each may end in the same text.
+                assert!(distinct == rows.len() || diversity_penalty > 0.0, "{rewritten:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_that_was_not_taught_and_a_stop_give_nothing() {
+        let refused = rewrite(&SOURCES, &options(Task::Paraphrase), &[Task::Summary], &mut Unwatched);
+        assert!(matches!(refused, Err(Error::Input { .. })), "{refused:?}");
+        let mut stop = |p: &Progress| if p.stage == Stage::Critics { Signal::Stop } else { Signal::Continue };
+        for beams in [None, Some(Beams { length_penalty: 1.0, diversity_penalty: 0.0 })] {
+            let options = Options { beams, ..options(Task::Summary) };
+            assert_eq!(rewrite(&SOURCES, &options, &Task::ALL, &mut stop), Err(Error::Interrupted));
+        }
+        assert_eq!(rewrite(&[], &options(Task::Summary), &Task::ALL, &mut Unwatched), Ok(Vec::new()));
+    }
 
     fn version(row: u32, text: &str, rouge_l: f32, forward: f32, refused_by: Option<Refusal>) -> Version {
         let scored = Scored {

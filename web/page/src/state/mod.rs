@@ -79,3 +79,27 @@ pub fn reason(refusal: Option<Refusal>) -> &'static str {
         Some(Refusal::Unfinished) => "it has no end",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_room_has_its_own_word_and_a_link_leads_there() {
+        for room in Room::ALL {
+            assert_eq!(link::read(&format!("#{}", room.slug())).room, room);
+        }
+        let titles: BTreeSet<&str> = Room::ALL.into_iter().map(Room::title).collect();
+        assert_eq!(titles.len(), Room::ALL.len());
+        assert_eq!(link::read("").room, Room::default());
+    }
+
+    #[test]
+    fn every_refusal_has_its_own_reason() {
+        let reasons: BTreeSet<&str> = Refusal::ALL.iter().map(|refusal| reason(Some(*refusal))).collect();
+        assert_eq!(reasons.len(), Refusal::ALL.len());
+        assert!(!reasons.contains(reason(None)) && reasons.iter().all(|reason| !reason.is_empty()));
+    }
+}

@@ -40,3 +40,49 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Speed;
+
+    fn done(run: Run, stopped: bool) -> Response {
+        Response::Done { run, stopped, speed: Speed::default() }
+    }
+
+    fn failed(run: Option<Run>) -> Response {
+        Response::Failed { run, problem: problem("It failed.") }
+    }
+
+    fn problem(what: &str) -> Problem {
+        Problem { what: what.into(), step: String::new() }
+    }
+
+    #[test]
+    fn a_run_ends_once_and_in_one_way() {
+        assert!(!Work::default().running);
+        for (end, stopped, fails) in
+            [(done(2, false), false, false), (done(2, true), true, false), (failed(Some(2)), false, true)]
+        {
+            let mut work = Work::begin(2);
+            assert!(work.running);
+            work.hear(&end);
+            let ended = Work { run: 2, running: false, stopped, problem: fails.then(|| problem("It failed.")) };
+            assert_eq!(work, ended);
+            // What ended does not fail any more.
+            work.fail(problem("The worker is gone."));
+            assert_eq!(work, ended);
+        }
+    }
+
+    #[test]
+    fn answers_of_other_runs_and_of_the_loading_are_not_its_business() {
+        let mut work = Work::begin(2);
+        for other in [done(1, true), done(3, false), failed(Some(1)), failed(None), Response::Notice(problem("Odd."))] {
+            work.hear(&other);
+            assert_eq!(work, Work::begin(2), "{other:?}");
+        }
+        work.fail(problem("The worker is gone."));
+        assert_eq!((work.running, work.problem), (false, Some(problem("The worker is gone."))));
+    }
+}

@@ -1,0 +1,193 @@
+//! The binary as a user calls it, and transcripts of such calls that are compared with those checked in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use impossible::models::Store;
+use record::presets::{TINY_CRITIC, TINY_STUDENT, TINY_TEACHER};
+use serde_json::Value;
+
+use crate::snapshot;
+
+/// The binary at work in a folder.
+pub struct Program {
+    binary: PathBuf,
+    dir: PathBuf,
+    models: PathBuf,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub struct Called {
+    /// Exit code.
+    pub code: i32,
+    /// What it wrote to stdout.
+    pub out: String,
+    /// What it wrote to stderr.
+    pub err: String,
+}
+
+impl Called {
+    /// The JSON values of stdout, one a line.
+    ///
+    /// # Errors
+    /// When a line is none.
+    pub fn json(&self) -> Result<Vec<Value>> {
+        self.out.lines().map(|line| serde_json::from_str(line).with_context(|| line.to_owned())).collect()
+    }
+}
+
+impl Program {
+    /// The binary in a folder, which is emptied first. The models that it carries are unpacked there.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn new(binary: &str, dir: &Path) -> Result<Self> {
+        Self::with_models(binary, dir, &dir.join("models"))
+    }
+
+    /// The binary in a folder, which is emptied first, with the models of another one.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn with_models(binary: &str, dir: &Path, models: &Path) -> Result<Self> {
+        if dir.exists() {
+            std::fs::remove_dir_all(dir)?;
+        }
+        std::fs::create_dir_all(dir)?;
+        // One after the other: the calls of several tests would do it at once.
+        for name in [TINY_TEACHER, TINY_CRITIC, TINY_STUDENT] {
+            Store::at(models).resolve(name)?;
+        }
+        Ok(Self { binary: binary.into(), dir: dir.to_owned(), models: models.to_owned() })
+    }
+
+    /// A path of the folder.
+    #[must_use]
+    pub fn at(&self, path: &str) -> PathBuf {
+        self.dir.join(path)
+    }
+
+    /// A call, still to be started: on the CPU, without progress.
+    #[must_use]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(["--quiet", "--device", "flex"]).args(args).current_dir(&self.dir);
+        command.env("IMPOSSIBLE_MODELS", &self.models).env("COLUMNS", "100");
+        for unset in ["HF_ENDPOINT", "HF_TOKEN", "NO_COLOR", "RUST_BACKTRACE"] {
+            command.env_remove(unset);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts a call.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(&self, args: &[&str]) -> Result<Child> {
+        Ok(self.command(args).spawn()?)
+    }
+
+    /// A call with a text on its stdin.
+    ///
+    /// # Errors
+    /// When it cannot be started or was killed, and for output that is no text.
+    pub fn ask(&self, args: &[&str], input: &str) -> Result<Called> {
+        let mut child = self.command(args).stdin(Stdio::piped()).spawn()?;
+        // Who does not read to the end has a closed pipe.
+        drop(child.stdin.take().context("no stdin")?.write_all(input.as_bytes()));
+        ended(child)
+    }
+
+    /// A call that must end with this exit code.
+    ///
+    /// # Errors
+    /// As [`Self::ask`], and for another exit code or a panic.
+    pub fn call(&self, code: i32, args: &[&str]) -> Result<Called> {
+        let called = self.ask(args, "")?;
+        called.expect(code, args)?;
+        Ok(called)
+    }
+}
+
+/// Waits for a call.
+///
+/// # Errors
+/// When it was killed, and for output that is no text.
+pub fn ended(child: Child) -> Result<Called> {
+    let output = child.wait_with_output()?;
+    let code = output.status.code().context("killed")?;
+    Ok(Called { code, out: String::from_utf8(output.stdout)?, err: String::from_utf8(output.stderr)? })
+}
+
+impl Called {
+    /// Refuses another exit code, and a panic.
+    ///
+    /// # Errors
+    /// With everything that the call wrote.
+    pub fn expect(&self, code: i32, args: &[&str]) -> Result<()> {
+        let Self { code: found, out, err } = self;
+        ensure!(*found == code, "{args:?} ended with {found}, not {code}:\n{out}{err}");
+        ensure!(!err.contains("panicked"), "{args:?}:\n{err}");
+        Ok(())
+    }
+}
+
+/// Calls and what they wrote, to be compared with the file of that name in `tests/snapshots`.
+pub struct Transcript<'a> {
+    program: &'a Program,
+    text: String,
+}
+
+impl<'a> Transcript<'a> {
+    /// An empty one.
+    #[must_use]
+    pub fn of(program: &'a Program) -> Self {
+        Self { program, text: String::new() }
+    }
+
+    /// A call that must end with this exit code.
+    ///
+    /// # Errors
+    /// As [`Program::call`].
+    pub fn call(&mut self, code: i32, args: &[&str]) -> Result<Called> {
+        self.ask(code, args, "")
+    }
+
+    /// A call with a text on its stdin that must end with this exit code.
+    ///
+    /// # Errors
+    /// As [`Program::call`].
+    pub fn ask(&mut self, code: i32, args: &[&str], input: &str) -> Result<Called> {
+        let called = self.program.ask(args, input)?;
+        called.expect(code, args)?;
+        let quoted =
+            |arg: &&str| if arg.contains(' ') || arg.is_empty() { format!("'{arg}'") } else { (*arg).to_owned() };
+        let args: Vec<String> = args.iter().map(quoted).collect();
+        self.text += &format!("$ impossible {}\n", args.join(" "));
+        for (stream, text) in [("", &called.out), ("stderr: ", &called.err)] {
+            self.text.extend(text.lines().map(|line| format!("{stream}{line}\n")));
+        }
+        self.text += &format!("exit code {code}\n\n");
+        Ok(called)
+    }
+
+    /// Compares all of it, word for word.
+    ///
+    /// # Errors
+    /// Where it differs, with both.
+    pub fn check(&self, name: &str) -> Result<()> {
+        snapshot::same(name, &snapshot::normal(&self.text, &self.program.dir))
+    }
+
+    /// Compares it for all but the numbers: those of models differ between processors.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_words(&self, name: &str) -> Result<()> {
+        snapshot::same(name, &snapshot::numberless(&snapshot::normal(&self.text, &self.program.dir)))
+    }
+}
