@@ -1,4 +1,4 @@
-//! `impossible distill`: contexts, siblings, critics, dataset, and students where they are asked for.
+//! `impossible distill`: contexts, siblings, critics, the dataset, and students if requested.
 
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
     })
 }
 
-/// The last stage: a preset with a student of its own shows the whole method; with the user's texts it needs sentences to
-/// go on with.
+/// The last stage to run. By default a plan with its own student model runs all stages, but on the user's texts
+/// self-distillation needs `--sentences`.
 fn until(args: &Distill, plan: &Plan) -> Until {
     args.until.unwrap_or(match plan.contexts.source {
         _ if plan.models.student.is_empty() || args.shard.is_some() => Until::Dataset,
@@ -49,7 +49,7 @@ fn until(args: &Distill, plan: &Plan) -> Until {
     })
 }
 
-/// `i/N` from 1 to `(i - 1, N)`.
+/// Parses `i/N` with i from 1 to `(i - 1, N)`; `(0, 1)` without a value.
 fn part(text: Option<&str>) -> record::Result<(u64, u64)> {
     let Some(text) = text else { return Ok((0, 1)) };
     let parsed = text.split_once('/').and_then(|(i, n)| Some((i.parse::<u64>().ok()?, n.parse::<u64>().ok()?)));

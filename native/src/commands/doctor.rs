@@ -1,4 +1,4 @@
-//! `impossible doctor`: what this machine has, and what is missing.
+//! `impossible doctor`: hardware, models and presets of this machine.
 
 use anyhow::Result;
 use serde_json::json;

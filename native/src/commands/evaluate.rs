@@ -1,4 +1,4 @@
-//! `impossible evaluate`: what a dataset or a system's outputs are worth.
+//! `impossible evaluate`: metrics of a dataset or of a system's outputs.
 
 use anyhow::Result;
 use lm::lanes::wait;
@@ -13,7 +13,7 @@ use crate::session::Session;
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
     let mut bar = session.bar("items", 0, 0)?;
     let mut monitor = Monitor::new(&mut bar, 0, 0);
-    // Files first: what is wrong with them is said before a model is loaded.
+    // Files are read first, so that their errors are reported before models are loaded.
     let loaded = if args.dataset.is_empty() { Some(evaluate::load(args)?) } else { None };
     let off = || "switched off".to_owned();
     let mut judge = if args.needs(Model::Judge)? { or_missing(critic(session, args))? } else { Err(off()) };

@@ -1,4 +1,4 @@
-//! `impossible export`: a model in another precision, for other libraries and for the browser.
+//! `impossible export`: saving a model in another precision, for other libraries and for the browser.
 
 use anyhow::Result;
 use lm::device::{Compute, DeviceSpec};
@@ -34,10 +34,10 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
     if let Some(format) = &format {
         model.extra = Some((format::FILE, format.to_bytes()?));
     }
-    // Room for the header of the file.
+    // Leave room for the header of the file.
     let shard = args.shard_size.map(|mib| mib.saturating_mul(1 << 20).saturating_sub(1 << 16));
     save(&args.out, &model, Layout { precision: args.precision, shard })?;
-    // Of the weights as written, whose numbers are rounded.
+    // Golden values of the weights as written, which may be rounded.
     let compute = Compute::open(DeviceSpec::Flex)?;
     let name = args.out.display().to_string();
     let golden = if classifier {

@@ -1,4 +1,4 @@
-//! `impossible filter`: other thresholds on a finished run, without sampling again.
+//! `impossible filter`: applying other thresholds to a finished run, without sampling again.
 
 use anyhow::Result;
 use record::plan::{Paraphrase, Summary};
@@ -40,8 +40,8 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
         );
         if missing > 0 {
             text += &format!(
-                "\n{missing} more pairs would pass the critics that have scores, but were never read by the next one: \
-                 the run refused them earlier. Run `distill` with these thresholds into a new folder to decide them."
+                "\n{missing} more pairs cannot be decided: the run refused them before a critic whose score is now \
+                 needed. Run `distill` with these thresholds into a new folder to decide them."
             );
         }
         text

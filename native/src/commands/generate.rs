@@ -1,4 +1,4 @@
-//! `impossible generate`: the first sentences a teacher writes after a context.
+//! `impossible generate`: sampling siblings of one context.
 
 use std::io::Read;
 

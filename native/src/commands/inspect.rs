@@ -1,4 +1,4 @@
-//! `impossible inspect`: pairs side by side.
+//! `impossible inspect`: printing a run's pairs.
 
 use std::io::IsTerminal;
 

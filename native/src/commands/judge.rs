@@ -1,4 +1,4 @@
-//! `impossible judge`: pairs read blind, precision with its interval.
+//! `impossible judge`: blind judgement of pairs by a person, and precision with a confidence interval.
 
 use std::io::{BufRead, Write};
 

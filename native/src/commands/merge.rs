@@ -1,4 +1,4 @@
-//! `impossible merge`: runs made with --shard become one.
+//! `impossible merge`: merging runs made with `--shard`.
 
 use anyhow::Result;
 use serde_json::json;

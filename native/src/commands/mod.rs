@@ -1,4 +1,4 @@
-//! The commands: one file each where there is something to resolve or to say, else a stage as it is.
+//! The commands. Those that only call a stage have no file of their own.
 
 mod distill;
 mod doctor;
@@ -23,10 +23,10 @@ use crate::bench;
 use crate::session::Session;
 use crate::stages::{audit, critic, pretraining, rewriting};
 
-/// Runs the command of the arguments.
+/// Runs the command that the arguments name.
 ///
 /// # Errors
-/// Whatever the command fails with; [`record::Error`] inside says which exit code it is.
+/// Errors of the command; if the cause is a [`record::Error`], its kind gives the exit code.
 pub fn run(args: Args) -> Result<()> {
     let session = Session::new(&args)?;
     match args.command {

@@ -1,4 +1,4 @@
-//! `impossible pull`: models from the hub.
+//! `impossible pull`: downloading models from the Hugging Face hub.
 
 use anyhow::Result;
 

@@ -1,4 +1,4 @@
-//! `impossible refine`: self-distillation.
+//! `impossible refine`: self-distillation (paper, section 3.3).
 
 use anyhow::Result;
 

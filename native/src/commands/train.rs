@@ -1,4 +1,4 @@
-//! `impossible train`: a student out of a dataset.
+//! `impossible train`: training a student on a dataset.
 
 use anyhow::Result;
 use record::Task;

@@ -1,4 +1,4 @@
-//! `impossible verify`: re-hash every file of a run.
+//! `impossible verify`: checking the hashes of a run's files.
 
 use anyhow::Result;
 use record::Error;

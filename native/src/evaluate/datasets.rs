@@ -14,7 +14,7 @@ use super::chart::Chart;
 use super::markdown::{escape, row, rule};
 use super::{read, table};
 use crate::args::evaluate::EvaluateArgs;
-use crate::html::{self, count, escape};
+use crate::html::{self, count};
 
 /// The figures of all datasets of one task.
 #[derive(Debug)]
@@ -262,8 +262,8 @@ impl Datasets {
     /// One HTML page with the figures and the distribution of Jaccard and cosine.
     #[must_use]
     pub fn page(&self) -> String {
-        let mut out = String::new();
-        out.push_str("<h1>Figures of datasets</h1>\n");
+        use crate::html::escape;
+        let mut out = String::from("<h1>Figures of datasets</h1>\n");
         let _ = writeln!(out, "<p>{}</p>", escape(&self.settings_line()));
         for Measured { task, datasets } in &self.measured {
             let name = task.name();

@@ -1,4 +1,4 @@
-//! The three tiny models that this program carries, so that it does everything with nothing to download.
+//! The three tiny models that are built into the program, so that it works without downloads.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use record::{Error, Result};
 use super::origin::{RECORD, Record, RecordedFile, read_record};
 use crate::fs::{StagedDir, io_error, sha256};
 
-/// A model folder inside the program.
+/// A model folder that is part of the program.
 struct Builtin {
     name: &'static str,
     files: &'static [(&'static str, &'static [u8])],
@@ -40,11 +40,11 @@ static ALL: [Builtin; 3] = [
     carried!(TINY_STUDENT, "student", "generation_config.json", "impossible.json"),
 ];
 
-/// Puts the carried model of that name into `root`, unless it is there as this program carries it; `None` for another
-/// name.
+/// Unpacks the built-in model of that name to a folder in `root`, unless the same version is already there. Returns the
+/// folder, or `None` for another name.
 ///
 /// # Errors
-/// [`Error::Io`], where `root` cannot be written among others.
+/// [`Error::Io`], for example if `root` is not writable.
 pub fn unpack(name: &str, root: &Path) -> Result<Option<PathBuf>> {
     let Some(model) = ALL.iter().find(|m| m.name == name) else { return Ok(None) };
     let files: Vec<RecordedFile> = model
@@ -55,7 +55,7 @@ pub fn unpack(name: &str, root: &Path) -> Result<Option<PathBuf>> {
     let listed: String = files.iter().map(|f| format!("{} {}\n", f.sha256, f.name)).collect();
     let record = Record { repo: "carried by impossible".into(), revision: sha256(listed.as_bytes()), files };
     let dir = root.join(name);
-    // An older program may have left other weights of the same name.
+    // An older version of the program may have left other weights with the same name.
     if read_record(&dir).is_some_and(|r| r == record)
         && model
             .files

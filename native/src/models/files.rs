@@ -1,4 +1,4 @@
-//! A model folder on disk, mapped piece by piece.
+//! Reading a model folder on disk, with memory-mapped ranges of files.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -10,20 +10,20 @@ use lm::model::files::{Bytes, Files, check_name, past_end};
 use memmap2::{Mmap, MmapOptions};
 use record::{Error, Result};
 
-/// The files of one folder. Symbolic links are followed wherever they lead, as long as that is a regular file: people
-/// keep weights on another disk, and the hub's cache keeps them in `blobs`. Names that a model's own files contain
-/// (shards of an index) cannot leave the folder; see [`check_name`].
+/// The files of one folder. Symbolic links to regular files are followed even out of the folder, as weights may be on
+/// another disk and the hub's cache has them in `blobs`. Names inside a model's files (shards of an index) cannot leave
+/// the folder; see [`check_name`].
 pub struct FolderFiles {
     dir: PathBuf,
-    /// Sizes as first seen: a file that changes while it is read must not be taken for weights.
+    /// Sizes when first seen, so that a file that changes while it is read is refused.
     sizes: Mutex<BTreeMap<String, u64>>,
 }
 
 impl FolderFiles {
-    /// A folder; nothing is read yet.
+    /// The files of a folder; no file is read yet.
     ///
     /// # Errors
-    /// [`Error::Missing`] where it does not exist or is a file, [`Error::Io`] from the system.
+    /// [`Error::Missing`] if it does not exist or is not a folder; [`Error::Io`] from the operating system.
     pub fn new(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let missing = || Error::Missing {
@@ -39,13 +39,13 @@ impl FolderFiles {
         }
     }
 
-    /// The folder, absolute and without links.
+    /// Absolute path of the folder, with links resolved.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The real path of a file, for readers that open it themselves; `None` where there is none.
+    /// Path of a file with links resolved, for readers that open it themselves; `None` if it does not exist.
     ///
     /// # Errors
     /// As [`Files::size`].
@@ -55,7 +55,7 @@ impl FolderFiles {
         Ok(Some(path))
     }
 
-    /// The real path of a file and what the system says about it; `None` where there is none.
+    /// Path of a file with links resolved, and its metadata; `None` if it does not exist.
     fn find(&self, name: &str) -> Result<Option<(PathBuf, Metadata)>> {
         check_name(name)?;
         let io = |error| Error::io("reading", self.describe(name), error);
@@ -66,7 +66,7 @@ impl FolderFiles {
         };
         let metadata = fs::metadata(&path).map_err(io)?;
         if !metadata.is_file() {
-            // Opening a pipe would wait for its writer.
+            // Opening a pipe would block until it has a writer.
             let found = format!("a folder, device or pipe ({})", path.display());
             return Err(Error::input(self.describe(name), "a file, or a link to one", found));
         }
@@ -115,7 +115,7 @@ impl Files for FolderFiles {
     }
 }
 
-/// Maps a range that lies inside the file.
+/// Maps a range, which must be within the file.
 #[allow(unsafe_code)]
 fn map(file: &File, offset: u64, len: usize) -> std::io::Result<Mmap> {
     // SAFETY: the map is private, read-only and inside the file as of now. Model files are written once; another
@@ -128,7 +128,7 @@ fn map(file: &File, offset: u64, len: usize) -> std::io::Result<Mmap> {
 mod tests {
     use super::*;
 
-    /// A folder of its own for each test, removed at the end.
+    /// A temporary folder for one test, removed at its end.
     struct Temp(PathBuf);
 
     impl Temp {

@@ -1,4 +1,4 @@
-//! Models by name or path.
+//! Opening models by name or path.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use self::pytorch::PytorchTensors;
 pub use self::store::Store;
 use crate::fs::{hash_file, io_error, read_small, sha256};
 
-/// Opens a model folder or a GGUF file; reads headers only.
+/// Opens a model folder or a GGUF file, by name or path. Of the weights only headers are read.
 ///
 /// # Errors
-/// [`Error::Missing`] when there is none of this name; the files' own.
+/// As [`Store::resolve`]; errors of reading the files.
 pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
     let path = store.resolve(name)?;
     if path.is_dir() {
@@ -46,7 +46,7 @@ pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
     ModelFolder::open_gguf(&files, file)
 }
 
-/// The one GGUF file of a folder that has no other weights, as `pull` leaves it.
+/// Name of the only GGUF file of a folder without `config.json`, as `pull` creates it; `None` for other folders.
 fn only_gguf(folder: &Path, files: &FolderFiles) -> Result<Option<String>> {
     if files.size("config.json")?.is_some() {
         return Ok(None);
@@ -67,7 +67,7 @@ fn only_gguf(folder: &Path, files: &FolderFiles) -> Result<Option<String>> {
     }
 }
 
-/// The weights of a model folder: safetensors where there are any, else PyTorch's own format.
+/// The weights of a model folder: safetensors if there are any, else PyTorch's format.
 fn weights(files: &Arc<FolderFiles>) -> Result<Tensors> {
     if files.size(safetensors::SINGLE)?.is_some() || files.size(safetensors::INDEX)?.is_some() {
         let files: Arc<dyn Files> = Arc::clone(files) as _;
@@ -83,10 +83,11 @@ fn weights(files: &Arc<FolderFiles>) -> Result<Tensors> {
     }
 }
 
-/// sha256 of a model's weights: of the file, or of the names and hashes of all its files. `None` without weights.
+/// SHA-256 of a model's weights: of the file, or of an index with the names and hashes of its files. `None` without
+/// weights.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Broken`] for an index that is none.
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid index.
 pub fn weights_hash(path: &Path) -> Result<Option<String>> {
     let names = ["model.safetensors", INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json"];
     let files = names.map(|name| path.join(name));
@@ -120,7 +121,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let store = Store::at(temp.path());
         let open = || super::open(&store, temp.path().to_str().unwrap()).err().unwrap();
-        // Too short to be one: the message must be about this file.
+        // Too short for a GGUF file; the error must name this file.
         fs::write(temp.path().join("a.gguf"), b"GGUF").unwrap();
         assert!(matches!(open(), Error::Broken { .. }), "{}", open());
         assert!(open().to_string().contains("a.gguf"), "{}", open());
@@ -154,7 +155,7 @@ mod tests {
             assert_eq!(pytorch.read_f32(name).unwrap(), safetensors.read_f32(name).unwrap(), "{name}");
         }
 
-        // A model as people have it: config and weights, opened by its path.
+        // A folder with config and weights, opened by its path.
         copy("models/gpt2/config.json", "config.json");
         fs::remove_file(temp.path().join("model.safetensors")).unwrap();
         let model = super::open(&Store::at(temp.path()), temp.path().to_str().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Students among the models: their folders, and how tasks are put to them.
+//! Opening students: their folders and prompt formats.
 
 use std::path::{Path, PathBuf};
 
@@ -10,34 +10,35 @@ use record::{Error, Result};
 use super::store::Store;
 use crate::fs::read_small;
 
-/// A model's folder: the folder itself, or `model` of a training folder.
+/// The model folder for a path: its subfolder `model` if that has a model (a training folder), else the path itself.
 #[must_use]
 pub fn model_folder(given: &Path) -> PathBuf {
     let inner = given.join("model");
     if inner.join("config.json").is_file() { inner } else { given.to_owned() }
 }
 
-/// How tasks are put to the model of a folder.
+/// Reads the prompt format of a student.
 ///
 /// # Errors
-/// [`Error::Missing`] where the file is not there; [`Error::Broken`]; [`Error::Io`].
+/// [`Error::Missing`] if the file does not exist; [`Error::Broken`] for an invalid file; [`Error::Io`] when reading
+/// fails.
 pub fn read_format(file: &Path) -> Result<Format> {
     if !file.is_file() {
         return Err(Error::Missing {
             what: file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
             place: file.parent().unwrap_or(Path::new(".")).display().to_string(),
-            hint: "Name the folder of a student (RUN/student/stage0/model), or say with --format how tasks are put to \
-                   this model."
+            hint: "Name the folder of a student (RUN/student/stage0/model), or give the prompt format of this model \
+                   with --format."
                 .into(),
         });
     }
     Format::parse(&file.display().to_string(), &read_small(file, 1 << 20)?)
 }
 
-/// The student of a folder or a name among the models, with its own format or that of a file.
+/// Loads a student from a folder or by a name in the store, with its own prompt format or that of a file.
 ///
 /// # Errors
-/// Those of [`read_format`] and of [`super::open`], and the model's.
+/// As [`read_format`], [`super::open`] and [`TextModel::load`].
 pub fn open_student(
     store: &Store,
     folder: &Path,

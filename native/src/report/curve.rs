@@ -1,4 +1,4 @@
-//! The curves of a training.
+//! Loss curves of a training, as SVG.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,8 @@ const HEIGHT: f64 = 300.0;
 const LEFT: f64 = 48.0;
 const BOTTOM: f64 = 28.0;
 
-/// Training and held-out loss by step, as a picture and as a table.
+/// Training and held-out loss by step, as an SVG figure with a table; `target` is the unit that the loss is a mean
+/// over.
 #[must_use]
 pub fn figure(title: &str, target: &str, lines: &[Line]) -> String {
     let losses =
@@ -51,8 +52,8 @@ pub fn figure(title: &str, target: &str, lines: &[Line]) -> String {
         all
     });
     format!(
-        "<p>Nats a {target}: <span class=\"train-key\">training</span>, each step; <span class=\"held-key\">held \
-         out</span>, what is not trained on.</p>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\
+        "<p>Nats per {target}: <span class=\"train-key\">training</span>, each step; <span class=\"held-key\">held \
+         out</span>, examples not trained on.</p>\n<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\
          <title>{title}</title><desc>Training loss from {:.2} to {:.2} over {} steps; held-out values are in the \
          table.</desc>{grid}<polyline points=\"{training}\" class=\"train\"/><polyline points=\"{held_out}\" \
          class=\"line\"/>{dots}<text x=\"{LEFT}\" y=\"{:.0}\">0</text><text x=\"{WIDTH}\" y=\"{:.0}\" \
@@ -67,13 +68,13 @@ pub fn figure(title: &str, target: &str, lines: &[Line]) -> String {
     )
 }
 
-/// The figure as a page of its own.
+/// A page with the figure.
 #[must_use]
 pub fn page(title: &str, lines: &[Line]) -> String {
     page_with(title, "target token", lines, ["", ""])
 }
 
-/// The figure as a page of its own, with more HTML before and after.
+/// A page with the figure, and HTML before and after it.
 #[must_use]
 pub fn page_with(title: &str, target: &str, lines: &[Line], [before, after]: [&str; 2]) -> String {
     html::page(

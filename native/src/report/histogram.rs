@@ -1,29 +1,30 @@
-//! The picture of a histogram of scores as SVG, with a table beside it.
+//! Histograms of scores as SVG, with tables of their values.
 
 use std::fmt::Write;
 
 use crate::html::{LEFT, WIDTH, bars, count, escape};
 use crate::run::survey::{BINS, Histogram};
 
-/// One picture: kept above, refused below, each to its own scale as refused pairs outnumber kept ones by far.
+/// Two histograms, of kept and refused pairs, each with its own scale because refused pairs are far more numerous.
 #[derive(Debug, Clone, Copy)]
 pub struct Picture<'a> {
-    /// Unique in the page; letters, digits and hyphens.
+    /// HTML id, unique in the page: letters, digits and hyphens.
     pub id: &'a str,
-    /// What is counted, as "ROUGE-L".
+    /// Name of the score, such as "ROUGE-L".
     pub score: &'a str,
-    /// Pairs that were kept.
+    /// Scores of kept pairs.
     pub kept: &'a Histogram,
-    /// Pairs that were refused.
+    /// Scores of refused pairs.
     pub refused: &'a Histogram,
-    /// The critic's threshold, drawn as a line.
+    /// The critic's threshold, drawn as a line, if there is one.
     pub threshold: Option<f32>,
 }
 
 const PANEL: f64 = 64.0;
 
 impl Picture<'_> {
-    /// `<figure>` with the SVG and the same numbers as a table. Colours are the CSS classes `kept`, `refused`, `axis`.
+    /// A `<figure>` with the SVG and a table of its values. Colours come from the CSS classes `kept`, `refused` and
+    /// `axis`.
     #[must_use]
     pub fn html(&self) -> String {
         let (id, score) = (self.id, escape(self.score));

@@ -1,4 +1,4 @@
-//! `report.html` of a run: what it gave, why the rest was dropped, and its students. Pages have no scripts and no outside
+//! The report of a run, `report.html`: its pairs, its funnel and its students. Pages have no scripts and load no other
 //! files.
 
 pub mod curve;
@@ -13,10 +13,10 @@ use crate::fs::write_file;
 use crate::run::dataset::Written;
 use crate::run::{RunFolder, timings};
 
-/// Writes the report of a run whose dataset has just been merged.
+/// Writes the report of a run whose dataset has just been written.
 ///
 /// # Errors
-/// [`record::Error::Io`]; [`record::Error::Broken`] for timings that cannot be read.
+/// [`record::Error::Io`] when writing fails; [`record::Error::Broken`] for invalid timings.
 pub fn write(folder: &RunFolder, written: &Written) -> Result<()> {
     let (times, students) = (timings::read(folder.dir())?, students::section(folder.dir()));
     let html = page::report(folder.plan(), folder.hash(), written, &times, &students)?;

@@ -1,4 +1,4 @@
-//! `report.html`: one page without scripts or outside files that says what a run gave and why the rest was dropped.
+//! The page of a run's report: kept pairs, funnel, scores, examples, timings and plan.
 
 use std::fmt::Write;
 
@@ -14,10 +14,10 @@ use crate::run::planfile::plan_text;
 use crate::run::survey::{SCORES, TaskSurvey};
 use crate::run::timings::Timings;
 
-/// The page; `students` is the section about them.
+/// The report as HTML; `students` is the section about students, as HTML.
 ///
 /// # Errors
-/// [`record::Error::Input`] for a plan TOML cannot hold.
+/// [`record::Error::Input`] for a plan that TOML cannot represent.
 pub fn report(plan: &Plan, plan_hash: &str, written: &Written, timings: &Timings, students: &str) -> Result<String> {
     let mut out = String::new();
     head(&mut out, plan, plan_hash, written);
@@ -40,7 +40,7 @@ fn head(out: &mut String, plan: &Plan, plan_hash: &str, written: &Written) {
     let _ = writeln!(out, "<h1>{paraphrases} paraphrase pairs, {summaries} summary pairs</h1>");
     let _ = writeln!(
         out,
-        "<p>Out of {} of {} contexts, {} samples each. Every pair passed all critics of its task.</p>",
+        "<p>From {} of {} contexts, with {} samples each. Every pair passed all critics of its task.</p>",
         count(written.contexts),
         count(plan.contexts.count as u64),
         plan.siblings.k
@@ -68,8 +68,8 @@ fn section(out: &mut String, plan: &Plan, task: Task, kept: u64, written: &Writt
     let _ = writeln!(out, "<section aria-labelledby=\"{0}\">\n<h2 id=\"{0}\">{title}</h2>", task.name());
     funnel(out, task, kept, written);
     out.push_str(
-        "<h3>Scores</h3>\n<p>Kept and refused pairs each have a scale of their own. A dashed line is the \
-                  threshold. Pairs refused before a critic read them have no score of that critic.</p>\n",
+        "<h3>Scores</h3>\n<p>Kept and refused pairs have different scales. The dashed line is the \
+                  threshold. A pair that one critic refused has no scores of later critics.</p>\n",
     );
     out.push_str("<div class=\"figures\">\n");
     for (((name, label), split), threshold) in SCORES.into_iter().zip(&survey.scores).zip(thresholds(plan, task)) {
@@ -82,7 +82,7 @@ fn section(out: &mut String, plan: &Plan, task: Task, kept: u64, written: &Writt
     out.push_str("</section>\n");
 }
 
-/// Thresholds of the plan in the order of [`SCORES`]; `None` = the task has none.
+/// Thresholds of the plan in the order of [`SCORES`]; `None` if the task has no such threshold.
 fn thresholds(plan: &Plan, task: Task) -> [Option<f32>; 4] {
     let (p, s) = (&plan.paraphrase, &plan.summary);
     match task {
@@ -95,9 +95,9 @@ fn funnel(out: &mut String, task: Task, kept: u64, written: &Written) {
     let steps = written.funnel.steps(task);
     let _ = write!(
         out,
-        "<div class=\"scroll\"><table><caption>Critics in the order they read; {} pairs kept</caption>\n<thead><tr>\
+        "<div class=\"scroll\"><table><caption>Critics in the order in which they run; {} pairs kept</caption>\n<thead><tr>\
          <th scope=\"col\">critic</th><th scope=\"col\">seen</th><th scope=\"col\">refused</th><th scope=\"col\">left</th>\
-         <th scope=\"col\">let through</th><td></td></tr></thead>\n<tbody>\n",
+         <th scope=\"col\">share left</th><td></td></tr></thead>\n<tbody>\n",
         count(kept)
     );
     for step in steps {
@@ -163,7 +163,7 @@ fn times(out: &mut String, timings: &Timings) {
     if timings.stages.is_empty() {
         return;
     }
-    out.push_str("<h2>Time</h2>\n<div class=\"scroll\"><table><caption>All sittings of the run together</caption>\n");
+    out.push_str("<h2>Time</h2>\n<div class=\"scroll\"><table><caption>Total over all sessions of the run</caption>\n");
     out.push_str("<thead><tr><th scope=\"col\">stage</th><th scope=\"col\">seconds</th></tr></thead>\n<tbody>\n");
     for s in &timings.stages {
         let _ = writeln!(out, "<tr><th scope=\"row\">{}</th><td>{:.1}</td></tr>", escape(&s.stage), s.seconds);

@@ -1,4 +1,4 @@
-//! The part of `report.html` about students: their curves, and what the critics kept of what they wrote.
+//! The section of `report.html` about students: their loss curves, and the outcomes of their versions.
 
 use std::fmt::Write;
 use std::fs;
@@ -16,10 +16,10 @@ use crate::training::folder::{self, Line};
 const BEGIN: &str = "<!-- students -->\n";
 const END: &str = "<!-- end of students -->\n";
 
-/// Largest file that is read here.
+/// Largest accepted file of counts, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// Trainings below `RUN/student` whose metrics can be read, by name.
+/// Name and metrics of the trainings below `RUN/student` whose metrics are readable, sorted by name.
 fn trainings(run: &Path) -> Vec<(String, Vec<Line>)> {
     let mut names: Vec<String> = fs::read_dir(run.join("student"))
         .into_iter()
@@ -38,7 +38,7 @@ fn trainings(run: &Path) -> Vec<(String, Vec<Line>)> {
     out
 }
 
-/// The section, between marks by which it is found again; only the marks without any student.
+/// The section, between markers by which [`refresh`] finds it; only the markers if there is no student.
 pub(super) fn section(run: &Path) -> String {
     let mut out = BEGIN.to_owned();
     let trainings = trainings(run);
@@ -64,7 +64,7 @@ pub(super) fn section(run: &Path) -> String {
     out
 }
 
-/// What became of the sentences that a student rewrote; nothing for counts of an older version.
+/// Appends the outcomes of self-distillation; nothing if its counts are missing or of an older version.
 fn hits(out: &mut String, run: &Path) {
     let bytes = read_small(&run.join("refine/dataset/funnel.json"), LARGEST).unwrap_or_default();
     let Ok(rewrites) = serde_json::from_slice::<Rewrites>(&bytes) else { return };
@@ -99,10 +99,10 @@ fn hits(out: &mut String, run: &Path) {
     out.push_str("</tbody></table></div>\n");
 }
 
-/// Brings the section of a run's report up to date; a report of an older version has none and stays as it is.
+/// Updates the section in a run's report; a report without markers, of an older version, is left unchanged.
 ///
 /// # Errors
-/// [`record::Error::Io`].
+/// [`record::Error::Io`] when reading or writing fails.
 pub fn refresh(run: &Path) -> Result<()> {
     let report = run.join("report.html");
     if !report.is_file() {

@@ -10,7 +10,7 @@ use super::planfile::plan_text;
 use super::written::Written;
 use crate::html::count;
 
-/// The plan without the folders of the machine it ran on: of a path only the last part is left.
+/// The plan without local folders: paths are reduced to their last component.
 #[must_use]
 pub fn public_plan(plan: &Plan) -> Plan {
     let last = |name: &str| {
@@ -27,7 +27,7 @@ pub fn public_plan(plan: &Plan) -> Plan {
     for name in [&mut m.teacher, &mut m.critic, &mut m.encoder, &mut m.student] {
         *name = last(name);
     }
-    // A model may be called `owner/name`; a seeds file is always a path.
+    // A model's name may be `owner/name`, but the seed file is always a path.
     out.contexts.seeds = out.contexts.seeds.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
     out
 }
@@ -43,7 +43,7 @@ fn size_category(rows: u64) -> &'static str {
     }
 }
 
-/// Text for a Markdown table cell.
+/// Escapes text for a Markdown table cell.
 fn cell(text: &str) -> String {
     let clean = |c: char| if c.is_control() || c == '`' { ' ' } else { c };
     text.chars().map(clean).collect::<String>().replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;")
@@ -55,7 +55,7 @@ fn front_matter(out: &mut String, written: &Written) {
     out.push_str("- text-generation\n- summarization\n");
     let _ = writeln!(out, "size_categories:\n- {}", size_category(rows));
     out.push_str("tags:\n- paraphrase\n- summarization\n- synthetic\n- impossible-distillation\n");
-    // Loaders refuse a configuration without rows.
+    // Dataset loaders refuse a configuration without rows.
     let tasks: Vec<_> = Task::ALL.into_iter().zip(written.kept).filter(|(_, n)| *n > 0).collect();
     if !tasks.is_empty() {
         out.push_str("configs:\n");
@@ -71,20 +71,20 @@ fn front_matter(out: &mut String, written: &Written) {
     out.push_str("---\n\n");
 }
 
-/// The card. Same plan and counts, same text.
+/// The dataset card, which depends on the plan and the counts only.
 ///
 /// # Errors
-/// [`record::Error::Input`] for a plan TOML cannot hold.
+/// [`record::Error::Input`] for a plan that TOML cannot represent.
 pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
     let public = public_plan(plan);
     let mut out = String::new();
     front_matter(&mut out, written);
     out.push_str(
         "# Paraphrase and summary pairs by Impossible Distillation\n\n\
-         A language model was sampled many times after the same left context. Pairs of these sentences that critics \
-         found to say the same, in other words, are the paraphrases; pairs where one sentence says a part of the other, \
-         shorter, are the summaries. No person wrote or chose a pair. The method is that of Jung et al., *Impossible \
-         Distillation* (arXiv 2305.16635).\n\n",
+         A language model was sampled many times after the same left context. Pairs of these sentences that mean the \
+         same in different words, according to the critics, are the paraphrases; pairs in which the first sentence \
+         entails a shorter second one are the summaries. No person wrote or selected a pair. The method is that of \
+         Jung et al., *Impossible Distillation* (arXiv 2305.16635).\n\n",
     );
     out.push_str("| configuration | pairs | columns |\n|---|---:|---|\n");
     for (task, n) in Task::ALL.into_iter().zip(written.kept) {
@@ -97,12 +97,12 @@ pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
          | `text` | x, the source sentence |\n\
          | `paraphrase` / `summary` | y, the target sentence |\n\
          | `length_ratio` | characters of y / characters of x |\n\
-         | `rouge_l` | ROUGE-L F of x and y |\n\
-         | `numbers`, `entities`, `modality` | 1 = they agree as the plan demands |\n\
+         | `rouge_l` | ROUGE-L F1 of x and y |\n\
+         | `numbers`, `entities`, `modality` | 1 = they agree as the plan requires |\n\
          | `cosine` | cosine of the sentence embeddings |\n\
          | `forward`, `backward` | p(x entails y), p(y entails x) |\n\
          | `context`, `x`, `y` | the context in the run and the rows of both samples |\n\n\
-         A score is null where the plan does not ask for it.\n\n",
+         A score is null if the plan has no such critic.\n\n",
     );
     out.push_str("## How it was made\n\n");
     let _ = writeln!(out, "| | |\n|---|---|\n| teacher | {} |", cell(&public.models.teacher));
@@ -113,7 +113,7 @@ pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
     let source = match public.contexts.source {
         Source::News => "news datelines, continued by the teacher".to_owned(),
         Source::Newswire => "datelines and beginnings of news reports, continued by the teacher".to_owned(),
-        Source::Biomedical => "section words of biomedical papers, continued by the teacher".to_owned(),
+        Source::Biomedical => "section headings of biomedical abstracts, continued by the teacher".to_owned(),
         Source::None => "the start of text, continued by the teacher".to_owned(),
         Source::Seeds => format!("sentences of {}", cell(&public.contexts.seeds)),
     };
@@ -127,7 +127,7 @@ pub fn card(plan: &Plan, plan_hash: &str, written: &Written) -> Result<String> {
         "## Limits\n\n\
          - The sentences are a language model's inventions: what they state about people, places and numbers is often \
          false, and they carry the biases of the teacher's training text.\n\
-         - The critics are models and rules too. Some kept pairs differ in a detail; the scores stand beside every pair \
+         - The critics are models and rules too. Some kept pairs differ in a detail; every pair has its scores, \
          so that a stricter threshold can be applied.\n\
          - Pairs were filtered by these critics: do not use the same critics to measure how faithful a model trained on \
          them is.\n\

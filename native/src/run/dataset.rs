@@ -1,4 +1,4 @@
-//! The merged outputs of a run: kept pairs as Parquet and JSONL, the card, the funnel, the report, the manifest.
+//! Writing the dataset of a run: kept pairs as Parquet and JSONL, the dataset card, the funnel and the manifest.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ pub use super::written::Written;
 use super::{RunFolder, card};
 use crate::fs::{Batch, Sink, io_error};
 
-/// A kept pair as a JSON object with the columns of the Parquet file, in their order.
+/// Serialises a kept pair as a JSON object with the columns of the Parquet file, in order.
 pub struct JsonRow<'a>(pub &'a Kept);
 
 impl Serialize for JsonRow<'_> {
@@ -43,8 +43,8 @@ impl Serialize for JsonRow<'_> {
     }
 }
 
-/// Both files of a task, filled shard by shard. Row groups are cut at fixed row counts, so that the split into
-/// shards does not show in the bytes.
+/// The Parquet and the JSONL file of a task. Row groups have a fixed number of rows, so that the bytes do not depend on
+/// how the run was split into shards.
 struct TaskFiles {
     table: TableWriter<Sink>,
     lines: Sink,
@@ -73,7 +73,7 @@ impl TaskFiles {
         Ok(())
     }
 
-    /// Entries of the Parquet and of the JSONL file.
+    /// Finishes both files; returns the manifest entries of the Parquet and the JSONL file.
     fn finish(mut self) -> Result<[FileEntry; 2]> {
         self.flush()?;
         let (sink, rows) = self.table.finish()?;
@@ -127,11 +127,10 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
     Ok(written)
 }
 
-/// Writes a dataset outside a run folder: both files of each task, the plan whose thresholds it has, and
-/// the counts of what was dropped.
+/// Writes a dataset without a run folder: both files of each task, the plan with its thresholds, and the funnel.
 ///
 /// # Errors
-/// [`Error::Io`]: files already there then keep their content.
+/// [`Error::Io`] when writing fails; existing files then keep their content.
 pub fn write_pairs(dir: &Path, plan: &Plan, kept: &[Vec<Kept>; 2], funnel: &impl Serialize) -> Result<()> {
     fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
     let mut batch = Batch::default();

@@ -1,5 +1,5 @@
-//! `drafts/`: contexts and samples of a range whose critics have not run yet. A draft is gone once its shard is there;
-//! one that cannot be used is made again.
+//! Drafts in `drafts/`: contexts and samples of a range before its critics have run. A draft is removed when its shard
+//! is written; an unusable one is ignored and generated again.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::{io_error, read_small, sha256, write_file};
 
-/// Four contexts of 4,096 sentences, each of them far below 16 kB.
+/// Largest accepted draft in bytes: four contexts of 4,096 sentences, each far below 16 kB.
 const LIMIT: u64 = 256 << 20;
 
 #[derive(Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub(super) fn save(dir: &Path, plan: &str, range: &Range<u64>, draft: &Draft) ->
     write_file(&path, &serde_json::to_vec(&saved).map_err(json)?)
 }
 
-/// The draft of a range; `None` where there is none, or one of another plan, or a damaged one.
+/// The draft of a range; `None` if it is missing, damaged or of another plan.
 pub(super) fn load(dir: &Path, plan: &str, range: &Range<u64>) -> Option<Draft> {
     let bytes = read_small(&file(dir, range), LIMIT).ok()?;
     let saved: Saved = serde_json::from_slice(&bytes).ok()?;
@@ -57,14 +57,14 @@ pub(super) fn ranges(dir: &Path) -> Vec<Range<u64>> {
     entries.filter_map(|entry| parse(entry.file_name().into_string().ok()?)).collect()
 }
 
-/// Removes the draft of a range, and the folder with the last one.
+/// Removes the draft of a range, and the folder if it is then empty.
 pub(super) fn remove(dir: &Path, range: &Range<u64>) -> Result<()> {
     let path = file(dir, range);
     match fs::remove_file(&path) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(io_error("removing", &path)(e)),
         _ => {}
     }
-    // Fails while other drafts are there.
+    // Fails while there are other drafts.
     let _ = fs::remove_dir(folder(dir));
     Ok(())
 }

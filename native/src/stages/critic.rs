@@ -1,4 +1,4 @@
-//! An entailment critic out of labelled pairs, or of what a larger critic says.
+//! Training an entailment critic on labelled pairs, or on the probabilities of a larger critic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ use crate::training::new::{TINY_CRITIC, architecture, check_pairs, entries, read
 use crate::training::save::save;
 use crate::training::{plan, settings};
 
-/// Everything needed to repeat the training of a critic.
+/// Everything needed to reproduce the training of a critic.
 #[derive(Debug, Serialize)]
 struct CriticPlan {
     seed: u64,
@@ -47,44 +47,44 @@ struct CriticPlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     teacher_critic_sha256: Option<String>,
     tokenizer_sha256: String,
-    /// sha256 of every file of pairs, and of the siblings.
+    /// SHA-256 of every file of pairs, and of the pairs drawn from runs.
     data: BTreeMap<String, String>,
     config: serde_json::Map<String, serde_json::Value>,
     train: Settings,
 }
 
-/// How well a critic does on pairs with known labels.
+/// Quality of a critic on pairs with target probabilities.
 #[derive(Debug, Clone, Serialize)]
 struct Measured {
     pairs: usize,
-    /// Nats a pair.
+    /// Mean cross-entropy per pair, in nats.
     cross_entropy: f64,
-    /// Share of the pairs for which both find the same label likeliest.
+    /// Fraction of the pairs for which prediction and target have the same most likely label.
     agreement: f64,
-    /// Share of the pairs whose likeliest label is the commonest one: what a constant answer would reach.
+    /// Fraction of the pairs with the most common label, which a constant prediction would reach.
     commonest: f64,
-    /// "Entailed", where the target says so with at least a half.
+    /// Precision and recall of entailment, which is true if the target's probability is at least 0.5.
     entailment: Vec<AtThreshold>,
-    /// Pairs that are there both ways.
+    /// Number of sentence pairs that occur in both directions.
     pairs_both_ways: usize,
-    /// "Entailed both ways", of those.
+    /// Precision and recall of entailment in both directions, for these pairs.
     both_ways: Vec<AtThreshold>,
-    /// Probability of entailment beside the target's.
+    /// Reliability of the probability of entailment.
     reliability: Reliability,
 }
 
-/// What came of it.
+/// Results of the training.
 #[derive(Debug, Serialize)]
 struct Done {
     model: PathBuf,
     parameters: usize,
     steps: u64,
     pairs: usize,
-    /// What logits were divided by, from half of the held-out pairs; it is in the weights.
+    /// Temperature that logits are divided by, fitted on half of the held-out groups; the saved weights include it.
     temperature: f64,
-    /// Calibration error before that.
+    /// Calibration error before dividing by the temperature.
     error_before: f64,
-    /// On the other half.
+    /// Quality on the other half of the held-out groups.
     held_out: Measured,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Measured>,
@@ -94,15 +94,15 @@ const THRESHOLDS: [f32; 6] = [0.5, 0.75, 0.9, 0.95, 0.97, 0.99];
 
 const PLAN: &str = "critic.toml";
 
-/// The critic before its training: weights of a base, or new ones.
+/// The critic before training, with the weights of a base model or random ones.
 struct Start {
     config: Config,
     tokenizer: Tokenizer,
-    /// Names of the labels, by id.
+    /// Names of the labels, in the order of their ids.
     labels: Vec<String>,
     /// Id of the entailment label.
     entailment: usize,
-    /// Most tokens of a pair.
+    /// Largest number of tokens of a pair.
     longest: usize,
     weights: Tensors,
 }
@@ -131,11 +131,11 @@ impl Start {
     }
 }
 
-/// Pairs to learn from and to test on.
+/// Training and test pairs.
 struct Pairs {
     train: Vec<LabelledPair>,
     test: Vec<LabelledPair>,
-    /// sha256 of every file, and of the pairs drawn from runs.
+    /// SHA-256 of every training file, and of the pairs drawn from runs.
     hashes: BTreeMap<String, String>,
 }
 
@@ -153,13 +153,13 @@ impl Pairs {
         Ok(Self { train, test, hashes })
     }
 
-    /// Gives every pair a target: a label of its own, or the probabilities of a larger critic.
+    /// Gives every pair without a label the probabilities of the teacher critic as its target.
     fn label(&mut self, session: &Session, args: &TrainCritic, start: &Start, plan: &CriticPlan) -> Result<()> {
         let Some(name) = &args.teacher_critic else {
             return match self.train.iter().chain(&self.test).find(|p| p.target.is_none()) {
                 Some(bad) => {
                     let found = format!("none for \"{}\"", bad.premise);
-                    Err(Error::input("the pairs", "a label, or a --teacher-critic to ask", found).into())
+                    Err(Error::input("the pairs", "a label, or a --teacher-critic", found).into())
                 }
                 None => Ok(()),
             };
@@ -205,11 +205,11 @@ fn plan_of(session: &Session, args: &TrainCritic, start: &Start, pairs: &Pairs) 
     })
 }
 
-/// Makes a critic, or goes on with a training that was stopped.
+/// Trains a critic, or resumes an interrupted training.
 ///
 /// # Errors
-/// Those of pairs, models and folders; [`Error::Input`] without pairs to hold out; [`Error::Interrupted`] after Ctrl-C,
-/// with a checkpoint written.
+/// Errors of reading pairs, models and folders; [`Error::Input`] without held-out pairs; [`Error::Interrupted`] after
+/// Ctrl-C, with a checkpoint saved.
 pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     let compute = session.compute()?;
     let start = Start::open(session, args, &compute)?;
@@ -230,7 +230,7 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
             "pairs that are held out, to measure on: --validation above 0, and pairs of two premises or contexts";
         return Err(Error::input("--validation", expected, "none").into());
     }
-    // Nothing but labels is written before the request is known to work.
+    // Up to here only labels have been written, so that a failing request leaves nothing else behind.
     std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
     let hash = plan::begin(&plan_file, &plan, &plan.train)?;
     let count = trainer.parameters.count().0;
@@ -251,7 +251,7 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     session.say(&done, || told(&done, &args.out))
 }
 
-/// The temperature, from half of the held-out groups, and what the critic does on the other half.
+/// Fits the temperature on half of the held-out groups and measures the critic on the other half.
 fn calibrated(trainer: &Trainer<Classification>, train: Vec<Read>, test: &[Read], start: &Start) -> Result<Done> {
     let groups: BTreeSet<u64> = trainer.held_out().iter().map(|e| e.group).collect();
     let fitted: BTreeSet<u64> = groups.iter().copied().skip(1).step_by(2).collect();
@@ -274,7 +274,7 @@ fn calibrated(trainer: &Trainer<Classification>, train: Vec<Read>, test: &[Read]
     })
 }
 
-/// Writes the model, its head divided by the temperature.
+/// Saves the model, with its final projection divided by the temperature.
 fn write(trainer: &Trainer<Classification>, done: &Done, start: &Start, plan: &CriticPlan) -> Result<()> {
     let mut weights = wait(trainer.parameters.merged())?;
     for name in PairClassifier::head(&start.config)? {
@@ -295,7 +295,7 @@ fn hashes(args: &TrainCritic, siblings: &[LabelledPair]) -> Result<BTreeMap<Stri
         data.insert(format!("{i}/{}", name(file)), hash_file(file)?.1);
     }
     if !siblings.is_empty() {
-        // A run may have grown since.
+        // The pairs are hashed rather than the runs, because a run may have grown since.
         let texts: Vec<[&str; 2]> = siblings.iter().map(|p| [p.premise.as_str(), p.hypothesis.as_str()]).collect();
         let names: Vec<String> = args.siblings.iter().map(|run| name(run)).collect();
         data.insert(format!("siblings/{}", names.join(" ")), sha256(&serde_json::to_vec(&texts)?));
@@ -303,10 +303,10 @@ fn hashes(args: &TrainCritic, siblings: &[LabelledPair]) -> Result<BTreeMap<Stri
     Ok(data)
 }
 
-/// A pair and what is learned from it.
+/// A pair and its training example.
 type Read = (LabelledPair, PairExample);
 
-/// Pairs that the model can read and whose labels are known; says how many are left out.
+/// Training examples of the pairs that have a target and are not too long; reports how many are left out.
 fn read_pairs(pairs: Vec<LabelledPair>, tokenizer: &Tokenizer, longest: usize) -> record::Result<Vec<Read>> {
     let (mut out, mut unknown, mut long) = (Vec::new(), 0, 0);
     let all = pairs.len();
@@ -327,11 +327,11 @@ fn read_pairs(pairs: Vec<LabelledPair>, tokenizer: &Tokenizer, longest: usize) -
     }
     if unknown + long > 0 {
         eprintln!(
-            "{long} pairs were left out: longer than the critic's {longest} tokens; {unknown}: the teacher critic cannot read them."
+            "Left out: {long} pairs of more than the critic's {longest} tokens, {unknown} pairs that the teacher critic could not score."
         );
     }
     if out.is_empty() && all > 0 {
-        let found = format!("{long} that are longer, {unknown} without an answer");
+        let found = format!("{long} that are longer, {unknown} without a label");
         return Err(Error::input("the pairs", format!("pairs of at most {longest} tokens"), found));
     }
     Ok(out)
@@ -341,7 +341,7 @@ fn targets(rows: &[Read]) -> Vec<f32> {
     rows.iter().flat_map(|(_, e)| e.target.iter().copied()).collect()
 }
 
-/// Logits of pairs, in their order.
+/// Logits of the labels for each pair, in order.
 fn read(trainer: &Trainer<Classification>, rows: &[Read]) -> record::Result<Vec<f32>> {
     const TOGETHER: usize = 64;
     let mut order: Vec<usize> = (0..rows.len()).collect();
@@ -401,7 +401,7 @@ fn told(done: &Done, out: &Path) -> String {
         let Some(m) = m else { continue };
         let _ = writeln!(
             text,
-            "{name}: {} pairs, agreement {:.1} % (the commonest label alone {:.1} %)",
+            "{name}: {} pairs, agreement {:.1} % (always the most common label: {:.1} %)",
             m.pairs,
             100.0 * m.agreement,
             100.0 * m.commonest
@@ -422,7 +422,7 @@ fn told(done: &Done, out: &Path) -> String {
     text + &format!("  {}\n  {}", done.model.display(), out.join("report.html").display())
 }
 
-/// Said against true, as a picture with a table.
+/// Reliability diagram, with a table of its values.
 fn reliability_figure(m: &Measured) -> String {
     const SIDE: f64 = 260.0;
     const LEFT: f64 = 40.0;
@@ -449,12 +449,12 @@ fn reliability_figure(m: &Measured) -> String {
         );
     }
     format!(
-        "<h2>Reliability on held-out pairs</h2>\n<p>On the line, what the critic says is so. The larger a point, the more \
-         pairs. Calibration error {:.3}.</p>\n<svg viewBox=\"0 0 320 310\" role=\"img\"><title>Probability of entailment, \
-         said and true</title><desc>The numbers are in the table.</desc><line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" \
-         class=\"grid\"/>{dots}<text x=\"{LEFT}\" y=\"{}\">0</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">said: 1</text>\
-         <text x=\"{}\" y=\"18\" text-anchor=\"end\">true: 1</text></svg>\n<div class=\"scroll\"><table><thead><tr>\
-         <th scope=\"col\">said</th><th scope=\"col\">pairs</th><th scope=\"col\">mean</th><th scope=\"col\">true</th></tr>\
+        "<h2>Reliability on held-out pairs</h2>\n<p>On the line predicted and observed shares are equal. Larger points \
+         have more pairs. Calibration error {:.3}.</p>\n<svg viewBox=\"0 0 320 310\" role=\"img\"><title>Probability of entailment, \
+         predicted and observed</title><desc>The numbers are in the table.</desc><line x1=\"{}\" y1=\"{}\" x2=\"{}\" y2=\"{}\" \
+         class=\"grid\"/>{dots}<text x=\"{LEFT}\" y=\"{}\">0</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">predicted: 1</text>\
+         <text x=\"{}\" y=\"18\" text-anchor=\"end\">observed: 1</text></svg>\n<div class=\"scroll\"><table><thead><tr>\
+         <th scope=\"col\">predicted</th><th scope=\"col\">pairs</th><th scope=\"col\">mean</th><th scope=\"col\">observed</th></tr>\
          </thead><tbody>{rows}</tbody></table></div>\n",
         m.reliability.error,
         x(0.0),
@@ -476,11 +476,11 @@ fn page(done: &Done, metrics: &[Line]) -> String {
 fn card(done: &Done, plan: &CriticPlan) -> String {
     let from = plan.teacher_critic.as_ref().map_or_else(String::new, |name| {
         let name = Path::new(name).file_name().map_or_else(|| name.clone(), |n| n.to_string_lossy().into_owned());
-        format!(" Where a pair had no label, the probabilities of {name} were learned.")
+        format!(" Pairs without a label were trained on the probabilities of {name}.")
     });
     let files: Vec<&str> = plan.data.keys().filter_map(|k| k.split_once('/')).map(|(_, name)| name).collect();
     format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- natural-language-inference\n- impossible-distillation\n---\n\n# An entailment critic of one domain\n\n{:.2} million parameters, trained on {} pairs from {}.{from} Seed {}. On {} held-out pairs it agrees with the labels on {:.1} % ({:.1} % for the commonest label); its probabilities are calibrated (temperature {:.2}, error {:.3}).\n\n## Limits\n\nIt has only seen pairs like these. It is no judge of other texts.\n\n## Licence\n\nThat of its pairs and of the critic that it learned from, which this tool does not know: name it here before you pass the model on.\n",
+        "---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n- natural-language-inference\n- impossible-distillation\n---\n\n# An entailment critic of one domain\n\n{:.2} million parameters, trained on {} pairs from {}.{from} Seed {}. On {} held-out pairs it agrees with {:.1} % of the labels (the most common label alone: {:.1} %); its probabilities are calibrated (temperature {:.2}, error {:.3}).\n\n## Limits\n\nIt was trained on pairs like these only. Do not use it for other texts.\n\n## Licence\n\nThe licence depends on those of the pairs and of the critic that labelled them, which this tool cannot know. State it here before you publish the model.\n",
         done.parameters as f64 / 1e6,
         done.pairs,
         files.join(", "),

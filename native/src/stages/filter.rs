@@ -1,4 +1,4 @@
-//! Other thresholds on a finished run: no model is asked.
+//! Applying other thresholds to a finished run, without any model.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use record::{Error, Funnel, Kept, Scored, Task};
 
 use crate::run::RunFolder;
 
-/// What other thresholds keep.
+/// The result of applying other thresholds to a run.
 #[derive(Debug, Default)]
 pub struct Filtered {
     /// Kept pairs, in the order of [`Task::ALL`].
     pub kept: [Vec<Kept>; 2],
-    /// Counts under the new thresholds.
+    /// Funnel under the new thresholds.
     pub funnel: Funnel,
-    /// Pairs that pass every critic up to one whose score was never computed.
+    /// Number of pairs that cannot be decided because the first score that matters was never computed.
     pub missing: u64,
 }
 

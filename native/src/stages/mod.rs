@@ -1,4 +1,4 @@
-//! The stages of the method on a disk: each reads what earlier stages left in folders and goes on where it was stopped.
+//! The stages of the method on disk. Each stage reads the folders of earlier ones and resumes where it was interrupted.
 
 pub mod audit;
 pub mod critic;

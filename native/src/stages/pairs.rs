@@ -1,4 +1,4 @@
-//! Contexts, siblings and judged pairs into a run folder, and the dataset out of it.
+//! Generating contexts, siblings and judged pairs in a run folder, and writing the run's dataset.
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,22 +17,23 @@ use crate::run::dataset::Written;
 use crate::run::{RunFolder, ranges};
 use crate::session::Session;
 
-/// What to make, and where.
+/// What to generate, and where.
 pub struct Request<'a> {
     /// The plan.
     pub plan: &'a Plan,
-    /// The user's texts, where the plan's contexts are seeds.
+    /// Seeds by context, if the plan's source of contexts is `seeds`.
     pub seeds: &'a [Seed],
-    /// Run folder.
+    /// The run folder.
     pub out: &'a Path,
-    /// This machine's part of the ranges: the i-th (from 0) of n.
+    /// This machine's part of the ranges: (i, n) is the i-th of n parts, from 0.
     pub part: (u64, u64),
 }
 
-/// Makes the ranges that are not there yet, merges what is finished, and writes the report.
+/// Generates the missing ranges, writes the dataset of all finished ranges and the report.
 ///
 /// # Errors
-/// The models' and the folder's; [`Error::Input`] where nothing usable came out; [`Error::Interrupted`].
+/// Errors of the models and of the folder; [`Error::Input`] if there is no usable context or sentence;
+/// [`Error::Interrupted`] when the user asked to stop.
 pub fn make(session: &Session, request: &Request<'_>) -> Result<(RunFolder, Written)> {
     let plan = request.plan;
     let compute = Compute::open(plan.device)?;
@@ -50,8 +51,8 @@ pub fn make(session: &Session, request: &Request<'_>) -> Result<(RunFolder, Writ
     folder.add_timings(&bar.timings)?;
     if let Err(Error::Interrupted) = made {
         eprintln!(
-            "What was finished is saved in {}: ranges of {RANGE} contexts, and the contexts and samples of the one at work. \
-             The same command goes on from there.",
+            "What was finished is saved in {}: complete ranges of {RANGE} contexts, and contexts and samples of the \
+             current one. The same command goes on from there.",
             request.out.display()
         );
     }
@@ -62,7 +63,7 @@ pub fn make(session: &Session, request: &Request<'_>) -> Result<(RunFolder, Writ
     Ok((folder, written))
 }
 
-/// The first range of a plan, judged and not saved.
+/// Generates and judges the first range of a plan without saving it.
 ///
 /// # Errors
 /// As [`make`].
@@ -92,7 +93,7 @@ fn run(
     wait(pipeline.run(ranges, store, &mut Monitor::new(bar, done, total)))
 }
 
-/// Keeps the last range, for a preview.
+/// A store that holds only the last range, for a preview.
 #[derive(Default)]
 struct Memory(Judged);
 
@@ -115,7 +116,7 @@ fn count(ranges: &[Range<u64>]) -> u64 {
     ranges.iter().map(|r| r.end - r.start).sum()
 }
 
-/// Refuses a run whose teacher writes nothing usable.
+/// Checks that the teacher generated at least one usable context and one usable sentence.
 fn check(written: &Written) -> record::Result<()> {
     let funnel = &written.funnel;
     if funnel.contexts(ContextOutcome::Made) == 0 {

@@ -1,4 +1,4 @@
-//! A language model out of a user's texts, from nothing.
+//! Training a new language model on the user's texts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ use crate::training::new::{TINY_STUDENT, TINY_TEACHER, architecture, ending, ent
 use crate::training::save::save;
 use crate::training::{plan, settings};
 
-/// Everything needed to repeat a pretraining.
+/// Everything needed to reproduce a pretraining.
 #[derive(Debug, Serialize)]
 struct PretrainPlan {
     seed: u64,
@@ -45,10 +45,10 @@ struct PretrainPlan {
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
     tokenizer_sha256: String,
-    /// Where the tokenizer was not given.
+    /// Settings of a new tokenizer, if none was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     new_tokenizer: Option<NewTokenizer>,
-    /// sha256 of every file of texts.
+    /// SHA-256 of every text file.
     data: BTreeMap<String, String>,
     config: serde_json::Map<String, serde_json::Value>,
     train: Settings,
@@ -60,14 +60,14 @@ struct NewTokenizer {
     vocabulary: usize,
 }
 
-/// A text that the model wrote on the way.
+/// A sample text that the model generated during training.
 #[derive(Debug, Serialize, serde::Deserialize)]
 struct Written {
     step: u64,
     text: String,
 }
 
-/// What came of it.
+/// Results of the training.
 #[derive(Debug, Serialize)]
 struct Done {
     model: PathBuf,
@@ -76,11 +76,11 @@ struct Done {
     documents: usize,
     tokens: usize,
     held_out: usize,
-    /// Nats a target token on held-out documents.
+    /// Best held-out loss per target token, in nats.
     validation: Option<f32>,
-    /// Of the next token; none for other tasks.
+    /// Held-out perplexity per token; `None` unless the task is next-token prediction.
     perplexity: Option<f64>,
-    /// Characters a token of the held-out documents has, so that models with other tokenizers can be compared.
+    /// Mean characters per token of the held-out documents, to compare models with different tokenizers.
     characters_per_token: f64,
 }
 
@@ -88,20 +88,20 @@ const SAMPLES: &str = "samples.jsonl";
 const PLAN: &str = "pretrain.toml";
 const TOKENIZER: &str = "tokenizer.json";
 
-/// New tokens of a text on the way.
+/// Most new tokens of a sample text.
 const WRITTEN: usize = 80;
 
-/// What the model learns from.
+/// The training texts.
 struct Texts {
     documents: Vec<String>,
-    /// sha256 of every file.
+    /// SHA-256 of every file.
     hashes: BTreeMap<String, String>,
 }
 
 fn texts(args: &Pretrain) -> Result<Texts> {
     let (mut documents, mut hashes, mut seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for (i, file) in args.text.iter().enumerate() {
-        // A text that is there twice could be trained on and held out.
+        // Duplicates are dropped, as one copy could be trained on while the other is held out.
         let texts = read_seeds(file, args.field.as_deref())?.into_iter().map(|row| row.text);
         documents.extend(texts.filter(|text| seen.insert(sha256(text.as_bytes()))));
         let name = file.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
@@ -124,7 +124,7 @@ fn default_settings() -> Settings {
     }
 }
 
-/// A training of a new model.
+/// A pretraining with its plan and resources.
 struct Work<'a> {
     args: &'a Pretrain,
     plan: PretrainPlan,
@@ -137,10 +137,11 @@ struct Work<'a> {
     compute: Compute,
 }
 
-/// Makes a model, or goes on with a training that was stopped.
+/// Trains a new model, or resumes an interrupted training.
 ///
 /// # Errors
-/// Those of texts, tokenizer, architecture and folders; [`Error::Interrupted`] after Ctrl-C, with a checkpoint written.
+/// Errors of reading texts, tokenizer, architecture and folders; [`Error::Interrupted`] after Ctrl-C, with a checkpoint
+/// saved.
 pub fn run(session: &Session, args: &Pretrain) -> Result<()> {
     if !(16..=4096).contains(&args.length) {
         return Err(Error::input("--length", "16 to 4096", args.length).into());
@@ -148,7 +149,7 @@ pub fn run(session: &Session, args: &Pretrain) -> Result<()> {
     let texts = texts(args)?;
     let work = Work::new(session, args, &texts)?;
     let (mut trainer, tokens) = work.trainer(&texts.documents)?;
-    // Nothing is written before the request is known to work.
+    // Nothing has been written up to here, so that a failing request leaves nothing behind.
     std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
     write_file(&args.out.join(TOKENIZER), work.tokenizer_text.as_bytes())?;
     let hash = plan::begin(&args.out.join(PLAN), &work.plan, &work.plan.train)?;
@@ -186,7 +187,7 @@ pub fn run(session: &Session, args: &Pretrain) -> Result<()> {
         characters_per_token: held_characters as f64 / held_tokens.max(1) as f64,
     };
     write_file(&args.out.join("report.html"), page(&done, &metrics, &written).as_bytes())?;
-    // Those of the weights that are kept.
+    // Only the sample texts of the best weights, which are the ones that are saved.
     let written: Vec<&Written> = written.iter().filter(|w| best.is_none_or(|step| w.step == step)).collect();
     work.save(&trainer, &done, &written)?;
     session.say(&done, || told(&done, &written, &args.out))
@@ -227,7 +228,7 @@ impl<'a> Work<'a> {
         Ok(Self { args, plan, tokenizer, tokenizer_text, config, end, compute: Compute::open(spec)? })
     }
 
-    /// The training, and the tokens of its texts.
+    /// The training at step 0, and the number of tokens of its texts.
     fn trainer(&self, documents: &[String]) -> Result<(Trainer<Pretraining>, usize)> {
         let (args, config) = (self.args, &self.config);
         let length = args.length.min(LanguageModel::sizes_of(config)?.positions - 1);
@@ -240,14 +241,14 @@ impl<'a> Work<'a> {
         Ok((trainer, tokens))
     }
 
-    /// Tokens and characters that are held out.
+    /// Number of tokens and characters of the held-out documents.
     fn held_out(&self, trainer: &Trainer<Pretraining>) -> record::Result<(usize, usize)> {
         trainer.held_out().iter().try_fold((0, 0), |(tokens, characters), w| {
             Ok((tokens + w.ids.len(), characters + self.tokenizer.decode(&w.ids)?.chars().count()))
         })
     }
 
-    /// Texts of the model as it is now, from the start of a document.
+    /// Sample texts of the current weights, from the start of a document.
     fn write(&self, trainer: &Trainer<Pretraining>, step: u64) -> record::Result<Vec<Written>> {
         let (args, device) = (self.args, &self.compute.device);
         let weights = Tensors::Memory(wait(trainer.parameters.merged())?);
@@ -278,7 +279,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The tokenizer of an earlier start of the same training, or a new one.
+/// The tokenizer of the interrupted training in the same folder, or a new one.
 fn new_tokenizer(file: &Path, args: &Pretrain, documents: &[String]) -> record::Result<Tokenizer> {
     if file.is_file() && args.out.join(PLAN).is_file() {
         return Ok(read_tokenizer(file)?.0);
@@ -295,9 +296,9 @@ fn told(done: &Done, written: &[&Written], out: &Path) -> String {
     );
     if let Some(loss) = done.validation {
         let perplexity = done.perplexity.map_or_else(String::new, |p| {
-            format!(", perplexity {p:.1} a token of {:.1} characters", done.characters_per_token)
+            format!(", perplexity {p:.1} per token ({:.1} characters)", done.characters_per_token)
         });
-        text += &format!("On {} held-out examples: {loss:.3} nats a target token{perplexity}.\n", done.held_out);
+        text += &format!("On {} held-out examples: {loss:.3} nats per target token{perplexity}.\n", done.held_out);
     }
     for w in written {
         text += &format!("  | {}\n", w.text);
@@ -312,7 +313,7 @@ fn page(done: &Done, metrics: &[Line], written: &[Written]) -> String {
         String::new()
     } else {
         format!(
-            "<h2>Texts on the way</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">step</th>\
+            "<h2>Sample texts during training</h2>\n<div class=\"scroll\"><table><thead><tr><th scope=\"col\">step</th>\
              <th scope=\"col\">text</th></tr></thead><tbody>{rows}</tbody></table></div>\n"
         )
     };
@@ -331,11 +332,11 @@ fn card(done: &Done, plan: &PretrainPlan, written: &[&Written]) -> String {
     let pipeline = if plan.task == Task::Causal { "text-generation" } else { "text2text-generation" };
     let files: Vec<&str> = plan.data.keys().filter_map(|k| k.split_once('/')).map(|(_, name)| name).collect();
     let result = done.perplexity.map_or_else(String::new, |p| {
-        format!("Perplexity on held-out documents: {p:.1} a token of {:.1} characters.\n", done.characters_per_token)
+        format!("Perplexity on held-out documents: {p:.1} per token ({:.1} characters).\n", done.characters_per_token)
     });
     let samples: String = written.iter().map(|w| format!("> {}\n\n", w.text)).collect();
     format!(
-        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\ntags:\n- impossible-distillation\n---\n\n# A small language model of one domain\n\n{:.2} million parameters, trained from nothing on {} documents ({} tokens) of {}: {:?}, {} epochs, seed {}.\n{result}\n{samples}## Limits\n\nIt knows the style of its texts and no facts. Whatever it says is invented.\n\n## Licence\n\nThat of its texts, which this tool does not know: name it here before you pass the model on.\n",
+        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\ntags:\n- impossible-distillation\n---\n\n# A small language model of one domain\n\n{:.2} million parameters, trained from scratch on {} documents ({} tokens) of {}: {:?}, {} epochs, seed {}.\n{result}\n{samples}## Limits\n\nIt has learned the style of its texts, not facts. What it states is invented.\n\n## Licence\n\nThe licence depends on that of the texts, which this tool cannot know. State it here before you publish the model.\n",
         done.parameters as f64 / 1e6,
         done.documents,
         done.tokens,

@@ -1,5 +1,5 @@
-//! Self-distillation: a student rewrites fresh sentences, the critics filter its versions, and the next student learns from
-//! what is left.
+//! Self-distillation (paper, section 3.3): a student rewrites new sentences, the critics filter its versions, and the
+//! next student is trained on the accepted ones.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,19 +27,19 @@ use crate::run::dataset::write_pairs;
 use crate::run::jsonl::read_seeds;
 use crate::session::Session;
 
-/// Sentences whose versions are sampled, judged and saved together.
+/// Number of sentences whose versions are sampled, judged and saved together.
 const PART: usize = 64;
 
-/// Fewest words of a sentence that is worth rewriting.
+/// Fewest words of a sentence to rewrite.
 const FEWEST_WORDS: usize = 8;
 
-/// Lengths that summaries are asked for, in turn.
+/// Requested lengths of summaries as fractions of the source's, one per part in turn.
 const LENGTHS: [f32; 4] = [0.4, 0.5, 0.6, 0.7];
 
-/// Largest file of a part.
+/// Largest accepted file of a part, in bytes.
 const LARGEST_PART: u64 = 64 << 20;
 
-/// What the pairs depend on.
+/// Settings that the pairs depend on, saved as `refine.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Plan {
@@ -53,7 +53,7 @@ struct Plan {
     no_repeat_ngram: usize,
 }
 
-/// A part as saved.
+/// A saved part.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Part {
     pairs: Vec<Kept>,
@@ -66,21 +66,21 @@ struct SourceLine {
     text: String,
 }
 
-/// Pairs that a student made.
+/// The pairs of self-distillation.
 #[derive(Debug, Serialize)]
 pub struct Pairs {
-    /// Their dataset folder.
+    /// Folder of the pairs' dataset.
     #[serde(rename = "dataset")]
     pub folder: PathBuf,
-    /// Sentences that were rewritten.
+    /// Number of sentences that were rewritten.
     #[serde(skip)]
     pub sources: usize,
-    /// Kept pairs, in the order of [`Task::ALL`].
+    /// Number of kept pairs, in the order of [`Task::ALL`].
     pub kept: [usize; 2],
 }
 
 impl Pairs {
-    /// The outcome in words.
+    /// The result as text for the user.
     #[must_use]
     pub fn told(&self) -> String {
         format!(
@@ -93,7 +93,7 @@ impl Pairs {
     }
 }
 
-/// Trains the next student, from the weights of the one that made the pairs.
+/// Trains the next student, starting from the weights of the one that wrote the pairs.
 ///
 /// # Errors
 /// As [`train`].
@@ -118,7 +118,7 @@ pub fn next_student(
     train(session, &request)
 }
 
-/// Fresh sentences: the user's, or the teacher's own under streams that no context of the run has.
+/// Sentences to rewrite: the user's, or new ones by the teacher with a seed that the run does not use.
 fn sources(session: &Session, run: &RunFolder, args: &Refine) -> Result<Vec<String>> {
     if let Some(file) = &args.sentences {
         let mut found = Found::new(args.sources);
@@ -133,11 +133,11 @@ fn sources(session: &Session, run: &RunFolder, args: &Refine) -> Result<Vec<Stri
         let expected = "a file of sentences, as this run's contexts are the user's own";
         return Err(Error::input("--sentences", expected, "nothing").into());
     }
-    // The plan is validated: there is a next seed.
+    // Cannot overflow, as `Plan::validate` limits the seed.
     fresh(session, run.plan(), run.plan().seed + 1, args.sources)
 }
 
-/// Different usable sentences, up to a number.
+/// Distinct usable sentences, up to a maximum number.
 struct Found {
     most: usize,
     seen: BTreeSet<String>,
@@ -149,7 +149,7 @@ impl Found {
         Self { most, seen: BTreeSet::new(), sentences: Vec::new() }
     }
 
-    /// Takes what is new in a text; whether there is room for more.
+    /// Adds the new usable sentences of a text; returns whether there is room for more.
     fn take(&mut self, text: &str) -> bool {
         for s in sentence::split(text) {
             let usable = sentence::usable(s) && s.split_whitespace().count() >= FEWEST_WORDS;
@@ -161,12 +161,12 @@ impl Found {
     }
 }
 
-/// Sentences that the plan's teacher writes under another seed.
+/// New sentences that the plan's teacher generates with another seed, at most `sentences`.
 ///
 /// # Errors
-/// The teacher's; [`Error::Interrupted`].
+/// Errors of the teacher; [`Error::Interrupted`] when the user asked to stop.
 pub fn fresh(session: &Session, plan: &record::plan::Plan, seed: u64, sentences: usize) -> Result<Vec<String>> {
-    /// Contexts made together.
+    /// Contexts generated together.
     const STEP: u64 = 16;
     let plan = record::plan::Plan { seed, ..plan.clone() };
     let mut found = Found::new(sentences);
@@ -175,7 +175,7 @@ pub fn fresh(session: &Session, plan: &record::plan::Plan, seed: u64, sentences:
     let mut bar = session.bar("contexts", 0, total)?;
     let mut monitor = Monitor::new(&mut bar, 0, total);
     let mut from = 0;
-    // Contexts that are refused give nothing; a teacher whose contexts are all refused must not run for ever.
+    // Refused contexts have no sentences; the limit ends the loop even if all contexts are refused.
     while from < 4 * total + STEP {
         let made = wait(make(&teacher, &plan, from..from + STEP, &[], &mut monitor))?;
         from += STEP;
@@ -189,7 +189,7 @@ pub fn fresh(session: &Session, plan: &record::plan::Plan, seed: u64, sentences:
     Ok(found.sentences)
 }
 
-/// End of a dateline ("OSLO (Reuters) --", "OSLO -"): the sentence behind it stands without it.
+/// Byte position after a dateline ("OSLO (Reuters) --", "OSLO -"), which is not part of the sentence; 0 without one.
 fn prefix(text: &str) -> usize {
     if let Some(at) = text.find(") --") {
         return at + 4;
@@ -200,11 +200,11 @@ fn prefix(text: &str) -> usize {
     }
 }
 
-/// Makes the pairs of a run's student, from the last saved part on.
+/// Generates the pairs of a run's student, continuing after the last saved part.
 ///
 /// # Errors
-/// [`Error::Missing`] without a student; [`Error::Input`] for pairs that were begun with other settings; the models';
-/// [`Error::Interrupted`].
+/// [`Error::Missing`] without a student; [`Error::Input`] for pairs started with other settings; errors of the models;
+/// [`Error::Interrupted`] when the user asked to stop.
 pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<Pairs> {
     let student = args.student.clone().unwrap_or_else(|| run.dir().join("student/stage0"));
     let plan = plan_of(run, args, &student)?;
@@ -251,7 +251,7 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
     Ok(Pairs { folder, sources: texts.len(), kept: [kept[0].len(), kept[1].len()] })
 }
 
-/// A student and its critics at work on parts.
+/// A student with its critics, which processes parts.
 struct Writer<'a> {
     student: lm::decode::TextModel,
     format: method::student::Format,
@@ -302,7 +302,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// What the pairs of a run and its student depend on.
+/// The settings that the pairs of a run and its student depend on.
 fn plan_of(run: &RunFolder, args: &Refine, student: &Path) -> Result<Plan> {
     let folder = model_folder(student);
     let weights = if folder.is_dir() { models::weights_hash(&folder)? } else { None };
@@ -322,7 +322,7 @@ fn plan_of(run: &RunFolder, args: &Refine, student: &Path) -> Result<Plan> {
     })
 }
 
-/// The sentences to rewrite: those of an earlier start, or new ones, which are saved first.
+/// The sentences to rewrite: those of an interrupted run, or new ones, which are saved first.
 fn texts(session: &Session, run: &RunFolder, args: &Refine, dir: &Path) -> Result<Vec<String>> {
     let file = dir.join("sources.jsonl");
     if !file.is_file() {
@@ -345,7 +345,7 @@ fn texts(session: &Session, run: &RunFolder, args: &Refine, dir: &Path) -> Resul
     Ok(texts)
 }
 
-/// Writes what the pairs depend on, or checks that it is the same.
+/// Saves the settings, or checks that the saved ones are the same.
 fn begin(dir: &Path, plan: &Plan) -> record::Result<()> {
     let text = toml::to_string(plan).map_err(|e| Error::input("refine", "values that TOML can hold", e))?;
     let file = dir.join("refine.toml");
@@ -358,6 +358,6 @@ fn begin(dir: &Path, plan: &Plan) -> record::Result<()> {
     }
     let differs = theirs.lines().zip(text.lines()).find(|(a, b)| a != b);
     let (found, wanted) = differs.unwrap_or(("other entries", "these"));
-    let expected = format!("{wanted}, as asked (remove the folder to make the pairs anew)");
+    let expected = format!("{wanted}, as requested (remove the folder to start over)");
     Err(Error::input(file.display(), expected, found))
 }

@@ -1,4 +1,4 @@
-//! A student at work on a user's texts, sentence by sentence, judged by the critics.
+//! Rewriting the user's texts with a student, sentence by sentence, judged by the critics.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::run::jsonl::read_seeds;
 use crate::run::read_plan;
 use crate::session::Session;
 
-/// Most sentences rewritten together; the first are few, so that the first answer comes soon.
+/// Most sentences rewritten together; the first groups are smaller, so that results appear soon.
 const TOGETHER: usize = 32;
 
 /// A version of a sentence, as printed.
@@ -39,21 +39,21 @@ struct Candidate {
     length_ratio: f32,
 }
 
-/// A sentence and its versions, best first. Without one it stays as it is.
+/// A sentence and its versions, best first; without a version the sentence is left unchanged.
 #[derive(Debug, Clone, Serialize)]
 struct Sentence {
     text: String,
-    /// Longer than the student reads.
+    /// Whether the sentence does not fit the student's positions.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     too_long: bool,
     candidates: Vec<Candidate>,
 }
 
-/// A text: `outputs[i]` joins the i-th best version of every sentence.
+/// A rewritten text; `outputs[i]` joins the i-th best versions of all sentences.
 #[derive(Debug, Clone, Serialize)]
 struct Output {
     text: String,
-    /// The best one, or the text itself where there is none: what `evaluate --system` reads.
+    /// The best output, or the text itself without any, in the field that `evaluate --system` expects.
     #[serde(skip_serializing_if = "Option::is_none")]
     paraphrase: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +77,7 @@ fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
     (options, args.samples.unwrap_or(samples))
 }
 
-/// The texts: arguments, a file, or stdin.
+/// The non-blank texts from the arguments, a file or stdin.
 fn texts(args: &Rewrite) -> Result<Vec<String>> {
     if !args.text.is_empty() && args.file.is_some() {
         return Err(Error::input("the texts", "arguments or --file", "both").into());
@@ -97,7 +97,7 @@ fn texts(args: &Rewrite) -> Result<Vec<String>> {
     Ok(texts)
 }
 
-/// Refuses flags out of range, and answers how versions are sampled.
+/// The options of rewriting, with a check of the flags' ranges.
 fn options(args: &Rewrite, task: Task, compute: &Compute) -> Result<Options> {
     let range = |ok: bool, name: &str, expected: &str, found: String| {
         if ok { Ok(()) } else { Err(Error::input(name, expected, found)) }
@@ -120,7 +120,7 @@ fn options(args: &Rewrite, task: Task, compute: &Compute) -> Result<Options> {
     })
 }
 
-/// The critics' plan: that of the student's run or a preset, changed by flags.
+/// The plan for the critics: that of the student's run or of a preset, modified by flags.
 fn judged_by(args: &Rewrite) -> Result<Plan> {
     let mut plan = plan_of(&args.student)?;
     (plan.paraphrase, plan.summary) = args.style.thresholds(plan.paraphrase, plan.summary);
@@ -142,11 +142,11 @@ fn judged_by(args: &Rewrite) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Rewrites the texts and prints them one after the other.
+/// Rewrites the texts and prints the results one by one.
 ///
 /// # Errors
-/// [`Error::Input`] for flags out of range, no text, or a task that the student was not trained on; the models';
-/// [`Error::Interrupted`].
+/// [`Error::Input`] for flags out of range, no text, or a task that the student was not trained on; errors of the
+/// models; [`Error::Interrupted`] when the user asked to stop.
 pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let texts = texts(args)?;
     let compute = session.compute()?;
@@ -158,7 +158,7 @@ pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(t)).collect();
     let sources: Vec<(u64, &str)> = (0..).zip(parts.iter().flatten().copied()).collect();
     let total = sources.len() as u64;
-    // A bar would wipe out the line that a sentence has just been added to.
+    // On a terminal a bar would erase the line to which sentences are being added.
     let quiet =
         session.quiet || sources.len() < TOGETHER || (at_once(session, args) && std::io::stdout().is_terminal());
     let mut bar = crate::progress::Bar::new("sentences", 0, total, quiet, session.stop()?);
@@ -178,15 +178,15 @@ pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     Ok(())
 }
 
-/// Puts sentences together again, and prints: each text when it is whole, or, where a line is nothing but the best
-/// version, each sentence when it is there.
+/// Assembles texts from their sentences and prints them. A text is printed when it is complete, but if only the best
+/// version is printed, sentences are printed as soon as they are ready.
 struct Printer<'a> {
     session: &'a Session,
     args: &'a Rewrite,
     task: Task,
     texts: &'a [String],
     parts: &'a [Vec<&'a str>],
-    /// The text at work, and its sentences so far.
+    /// Index of the current text; `ready` holds its sentences so far.
     text: usize,
     ready: Vec<Sentence>,
 }
@@ -217,21 +217,21 @@ impl Printer<'_> {
     }
 }
 
-/// Is a line nothing but the best version?
+/// Whether only the best version is printed, so that sentences can be printed one by one.
 fn at_once(session: &Session, args: &Rewrite) -> bool {
     !session.json && !args.explain && args.num == 1
 }
 
-/// Why a text stays as it is.
+/// Why a text is unchanged.
 fn why_none(sentences: &[Sentence]) -> &'static str {
     if sentences.iter().all(|s| s.too_long) {
-        "longer than the student reads"
+        "too long for the student"
     } else {
         "no version passed the critics; --all shows them"
     }
 }
 
-/// The versions of a sentence that are given, best first, each text once.
+/// The versions of a sentence that are printed, best first, without repeated texts.
 fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
     let given = rewritten.ranked(args.style).into_iter().filter(|v| v.kept() || args.all).take(args.num);
     let candidates = given.map(|v| {
@@ -250,7 +250,7 @@ fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
     Sentence { candidates: candidates.collect(), text: rewritten.text, too_long: rewritten.too_long }
 }
 
-/// Texts out of the versions of their sentences; none where every sentence stays as it is.
+/// Joins the versions of a text's sentences; there are no outputs if every sentence is unchanged.
 fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Output {
     let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(num);
     let version = |s: &Sentence, i: usize| {
@@ -294,7 +294,7 @@ fn told(output: &Output, explain: bool) -> String {
     lines.join("\n")
 }
 
-/// The plan whose critics judge what a student writes: that of its run, else that of a preset.
+/// The plan whose critics judge a student's versions: that of its run, else that of a preset.
 fn plan_of(student: &Path) -> record::Result<Plan> {
     let within = |name: &str| student.ancestors().find(|p| p.file_name().is_some_and(|n| n == name));
     if let Some(file) = within("student").and_then(Path::parent).map(|run| run.join("plan.toml"))

@@ -1,4 +1,5 @@
-//! The end of a run that shows the whole method: what the student makes of fresh sentences, before and after.
+//! The comparison at the end of a demonstration run: versions of new sentences by the students before and after
+//! training.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -23,19 +24,20 @@ use crate::report::students;
 use crate::run::RunFolder;
 use crate::session::Session;
 
-/// Fresh sentences that every student rewrites.
+/// Number of new sentences that every student rewrites.
 const SENTENCES: usize = 48;
-/// Versions of each.
+/// Versions per sentence and task.
 const SAMPLES: u32 = 8;
-/// Length of the summaries asked for.
+/// Requested length of summaries as a fraction of the source's.
 const LENGTH: f32 = 0.6;
-/// Sentences that are printed.
+/// Number of sentences that are printed.
 const SHOWN: usize = 10;
 
-/// Rewrites fresh sentences with every student of the run, and tells what the run came to.
+/// Rewrites new sentences with every student of the run and prints the run's results. An existing comparison of the
+/// same students is reused.
 ///
 /// # Errors
-/// The models' and the run's; [`Error::Interrupted`].
+/// Errors of the models and of reading the run; [`Error::Interrupted`] when the user asked to stop.
 pub fn run(session: &Session, run: &RunFolder, base: &str, done: &Done) -> Result<()> {
     let folders = folders(session, run, base)?;
     let same = |s: &Showcase| s.students.iter().map(|s| &s.weights_sha256).eq(folders.iter().map(|f| &f.2));
@@ -48,7 +50,7 @@ pub fn run(session: &Session, run: &RunFolder, base: &str, done: &Done) -> Resul
         }
     };
     if let Err(error) = students::refresh(run.dir()) {
-        eprintln!("The comparison is finished, but not in the run's report: {error}");
+        eprintln!("The comparison is finished, but the run's report could not be updated: {error}");
     }
     let told = told(run, &showcase, done)?;
     let value = serde_json::json!({
@@ -58,12 +60,12 @@ pub fn run(session: &Session, run: &RunFolder, base: &str, done: &Done) -> Resul
     session.say(&value, || told)
 }
 
-/// Name, folder and sha256 of the weights of every student, in the order of their making.
+/// Name, folder and SHA-256 of the weights of every student, in the order of training.
 fn folders(session: &Session, run: &RunFolder, base: &str) -> Result<Vec<(&'static str, PathBuf, String)>> {
     let stages = ["stage0", "stage1"].map(|name| (name, run.dir().join("student").join(name).join("model")));
     let mut out = Vec::new();
     for (name, folder) in std::iter::once(("before", session.store.resolve(base)?)).chain(stages) {
-        // What a student starts from may be no student yet.
+        // The base model may not be a student; it then has no prompt format.
         if folder.join(format::FILE).is_file() {
             let hash = models::weights_hash(&folder)?.unwrap_or_default();
             out.push((name, folder, hash));
@@ -75,7 +77,7 @@ fn folders(session: &Session, run: &RunFolder, base: &str) -> Result<Vec<(&'stat
 fn make(session: &Session, run: &RunFolder, folders: &[(&'static str, PathBuf, String)]) -> Result<Showcase> {
     let plan = run.plan();
     let compute = Compute::open(plan.device)?;
-    // Neither the run nor self-distillation has used this seed.
+    // The run uses `seed` and self-distillation `seed + 1`.
     let sentences = refine::fresh(session, plan, plan.seed + 2, SENTENCES)?;
     let sources: Vec<(u64, &str)> = (0..).zip(sentences.iter().map(String::as_str)).collect();
     let mut critics = session.critics(plan, &compute)?;
@@ -127,7 +129,7 @@ fn summed(sentences: &[Rewritten]) -> Rewritings {
     }
 }
 
-/// One line a critic: what it let through.
+/// The funnel in one line: each critic with the number of pairs that it accepted.
 fn funnel(funnel: &Funnel, task: Task) -> String {
     let steps: Vec<String> = funnel.steps(task).iter().map(|s| format!("{} {}", s.critic.name(), s.passed)).collect();
     steps.join(" > ")
@@ -157,7 +159,7 @@ fn told(run: &RunFolder, showcase: &Showcase, done: &Done) -> Result<String> {
     let _ = writeln!(
         text,
         "  {:<10} {:<10} {:>14} {:>22} {:>8}",
-        "task", "student", "with a version", "kept a sentence", "copies"
+        "task", "student", "with a version", "kept per sentence", "copies"
     );
     for task in Task::ALL {
         for student in &showcase.students {
@@ -181,13 +183,14 @@ fn told(run: &RunFolder, showcase: &Showcase, done: &Done) -> Result<String> {
         done.student.display()
     );
     if plan.models.teacher == TINY_TEACHER {
-        text += "These models have one to three million parameters and know one thing, the newswire of 1987: this shows the \
-                 method, it is no dataset to use.\nNext: impossible pull small; impossible distill --preset small\n";
+        text += "These models have one to three million parameters and were trained on newswire of 1987 only. This run \
+                 demonstrates the method; its dataset is not meant for use.\n\
+                 Next: impossible pull small; impossible distill --preset small\n";
     }
     Ok(text)
 }
 
-/// Sentences for which the last student has something to say, with what the first one said.
+/// Sentences with a kept version by the last student, beside the version by the first one.
 fn examples(text: &mut String, showcase: &Showcase) {
     let (Some(first), Some(last)) = (showcase.students.first(), showcase.students.last()) else { return };
     let said = |student: &Student, task: Task, i: usize| {

@@ -1,4 +1,4 @@
-//! A student out of datasets.
+//! Training a student on datasets of pairs.
 
 use std::path::{Path, PathBuf};
 
@@ -24,43 +24,43 @@ use crate::training::pairs::read_pairs;
 use crate::training::save::save;
 use crate::training::{StudentPlan, plan, settings};
 
-/// What to train, on what, and where.
+/// What to train, on which data, and where.
 pub struct Request<'a> {
-    /// The run whose report and device it belongs to.
+    /// The run whose plan gives the device and whose report shows the training.
     pub run: &'a RunFolder,
-    /// Folders of pairs.
+    /// Dataset folders with the pairs.
     pub data: Vec<PathBuf>,
     /// Folder of the training.
     pub out: PathBuf,
-    /// Model to start from: a name or a path.
+    /// Name or path of the model to fine-tune.
     pub base: String,
-    /// Tasks to learn.
+    /// Tasks to train on.
     pub tasks: Vec<Task>,
-    /// Seed.
+    /// Seed of the training.
     pub seed: u64,
-    /// Settings.
+    /// Flags that override the default settings.
     pub flags: &'a TrainFlags,
 }
 
-/// What a training gave.
+/// Results of the training of a student.
 #[derive(Debug, Serialize)]
 pub struct Done {
-    /// Model folder.
+    /// The student's model folder.
     pub student: PathBuf,
-    /// Steps taken.
+    /// Number of steps taken.
     pub steps: u64,
-    /// Examples trained on.
+    /// Number of training examples.
     pub examples: usize,
-    /// Examples held out.
+    /// Number of held-out examples.
     pub held_out: usize,
-    /// Loss of the last step, in nats a token.
+    /// Loss of the last step, in nats per token.
     pub loss: Option<f32>,
-    /// Best loss on held-out examples, in nats a token.
+    /// Best held-out loss, in nats per token.
     pub validation: Option<f32>,
 }
 
 impl Done {
-    /// The outcome in words, with the next step.
+    /// The result as text for the user, with the next command.
     #[must_use]
     pub fn told(&self) -> String {
         let student = self.student.display();
@@ -76,17 +76,18 @@ impl Done {
     }
 }
 
-/// What a run's student starts from.
+/// The model that a run's student is fine-tuned from.
 #[must_use]
 pub fn base(run: &RunFolder) -> String {
     let models = &run.plan().models;
     if models.student.is_empty() { models.teacher.clone() } else { models.student.clone() }
 }
 
-/// Trains to the end and writes the student.
+/// Trains a student, or resumes an interrupted training, and saves the model.
 ///
 /// # Errors
-/// Those of pairs, base model and folders; [`record::Error::Interrupted`] after Ctrl-C, with a checkpoint written.
+/// Errors of reading pairs, base model and folders; [`record::Error::Interrupted`] after Ctrl-C, with a checkpoint
+/// saved.
 pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     let (pairs, data) = read_pairs(&request.data, &request.tasks)?;
     let base = models::open(&session.store, &request.base)?;
@@ -94,7 +95,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         seed: request.seed,
         device: request.run.plan().device,
         base: request.base.clone(),
-        // The plan must not go on with another base.
+        // Prevents resuming with another base model.
         base_sha256: models::weights_hash(&session.store.resolve(&request.base)?)?.unwrap_or_default(),
         data,
         format: format_for(&base, &request.tasks)?,
@@ -105,7 +106,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     for (reason, n) in &lesson.dropped {
         eprintln!("{n} pairs were left out: {reason}.");
     }
-    // Nothing is written before the request is known to work.
+    // Nothing has been written up to here, so that a failing request leaves nothing behind.
     std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
     let hash = plan::begin(&request.out.join(plan::FILE), &plan, &plan.train)?;
     let (learned, held_out) = lesson.trainer.sizes();
@@ -124,7 +125,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     model.card = card(&plan, learned + held_out, &lesson.trainer, plan.format.separator.is_empty());
     save(&student, &model, Layout::default())?;
     if let Err(error) = students::refresh(request.run.dir()) {
-        eprintln!("The student is finished, but not in the run's report: {error}");
+        eprintln!("The student is finished, but the run's report could not be updated: {error}");
     }
     Ok(Done {
         student,
@@ -140,7 +141,7 @@ fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, enco
     let pipeline = if encoder { "text2text-generation" } else { "text-generation" };
     let tasks: Vec<&str> = plan.format.tasks.iter().map(|t| t.name()).collect();
     let best = trainer.state.best.map_or_else(String::new, |(loss, step)| {
-        format!("Loss on held-out contexts: {loss:.4} nats a token, after step {step}.\n")
+        format!("Loss on held-out contexts: {loss:.4} nats per token, after step {step}.\n")
     });
     let tuned = match &plan.train.lora {
         Some(l) => format!("low-rank adapters (rank {}, alpha {}), merged into the weights", l.rank, l.alpha),
@@ -153,7 +154,8 @@ fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, enco
         .map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n")))
         .collect();
     format!(
-        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model wrote and an entailment critic kept, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIt writes sentences that may add, drop or change facts: check its outputs with an entailment model. It has only seen the domain of its pairs.\n\n## Licence\n\nThe licence of the base model holds for these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
+        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model
+# generated and an entailment critic accepted, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIts sentences may add, drop or change facts: check its outputs with an entailment model. It was trained on the domain of its pairs only.\n\n## Licence\n\nThe licence of the base model applies to these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
         base =
             Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
         tasks = tasks.join(" and "),

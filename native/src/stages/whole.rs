@@ -1,4 +1,4 @@
-//! What follows the pairs of a run: a student, self-distillation, and a better student. What is there already is skipped.
+//! The stages after a run's pairs: a student, self-distillation, and the next student. Finished stages are skipped.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use crate::args::{Distill, Refine, TrainFlags, Until};
 use crate::run::RunFolder;
 use crate::session::Session;
 
-/// Students of a run up to the stage that is asked for.
+/// Trains the students of a run up to a stage and prints the result.
 ///
 /// # Errors
-/// Those of the stages.
+/// Errors of the stages.
 pub fn students(session: &Session, args: &Distill, out: &Path, until: Until) -> Result<()> {
     let run = RunFolder::open(out)?;
-    // A preset with a student of its own shows the whole method.
+    // A preset with its own student model is a demonstration of the whole method.
     let shows = !run.plan().models.student.is_empty();
     let stage0 = Request {
         data: vec![out.join("dataset")],
@@ -39,7 +39,7 @@ pub fn students(session: &Session, args: &Distill, out: &Path, until: Until) -> 
     session.say(&done, || done.told())
 }
 
-/// The student after self-distillation, or as it was where the critics kept nothing of it.
+/// The student after self-distillation, or the given one if the critics accepted none of its versions.
 fn refined(session: &Session, args: &Distill, run: &RunFolder, done: Done) -> Result<Done> {
     let sources = if run.plan().models.student.is_empty() { 1000 } else { 512 };
     let refine = Refine {
@@ -55,8 +55,8 @@ fn refined(session: &Session, args: &Distill, run: &RunFolder, done: Done) -> Re
     let pairs = refine::make_pairs(session, run, &refine)?;
     if pairs.kept == [0, 0] {
         eprintln!(
-            "The critics kept none of the student's versions of {} sentences: the student stays as it is. More contexts, or \
-             more sentences (--sources), help.",
+            "The critics accepted none of the student's versions of {} sentences, so the student is not trained \
+             further. Use more contexts or more sentences (--sources).",
             pairs.sources
         );
         return Ok(done);
