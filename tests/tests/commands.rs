@@ -1,5 +1,5 @@
-//! Every command of the binary, with the models that it carries and a run of made-up sentences: what it prints, word for
-//! word where that is the same on every processor, what it writes, and its exit code.
+//! Every command of the binary, with its built-in models and a run of made-up sentences: exit code, files written, and
+//! output, which is compared word for word where it is the same on every processor.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 const SENTENCE: &str = "The company said it will pay a dividend of 12 cts a share on March 31.";
-/// Judged by the carried critic alone.
+/// Options for judging by the built-in critic alone, without a sentence encoder.
 const JUDGES: [&str; 6] = ["--critic", "tiny-critic", "--cosine-min", "-1", "--summary-cosine-min", "-1"];
-/// A run of two ranges.
+/// A run of 6 contexts, which are two ranges.
 const DISTILL: [&str; 7] = ["distill", "--contexts", "6", "--k", "24", "--until", "dataset"];
 
-/// One folder for all tests of this file; in it `made`, a finished run that they only read.
+/// One folder for all tests of this file. It contains `made`, a finished run that no test may change.
 fn program() -> Result<&'static Program> {
     static PROGRAM: OnceLock<Result<Program, String>> = OnceLock::new();
     let make = || -> Result<Program> {
@@ -29,7 +29,7 @@ fn program() -> Result<&'static Program> {
     PROGRAM.get_or_init(|| make().map_err(|e| format!("{e:#}"))).as_ref().map_err(|e| anyhow!("{e}"))
 }
 
-/// A finished run that a test may change.
+/// The folder, after adding a finished run `name` that the test may change.
 fn own(name: &str) -> Result<&'static Program> {
     let program = program()?;
     made::run(&program.at(name), &made::plan(), (0, 1))?;
@@ -40,7 +40,7 @@ fn lines(rows: &[Value]) -> String {
     rows.iter().map(|row| format!("{row}\n")).collect()
 }
 
-/// The value of a call with --json that prints one.
+/// The JSON value printed by a call with `--json`; fails unless it is exactly one.
 fn told(called: &Called) -> Result<Value> {
     let mut rows = called.json()?;
     ensure!(rows.len() == 1, "{}", called.out);
@@ -51,7 +51,7 @@ fn rows(path: &Path) -> Result<usize> {
     Ok(std::fs::read_to_string(path).with_context(|| path.display().to_string())?.lines().count())
 }
 
-/// A number of a JSON value that must be finite.
+/// A field of a JSON object that must be a finite number.
 fn number(value: &Value, field: &str) -> Result<f64> {
     value[field].as_f64().filter(|n| n.is_finite()).with_context(|| format!("{field} of {value}"))
 }
@@ -93,10 +93,10 @@ fn distill_makes_a_dataset() -> Result<()> {
         ensure!(again[name] == json!(pairs), "{pairs} {name} pairs: {again}");
     }
     ensure!(again["summary"].as_u64().is_some_and(|n| n > 0), "no pair from six contexts: {again}");
-    // Ranges of four contexts: the second machine's part is the second range.
+    // A range has four contexts, so the second of two shards is the remaining two contexts.
     let part = told(&program.call(0, &[&DISTILL[..], &["--out", "part", "--shard", "2/2", "--json"]].concat())?)?;
     ensure!(part["contexts"] == 2, "{part}");
-    // A preview keeps nothing.
+    // A preview saves nothing.
     let preview = ["distill", "--contexts", "4", "--k", "24", "--preview", "1", "--out", "previewed", "--json"];
     let shown = program.call(0, &preview)?.json()?;
     let funnel = shown.last().context("nothing")?;
@@ -170,7 +170,7 @@ fn judge_counts_answers_and_keeps_them() -> Result<()> {
     let mut all = Transcript::of(program);
     let judge = ["judge", "judged", "--task", "summary", "--sample", "2", "--refused", "2"];
     all.ask(0, &judge, "yes\nperhaps\np\nq\n")?;
-    // The other two, then there is nothing left to ask.
+    // The remaining two pairs are judged, after which none is left.
     all.ask(0, &[&judge[..], &["--json"]].concat(), "n\ny\n")?;
     all.ask(0, &judge, "")?;
     all.call(2, &["judge", "no-such-run"])?;
@@ -189,7 +189,7 @@ fn audit_needs_an_encoder() -> Result<()> {
     new_encoder(&program.at("encoders/all-MiniLM-L6-v2"))?;
     let audit = ["audit", "--models", "encoders", "--run", "made", "--sample", "20"];
     let text = program.call(0, &audit)?.out;
-    // Six pairs of each context.
+    // Each context has six pairs.
     ensure!(text.contains(" of 36 pairs, scored without floors") && text.contains("both ways"), "{text}");
     let found = told(&program.call(0, &[&audit[..], &["--json"]].concat())?)?;
     let bands = found["bands"].as_array().context("no bands")?;
@@ -300,7 +300,7 @@ fn a_student_is_exported_and_rewrites() -> Result<()> {
             ensure!(c["text"].as_str().is_some_and(|text| !text.trim().is_empty()), "{c}");
         }
     }
-    // The carried student comes with its critic. A line a text, whichever way the texts come.
+    // The built-in student is judged by its own critic. A file and stdin give one line per text, and the same lines.
     let student = ["--student", "tiny-student"];
     std::fs::write(program.at("texts.jsonl"), lines(&FIRMS.map(|firm| json!({"news": made::siblings(firm)[0]}))))?;
     let file =
@@ -401,7 +401,7 @@ fn pretrain_makes_models_of_a_dozen_lines() -> Result<()> {
     ensure!(done["documents"] == 12 && number(&done, "steps")? >= 2.0, "{done}");
     ensure!(number(&done, "perplexity")? > 1.0 && number(&done, "characters_per_token")? > 1.0, "{done}");
     ensure!(rows(&program.at("new-teacher/metrics.jsonl"))? as f64 == number(&done, "steps")?, "{done}");
-    // It is there, and it writes.
+    // A second call does not train again, and the model can generate.
     let weights = std::fs::read(program.at("new-teacher/model/model.safetensors"))?;
     ensure!(told(&program.call(0, &teacher)?)? == done, "a second call trained again");
     ensure!(std::fs::read(program.at("new-teacher/model/model.safetensors"))? == weights, "other weights");
@@ -420,7 +420,7 @@ fn pretrain_makes_models_of_a_dozen_lines() -> Result<()> {
     Ok(())
 }
 
-/// A few steps of a new critic.
+/// Arguments that train a new critic for a few steps.
 fn few_steps(out: &str) -> Vec<&str> {
     let settings = ["--epochs", "1", "--train-batch", "8", "--validation", "0.5", "--evaluate-every", "2"];
     [&["train-critic", "--tokenizer", "models/tiny-teacher", "--out", out], &settings[..]].concat()
@@ -448,7 +448,7 @@ fn a_critic_is_trained_on_labelled_pairs() -> Result<()> {
         ensure!(number(measured, "cross_entropy")? > 0.0, "{measured}");
     }
     ensure!(number(&done["test"], "commonest")? == 1.0 / 3.0, "{done}");
-    // It is a critic that judges.
+    // The trained critic can be used to judge.
     let judged = ["--critic", "new-critic/model", "--all", "--json", SENTENCE];
     let value = told(&program.call(0, &[&["summarize", "--student", "tiny-student"], &judged[..]].concat())?)?;
     ensure!(value["sentences"][0]["candidates"].as_array().is_some_and(|c| !c.is_empty()), "{value}");
@@ -468,7 +468,7 @@ fn a_critic_is_trained_on_labelled_pairs() -> Result<()> {
     Ok(())
 }
 
-/// What a larger critic says of siblings is asked once and kept.
+/// The teacher critic's probabilities for siblings are computed once and saved as labels.
 #[test]
 fn a_critic_learns_from_a_larger_one() -> Result<()> {
     let program = program()?;
@@ -479,7 +479,7 @@ fn a_critic_learns_from_a_larger_one() -> Result<()> {
     let done = told(&program.call(0, &train("pupil"))?)?;
     let said = read("pupil")?;
     let rows = said["probabilities"].as_array().context("no probabilities")?;
-    // Every pair both ways.
+    // Each of the 12 pairs is scored in both directions.
     ensure!(rows.len() == 24, "{said}");
     for row in rows {
         let row: Vec<f64> = serde_json::from_value(row.clone())?;
@@ -487,7 +487,7 @@ fn a_critic_learns_from_a_larger_one() -> Result<()> {
     }
     ensure!(told(&program.call(0, &train("pupil"))?)? == done, "the same command came to something else");
 
-    // Answers that are there are taken as they are: here, that everything is entailed.
+    // Saved labels are used as they are; here they say that every pair is entailed.
     let mut yes = said.clone();
     yes["probabilities"] = rows.iter().map(|_| json!([1.0, 0.0, 0.0])).collect();
     std::fs::create_dir_all(program.at("believer/labels"))?;
@@ -495,7 +495,7 @@ fn a_critic_learns_from_a_larger_one() -> Result<()> {
     let done = told(&program.call(0, &train("believer"))?)?;
     ensure!(number(&done["held_out"], "commonest")? == 1.0 && read("believer")? == yes, "{done}");
 
-    // Answers to another question, or damaged ones, are asked for again.
+    // Labels of other pairs or another critic, and damaged ones, are computed again.
     let mut other = yes;
     other["asked"] = "another".into();
     for (out, bytes) in [("asker", serde_json::to_vec(&other)?), ("mender", b"{\"asked".to_vec())] {
@@ -528,7 +528,7 @@ fn a_student_is_trained_and_refined() -> Result<()> {
     for stage in ["stage0", "stage1"] {
         let student = format!("taught/student/{stage}");
         let summarize = ["summarize", "--student", &student, "--all", "--json", SENTENCE];
-        // Within a run its own critics judge.
+        // A student within a run is judged by the run's critics.
         let value = told(&program.call(0, &summarize)?)?;
         ensure!(value["sentences"][0]["candidates"].as_array().is_some_and(|c| !c.is_empty()), "{value}");
     }
@@ -576,7 +576,7 @@ fn what_cannot_be_is_refused_by_its_name() -> Result<()> {
     all.check("errors")
 }
 
-// What follows is known to be wrong; `cargo test -- --ignored` shows it.
+// The tests below show known defects; run them with `cargo test -- --ignored`.
 
 #[test]
 #[ignore = "by its name, a student is exported without impossible.json and card"]

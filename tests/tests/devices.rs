@@ -1,5 +1,6 @@
-//! The golden Llama on every device of this machine: its logits against the reference, and siblings of one context, which
-//! must be the same rows everywhere. (In a browser the web app's own models are compared, see `tests/browser`.)
+//! The golden Llama on every device of this machine: its logits are compared with the reference, and the siblings of
+//! one
+//! context must be the same on all devices. (`tests/browser` compares the web app's own models in a browser.)
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,14 +25,14 @@ const CONFIG: &[u8] = include_bytes!("../golden/models/llama/config.json");
 const WEIGHTS: &[u8] = include_bytes!("../golden/models/llama/model.safetensors");
 const EXPECTED: &[u8] = include_bytes!("../golden/models/llama/expected.safetensors");
 const TOKENIZER: &[u8] = include_bytes!("../golden/browser/tokenizer.json");
-/// The rows that every device must give.
+/// The texts of the siblings that every device must sample.
 const ROWS: &str = include_str!("../golden/browser/rows.json");
 
-/// What a device gave.
+/// The results of one device.
 struct Report {
-    /// Largest difference of a logit from the reference.
+    /// Largest absolute difference between a logit and the reference.
     worst_logit: f32,
-    /// Text of each sibling.
+    /// The text of each sibling.
     rows: Vec<String>,
 }
 
@@ -69,7 +70,7 @@ async fn worst_logit(teacher: &TextModel, compute: &Compute) -> Result<f32> {
     found.iter().zip(&want).map(|(a, b)| (a - b).abs()).max_by(f32::total_cmp).context("no logits")
 }
 
-/// Twelve siblings of one context, in a batch of five.
+/// Samples twelve siblings of one context, five at a time.
 async fn siblings(teacher: &TextModel) -> Result<Vec<Sample>> {
     let job = Job { context: 0, prompt: vec![5, 9, 30, 17, 80], rows: 0..12, stop: Stop::FirstSentence };
     let sampler = teacher.sampler(SampleOptions { temperature: 0.5, top_p: 0.9, ..SampleOptions::default() })?;

@@ -1,5 +1,6 @@
-//! `pretrain` and `train-critic` by the binary, at the size of a test: a teacher, a critic and a T5 of one made-up domain,
-//! and a run with them.
+//! The commands `pretrain` and `train-critic` on a small made-up domain: a teacher, two T5 models and a critic are
+//! trained,
+//! and a run uses the teacher and the critic.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -43,7 +44,7 @@ fn text(path: &Path) -> Result<&str> {
 const FIRMS: [&str; 6] = ["Alder Corp", "Birch Inc", "Cedar Ltd", "Dogwood Co", "Elm Group", "Fir Holdings"];
 const THINGS: [&str; 5] = ["profit", "revenue", "output", "debt", "turnover"];
 
-/// Reports of four sentences, all alike.
+/// Reports of four sentences each, all made from the same template, one per line.
 fn reports(n: u64) -> String {
     let mut out = String::new();
     for i in 0..n {
@@ -62,7 +63,7 @@ fn reports(n: u64) -> String {
     out
 }
 
-/// Pairs whose label can be told from the hypothesis.
+/// Labelled pairs in JSONL; the verb of the hypothesis determines the label.
 fn labelled(n: u64) -> String {
     let mut out = String::new();
     for i in 0..n {
@@ -104,7 +105,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     )?;
     let (reports, pairs) = (at("reports.txt"), at("pairs.jsonl"));
 
-    // A teacher.
+    // Pretrains a teacher.
     let teacher = at("teacher");
     let llama = at("llama.json");
     let pretrain = ["pretrain", "--text", text(&reports)?, "--config", text(&llama)?, "--vocabulary", "512"];
@@ -125,7 +126,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     refused(&[&pretrain[..], &["--task", "spans", "--out", text(&at("x"))?]].concat(), &["encoder"])?;
     refused(&[&pretrain[..], &["--length", "3", "--out", text(&at("x"))?]].concat(), &["--length"])?;
 
-    // A T5 with the same tokenizer.
+    // Pretrains a T5 with each objective and the teacher's tokenizer.
     for task in ["spans", "denoising"] {
         let (out, t5) = (at(task), at("t5.json"));
         let told = done(
@@ -143,7 +144,7 @@ fn a_domain_of_ones_own() -> Result<()> {
         TextModel::load(&t5, &Compute::open(DeviceSpec::Flex)?)?;
     }
 
-    // A critic, from labels.
+    // Trains a critic on labelled pairs.
     let (critic, roberta) = (at("critic"), at("roberta.json"));
     let new = ["--config", text(&roberta)?, "--tokenizer", text(&model)?];
     let fit = [
@@ -187,8 +188,8 @@ fn a_domain_of_ones_own() -> Result<()> {
         &["--teacher-critic"],
     )?;
 
-    // A run with both, and a critic that learns from the first on the run's siblings.
-    // Its contexts lack the report's last sentence, which the teacher knows to follow.
+    // Runs `distill` with both models, then trains a second critic on the run's siblings, labelled by the first one.
+    // The contexts are the reports without their last sentence, which the teacher has learned to add.
     let (run, critic, seeds) = (at("run"), critic.join("model"), at("seeds.txt"));
     let begun: Vec<String> =
         reports_text.lines().filter_map(|l| Some(l.rsplit_once(" It did")?.0.to_owned())).collect();

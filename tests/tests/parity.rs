@@ -1,5 +1,6 @@
-//! Every architecture against its reference, on every device: logits, and cached = uncached, padded = unpadded,
-//! batched = single. Golden files from transformers.
+//! Parity of every architecture with transformers (golden files), on every device: the logits agree, and are the same
+//! with
+//! and without a key/value cache, with and without padding, and in a batch or alone.
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
@@ -87,7 +88,7 @@ fn causal_padded_rows_equal_unpadded() -> Result<()> {
             let at = i * vocabulary..(i + 1) * vocabulary;
             close(&format!("position {i} {seen}"), &logits[at.clone()], &golden_logits[at], LOGITS)?;
         }
-        // Then one token a step for all rows.
+        // Then decodes one token per step for all rows.
         let next = want.rows("cached.padded.next_ids")?;
         let golden_cached = want.values("cached.padded.logits")?;
         let lengths: Vec<usize> = visible.iter().map(|r| r.iter().filter(|v| **v).count()).collect();
@@ -111,14 +112,15 @@ fn causal_padded_rows_equal_unpadded() -> Result<()> {
     })
 }
 
-/// Rows of the golden encoder batch, without their padding.
+/// The rows of the golden encoder batch, without padding.
 fn sources(want: &Expected) -> Result<Vec<Vec<u32>>> {
     let (ids, mask) = (want.rows("encoder.input_ids")?, want.rows("encoder.attention_mask")?);
     let real = |m: &Vec<u32>| m.iter().filter(|m| **m == 1).count();
     Ok(ids.iter().zip(&mask).map(|(ids, m)| ids[..real(m)].to_vec()).collect())
 }
 
-/// Encoder, decoder at once, decoder one token a step; rows together, rows alone.
+/// Encoder states, and logits of the decoder run on whole sequences and one token at a time, for a batch and single
+/// rows.
 #[test]
 fn encoder_decoder() -> Result<()> {
     each(&["t5-v1_0", "t5-v1_1"], |model, compute| {
@@ -178,14 +180,16 @@ fn encoder_decoder() -> Result<()> {
     })
 }
 
-/// The siblings' cache (prefix once, ring of own slots, rows replaced and dropped on the way) against whole sequences.
+/// Logits with the siblings' cache (shared prefix, ring of slots per row; rows are restarted and removed in between)
+/// agree
+/// with those of whole sequences.
 #[test]
 fn siblings_share_a_prefix() -> Result<()> {
     each(&["gpt2", "gpt2-hub-layout", "llama", "biogpt", "t5-v1_0", "t5-v1_1"], |model, compute| {
         let lm = causal(model, compute)?;
         let device = &compute.device;
         let prompts: [Vec<u32>; 2] = [vec![5, 9, 3, 17, 8], vec![40, 2, 77]];
-        // The logits after a prompt and a row's own tokens. An encoder reads the prompt apart.
+        // The logits after a prompt and a row's own tokens. If there is an encoder, it gets the prompt.
         let whole = |prompt: &[u32], own: &[u32]| -> Result<Vec<f32>> {
             let mut cache = Sequences::new(lm.sizes().layers, device);
             let types = vec![0; prompt.len()];
@@ -203,7 +207,8 @@ fn siblings_share_a_prefix() -> Result<()> {
         let prefixes: Vec<_> = prompts.iter().map(|p| lm.prefill(p, device)).collect::<Result<_, _>>()?;
         close("prefill", &host(prefixes[0].1.clone().reshape([1, -1]))?, &whole(&prompts[0], &[])?, LOGITS)?;
         let token = |row: usize, step: usize| u32::try_from((row * 31 + step * 7 + 1) % 200).unwrap_or(0);
-        // Rows 0, 2 continue prompt 0, row 1 prompt 1; after 20 steps row 1 starts again under prompt 0; then row 0 leaves.
+        // Rows 0 and 2 continue prompt 0, row 1 prompt 1. At step 20 rows 0 and 1 start again, both with prompt 0; at
+        // step 22 row 0 is removed; at step 23 the second of the remaining rows starts again.
         let mut rows: Vec<(usize, Vec<u32>)> = vec![(0, vec![]), (1, vec![]), (0, vec![])];
         let mut cache = SiblingCache::new(lm.sizes().layers, 3, 24, device);
         let group = |rows: &[(usize, Vec<u32>)]| {

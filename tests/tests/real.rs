@@ -1,4 +1,5 @@
-//! The real small models against their references. Runs where `IMPOSSIBLE_MODELS` has them.
+//! The models of preset `small` compared with golden files. Each test is skipped if `IMPOSSIBLE_MODELS` lacks its
+//! model.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use record::Monitor;
 use record::monitor::Unwatched;
 use serde_json::Value;
 
-/// The folder of a model, if it holds the weights that the golden file was made with.
+/// The folder of a model, if its weights are those that the golden file was made with.
 fn weights(name: &str, sha256: &Value) -> Result<Option<PathBuf>> {
     let dir = std::env::var_os("IMPOSSIBLE_MODELS").map(|d| PathBuf::from(d).join(name));
     let Some(dir) = dir.filter(|d| d.join("model.safetensors").exists()) else {

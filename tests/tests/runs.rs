@@ -1,5 +1,5 @@
-//! Whole runs of the binary on the models that it carries: same plan, same bytes, whether in one go, in two shards, or
-//! stopped and resumed. Once more on the models of preset small, where `IMPOSSIBLE_MODELS` has them.
+//! Whole runs of the binary with its built-in models: the same plan gives the same bytes in one go, in two shards, and
+//! after an interruption. Repeated with the models of preset `small` if `IMPOSSIBLE_MODELS` contains them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -12,11 +12,11 @@ use impossible_tests::program::{Program, ended};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 
-/// Four ranges of contexts.
+/// A run of 13 contexts, which are four ranges.
 const TINY: [&str; 9] = ["distill", "--preset", "tiny", "--contexts", "13", "--k", "24", "--seed", "3"];
 const SMALL: [&str; 9] = ["distill", "--preset", "small", "--contexts", "5", "--k", "6", "--seed", "3"];
 
-/// Few contexts, and a student that is trained for about forty steps.
+/// A run of 9 contexts whose student is trained for about forty steps.
 const STUDENT: [&str; 15] = [
     "distill",
     "--preset",
@@ -39,7 +39,7 @@ fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("runs").join(name)
 }
 
-/// The binary, with the models that it carries.
+/// The binary with its built-in models.
 fn program() -> Result<&'static Program> {
     static PROGRAM: OnceLock<Result<Program, String>> = OnceLock::new();
     let made = PROGRAM.get_or_init(|| Program::new(BINARY, &folder("tiny")).map_err(|e| format!("{e:#}")));
@@ -50,7 +50,7 @@ fn dataset<'a>(command: &[&'a str], out: &'a str, more: &[&'a str]) -> Vec<&'a s
     [command, &["--until", "dataset", "--out", out], more].concat()
 }
 
-/// Every file that must repeat, by path.
+/// Path and content of every file of a run that must be reproducible, sorted by path.
 fn bytes(run: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     let mut folders = vec![run.to_path_buf()];
@@ -79,7 +79,7 @@ fn same(a: &Path, b: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Numbers of the finished shards, or the steps of the checkpoints of a student: what a file's name in `dir` says.
+/// The numbers that `number` reads from the names of the files in `dir`: of finished shards, or of checkpoints' steps.
 fn numbers(dir: &Path, number: fn(&Path) -> Option<u64>) -> Vec<u64> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|entry| number(&entry.path())).collect()
@@ -93,7 +93,7 @@ fn checkpoint(path: &Path) -> Option<u64> {
     path.file_name()?.to_str()?.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok()
 }
 
-/// Waits until something is there while a process runs.
+/// Waits until `there` holds; fails if the process ends before, or after ten minutes.
 fn until(child: &mut Child, there: impl Fn() -> bool) -> Result<()> {
     let start = Instant::now();
     while !there() {
@@ -104,7 +104,7 @@ fn until(child: &mut Child, there: impl Fn() -> bool) -> Result<()> {
     Ok(())
 }
 
-/// As Ctrl-C does.
+/// Sends SIGINT, as Ctrl-C does.
 #[cfg(unix)]
 fn interrupt(child: &Child) -> Result<()> {
     ensure!(Command::new("kill").args(["-INT", &child.id().to_string()]).status()?.success(), "kill failed");
@@ -117,7 +117,7 @@ fn in_one_go_in_shards_and_after_a_kill(program: &Program, command: &[&str]) -> 
     for file in ["plan.toml", "funnel.json", "report.html", "dataset/paraphrase.jsonl", "dataset/summary.parquet"] {
         ensure!(whole.join(file).exists(), "{file} is missing");
     }
-    // Done already.
+    // The run is finished already.
     let before = bytes(&whole)?;
     program.call(0, &dataset(command, "whole", &[]))?;
     ensure!(bytes(&whole)? == before, "the same command on a finished run changed it");
@@ -128,7 +128,7 @@ fn in_one_go_in_shards_and_after_a_kill(program: &Program, command: &[&str]) -> 
     program.call(0, &["merge", "part1", "part2", "--out", "merged"])?;
     same(&whole, &program.at("merged"))?;
 
-    // Killed as soon as the first shard is there, then the same command again.
+    // Killed as soon as the first shard is saved, then resumed with the same command.
     let mut child = program.start(&dataset(command, "killed", &[]))?;
     let shards = program.at("killed/shards");
     until(&mut child, || !numbers(&shards, shard).is_empty())?;
@@ -138,7 +138,7 @@ fn in_one_go_in_shards_and_after_a_kill(program: &Program, command: &[&str]) -> 
     program.call(0, &dataset(command, "killed", &[]))?;
     same(&whole, &program.at("killed"))?;
 
-    // Another plan in the same folder is refused; a flipped byte is found.
+    // Another plan in the same folder is refused; a flipped bit is found.
     let refused = program.call(2, &dataset(command, "whole", &["--rouge-max", "0.7"]))?;
     ensure!(refused.err.contains("plan.toml: paraphrase.rouge_max"), "{}", refused.err);
     program.call(0, &["verify", "merged"])?;
@@ -150,7 +150,7 @@ fn in_one_go_in_shards_and_after_a_kill(program: &Program, command: &[&str]) -> 
     let found = program.call(3, &["verify", "merged"])?;
     ensure!(found.out.contains("shards/00000000/samples.parquet"), "{}", found.out);
 
-    // Other thresholds without sampling again.
+    // Other thresholds can be applied without sampling again.
     program.call(0, &["filter", "--rouge-max", "0.6", "--run", "whole"])?;
     ensure!(whole.join("filtered/paraphrase.jsonl").exists(), "filter wrote nothing");
     Ok(())
@@ -192,7 +192,7 @@ fn ctrl_c_says_how_to_go_on_and_the_same_command_does() -> Result<()> {
     ensure!(told.out.is_empty(), "stdout is data, and there is none: {}", told.out);
     let made = numbers(&shards, shard);
     ensure!((1..4).contains(&made.len()), "{made:?}");
-    // What was there is not made again.
+    // Finished shards are not made again.
     let written = std::fs::metadata(shards.join("00000000/manifest.json"))?.modified()?;
     program.call(0, &stopped)?;
     ensure!(std::fs::metadata(shards.join("00000000/manifest.json"))?.modified()? == written, "made twice");
@@ -211,7 +211,7 @@ fn a_training_that_was_stopped_twice_ends_with_the_same_bytes() -> Result<()> {
     let steps = |run: &str| numbers(&program.at(run).join("student/stage0/checkpoints"), checkpoint);
     let last = steps("taught").into_iter().max().context("no checkpoint")?;
 
-    // By Ctrl-C, with a checkpoint of that step.
+    // Stopped by Ctrl-C: a checkpoint of the current step is saved.
     let mut child = program.start(&stopped)?;
     until(&mut child, || steps("paused").iter().any(|step| *step >= 2))?;
     interrupt(&child)?;
@@ -223,7 +223,7 @@ fn a_training_that_was_stopped_twice_ends_with_the_same_bytes() -> Result<()> {
     ensure!(told.err.contains(&saved), "{saved}\n{}", told.err);
     ensure!(reached < last, "nothing was left to do");
 
-    // Killed at a later one.
+    // Killed after a later checkpoint.
     let mut child = program.start(&stopped)?;
     until(&mut child, || steps("paused").iter().any(|step| *step > reached))?;
     child.kill()?;

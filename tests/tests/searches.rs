@@ -1,4 +1,4 @@
-//! Greedy, beam and diverse beam search with our models, against `generate` of transformers on the same checkpoints.
+//! Greedy, beam and diverse beam search compared with `generate` of transformers on the same checkpoints.
 
 use anyhow::{Context, Result};
 use impossible_tests::{folder, golden, wait};
@@ -19,9 +19,9 @@ struct Case {
     input_ids: Vec<Vec<u32>>,
     attention_mask: Vec<Vec<u32>>,
     options: Options,
-    /// One list of hypotheses a prompt.
+    /// The hypotheses of each prompt.
     results: Option<Vec<Vec<Want>>>,
-    /// One list of hypotheses a group.
+    /// The hypotheses of each beam group.
     groups: Option<Vec<Vec<Want>>>,
 }
 
@@ -92,7 +92,7 @@ fn check(lm: &LanguageModel, compute: &Compute, case: &Case) -> Result<()> {
     let o = &case.options;
     for (row, (ids, mask)) in case.input_ids.iter().zip(&case.attention_mask).enumerate() {
         let prompt: Vec<u32> = ids.iter().zip(mask).filter(|(_, m)| **m == 1).map(|(t, _)| *t).collect();
-        // Processors see what the decoder has written.
+        // Logits processors see the decoder's tokens only: with an encoder, these do not include the prompt.
         let seen = lm.sizes().start.map_or_else(|| prompt.clone(), |start| vec![start]);
         let (max_new_tokens, eos, processors) = (o.max_new_tokens, o.eos(), o.processors()?);
         let length_penalty = o.length_penalty.unwrap_or(1.0);

@@ -1,5 +1,6 @@
-//! Training, self-distillation, use and export of a student by the binary, on the real small models. Runs where
-//! `IMPOSSIBLE_MODELS` has the models of preset small.
+//! Training, self-distillation, use and export of a student by the binary. Skipped unless `IMPOSSIBLE_MODELS` contains
+//! the
+//! models of preset `small`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -39,7 +40,7 @@ const PAIRS: [(Task, &str, &str); 6] = [
     (Task::Summary, "The team won the final after a long delay for rain.", "The team won the final."),
 ];
 
-/// A folder of pairs, as `filter` writes it.
+/// Writes a folder of pairs as `filter` does, with the first `take` pairs of each task.
 fn pairs(dir: &Path, plan: &Plan, take: usize) -> Result<()> {
     let mut kept: [Vec<Kept>; 2] = Default::default();
     for (i, (task, text, target)) in PAIRS.iter().enumerate().filter(|(i, _)| i % 3 < take) {
@@ -67,7 +68,7 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is no text")
 }
 
-/// A run to train in, and a folder with all pairs.
+/// Makes a run (`run`) to train in, and a folder (`pairs`) with all pairs of [`PAIRS`]; the plan is the run's.
 fn run_and_pairs(dir: &Path) -> Result<(PathBuf, PathBuf, Plan)> {
     let (run, data) = (dir.join("run"), dir.join("pairs"));
     done(&[
@@ -100,7 +101,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     let (run, data, plan) = run_and_pairs(dir.path())?;
     let run_name = text(&run)?;
 
-    // To the end in one go, and stopped after each checkpoint's step: the same bytes.
+    // Training in one go, and training that is killed after its first checkpoint and resumed, write the same bytes.
     let train = ["train", "--run", run_name, "--data", text(&data)?, "--epochs", "2", "--train-batch", "4"];
     let more = ["--evaluate-every", "2", "--lora-rank", "4", "--dropout", "0.1", "--learning-rate", "0.001", "--out"];
     let train = [&train[..], &more].concat();
@@ -136,7 +137,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
         .collect::<Result<_>>()?;
     ensure!(losses.last() < losses.first(), "{losses:?}");
 
-    // Another plan in the same folder, no student, no pairs, a student without the task.
+    // Refused: another plan in the same folder, a folder without a student, and data without pairs or without files.
     let other = [&train[..], &[text(&whole)?, "--seed", "99"]].concat();
     refused(&other, 2, &["student.toml", "seed = 99"])?;
     refused(&["paraphrase", "--student", run_name, "A."], 2, &["impossible.json"])?;
@@ -145,7 +146,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     refused(&["train", "--run", run_name, "--data", text(&at("empty"))?], 2, &["at least one pair"])?;
     refused(&["train", "--run", run_name, "--data", text(&at("nowhere"))?], 2, &["paraphrase.parquet"])?;
 
-    // Use.
+    // The student rewrites a sentence for either task.
     let sentence = "The council voted to close the old bridge for two years.";
     let student = text(&whole)?;
     for (command, field) in [("paraphrase", "paraphrase"), ("summarize", "summary")] {
@@ -162,7 +163,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     refused(&["paraphrase", "--student", student, "--num", "0", sentence], 2, &["--num"])?;
     refused(&["paraphrase", "--student", student, "--device", "flex", ""], 2, &["at least one sentence"])?;
 
-    // Self-distillation on the user's own sentences; a second call finds everything done.
+    // Self-distillation on the user's own sentences; a second call changes nothing.
     std::fs::create_dir_all(run.join("student"))?;
     std::fs::rename(&whole, run.join("student/stage0"))?;
     let sentences = at("sentences.txt");
@@ -177,7 +178,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     let other = ["refine", "--run", run_name, "--sentences", text(&sentences)?, "--samples", "4", "--pairs-only"];
     refused(&other, 2, &["refine.toml", "samples = 4"])?;
 
-    // Export in half precision computes nearly the same.
+    // A model exported in half precision has nearly the same logits.
     let stage0 = run.join("student/stage0");
     let mut tops = Vec::new();
     for precision in ["f32", "f16"] {
@@ -190,7 +191,7 @@ fn a_student_from_pairs_to_use() -> Result<()> {
         }
     }
     ensure!((tops[0] - tops[1]).abs() < 0.1, "{tops:?}");
-    // In shards: the golden logits are computed from what was written.
+    // An export in shards has the same golden logits, which are computed from the written files.
     let shards = at("shards");
     let how = ["--precision", "f16", "--shard-size", "60"];
     done(&[&["export", "--student", text(&stage0)?, "--out", text(&shards)?], &how[..]].concat())?;
@@ -207,8 +208,8 @@ fn a_student_from_pairs_to_use() -> Result<()> {
     Ok(())
 }
 
-/// Students with an encoder, and of the other causal architecture: from nothing to six pairs known by heart, through
-/// training, the saved folder and the batched loop.
+/// A T5 and a GPT-2 student with random initial weights learn six pairs by heart; the saved students, which decode in
+/// batches, then reproduce the targets.
 #[test]
 fn students_of_other_kinds_learn_by_heart() -> Result<()> {
     if !models_are_here("students") {
@@ -233,14 +234,14 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
         new_model(&base, &config, tokenizer, 1)?;
         let train = ["train", "--run", run_name, "--data", text(&data)?, "--base", text(&base)?, "--out", text(&out)?];
         let more = ["--full", "--learning-rate", "0.003", "--epochs", "150", "--train-batch", "9"];
-        // Nothing is held out: every pair is asked below.
+        // Nothing is held out, since all pairs are tested below.
         let more = [&more[..], &["--evaluate-every", "1000", "--validation", "0", "--json"]].concat();
         let told: serde_json::Value = serde_json::from_str(&done(&[&train[..], &more].concat())?)?;
         let loss = told["loss"].as_f64().context("no loss")?;
         ensure!(loss < 0.05, "{name} ends at loss {loss}");
         let ask = |command: &str, decoding: &[&str], length: f64, pairs: &[(Task, &str, &str)]| -> Result<()> {
             let length = format!("{length:.2}");
-            // The critics rank: of two beams the likelier one may come second.
+            // Candidates are ranked by the critics, so the most probable beam need not be the first.
             let how = ["--all", "--num", "2", "--samples", "2", "--length", &length, "--json"];
             let sources: Vec<&str> = pairs.iter().map(|p| p.1).collect();
             let told = done(
@@ -266,7 +267,7 @@ fn students_of_other_kinds_learn_by_heart() -> Result<()> {
         done(&["export", "--student", text(&out)?, "--out", text(&exported)?])?;
         ensure!(exported.join("golden.json").is_file(), "no golden logits");
         if let Some(keep) = std::env::var_os("IMPOSSIBLE_KEEP_EXPORTS") {
-            // For tests/interop/exported.py.
+            // Input of tests/interop/exported.py.
             let keep = PathBuf::from(keep).join(name);
             std::fs::create_dir_all(&keep)?;
             for file in std::fs::read_dir(&exported)? {

@@ -1,4 +1,4 @@
-//! The command that a newcomer types: `impossible distill` with nothing else, on the models that the program carries.
+//! `impossible distill` without any options, which uses the built-in models.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn distill(dir: &Path) -> Result<Value> {
     let output = Command::new(BINARY)
         .args(["--quiet", "--json", "--device", "flex", "distill"])
         .current_dir(dir)
-        // Nothing but the program: no models of the machine.
+        // An empty folder, so that only the built-in models can be used.
         .env("IMPOSSIBLE_MODELS", dir.join("models"))
         .stdin(Stdio::null())
         .output()?;
@@ -45,7 +45,7 @@ fn the_whole_method_without_flags_or_network() -> Result<()> {
     };
     let (paraphrases, summaries) = (pairs("paraphrase")?, pairs("summary")?);
     eprintln!("{paraphrases} paraphrase and {summaries} summary pairs");
-    // Paraphrases are rare with models of this size: another processor may find none.
+    // Paraphrases are rare with models of this size; on another processor there may be none.
     ensure!(summaries > 20, "{summaries} summary pairs");
 
     let losses = losses(first.path())?;

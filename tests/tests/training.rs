@@ -1,5 +1,5 @@
-//! Gradients and ten AdamW steps against torch, on every device; checkpointing and parts change nothing; a training that
-//! was stopped ends with the same bytes.
+//! Gradients and ten AdamW steps compared with PyTorch on every device. Activation checkpointing and smaller parts of a
+//! batch must change almost nothing, and a training that was stopped and resumed must end with the same bytes.
 
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
@@ -21,7 +21,7 @@ fn host(t: Tensor<1>) -> Result<Vec<f32>> {
     t.into_data().try_into_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
 }
 
-/// Fails unless all values agree within `absolute + relative * |expected|`.
+/// Fails unless every value differs from the expected one by at most `absolute + relative * |expected|`.
 fn near(what: &str, found: &[f32], expected: &[f32], absolute: f32, relative: f32) -> Result<()> {
     anyhow::ensure!(found.len() == expected.len(), "{what}: {} values, expected {}", found.len(), expected.len());
     for (i, (a, b)) in found.iter().zip(expected).enumerate() {
@@ -30,10 +30,11 @@ fn near(what: &str, found: &[f32], expected: &[f32], absolute: f32, relative: f3
     Ok(())
 }
 
-/// The golden batch: labels are -100 where nothing is learned.
+/// The golden batch, in which the label -100 marks positions without loss. `start` is the decoder's start token, if the
+/// model has an encoder.
 fn batch(want: &Expected, start: Option<u32>) -> Result<Batch> {
     if start.is_some() {
-        // The decoder reads start and labels.
+        // The decoder's input is the start token and the labels, shifted by one.
         let (ids, mask) = (want.rows("batch.input_ids")?, want.rows("batch.attention_mask")?);
         let labels = want.values("batch.labels")?;
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -68,7 +69,7 @@ struct Case {
     want: Expected,
     batch: Batch,
     losses: Vec<f64>,
-    /// Parameters of which the reference's own f32 and f64 end apart.
+    /// Parameters whose values after ten steps differ between the reference's f32 and f64 runs by more than 1e-5.
     unsettled: Vec<String>,
 }
 
@@ -140,7 +141,7 @@ fn ten_steps_of_adamw() -> Result<()> {
             wait(optimizer.step(&mut parameters, found, 1e-3))?;
         }
         for (name, parameter) in &parameters.all {
-            // A gradient that is nothing but rounding is blown up by Adam (the key part of GPT-2's `c_attn.bias`).
+            // Adam amplifies gradients that are only rounding errors, as for the keys' part of GPT-2's `c_attn.bias`.
             if !case.unsettled.contains(name) {
                 let expected = case.want.values(&format!("step10/{name}"))?;
                 near(name, &host(parameter.value.clone())?, expected, 5e-5, 1e-4)?;
@@ -150,7 +151,7 @@ fn ten_steps_of_adamw() -> Result<()> {
     })
 }
 
-/// Label smoothing and dropout: the kernels of the CPU device and the operations of the others agree.
+/// With label smoothing and dropout, the CPU backend's kernels and the tensor operations of the other devices agree.
 #[test]
 fn devices_agree() -> Result<()> {
     for model in ["llama", "t5-v1_1"] {
@@ -187,7 +188,7 @@ fn devices_agree_on(model: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adapters start without effect, only they change, and merging them gives what the adapted model computes.
+/// New adapters leave the model unchanged, training changes only the adapters, and merging them keeps the loss.
 #[test]
 fn lora_trains_adapters_only_and_merges() -> Result<()> {
     each(|model, case, compute| {
@@ -333,7 +334,7 @@ fn bad_checkpoints_are_refused_and_change_nothing() -> Result<()> {
     Ok(())
 }
 
-/// Products in half precision: nearly the same gradients, plain and with checkpointing, for every architecture.
+/// Matrix products in half precision give nearly the same gradients, with and without activation checkpointing.
 #[test]
 fn half_precision_is_close() -> Result<()> {
     let host_device = &devices()?[0];
@@ -362,7 +363,7 @@ fn half_precision_is_close() -> Result<()> {
     Ok(())
 }
 
-/// A scale that overflows f16 is halved until it does not, and the training goes on as in f32.
+/// A loss scale that overflows f16 is halved until it no longer does, and training proceeds as in f32.
 #[test]
 fn f16_trains_and_recovers_from_overflow() -> Result<()> {
     let compute = &devices()?[0];

@@ -48,8 +48,8 @@ pub enum Kind {
 /// Trains a tokenizer with at most `vocabulary` ids, 512 to 262,144.
 ///
 /// # Errors
-/// [`Error::Input`] for a vocabulary too small or too large, or a corpus without text; [`Error::Broken`] when the library
-/// fails.
+/// [`Error::Input`] for a vocabulary too small or too large, or a corpus without text; [`Error::Broken`] when the
+/// library fails.
 pub fn train(kind: Kind, texts: &[String], vocabulary: usize) -> Result<Tokenizer> {
     let failed = |e: tokenizers::Error| Error::broken("the new tokenizer", e);
     if !(512..=262_144).contains(&vocabulary) {

@@ -444,7 +444,7 @@ mod tests {
         Preset::Small.plan(DeviceSpec::Flex)
     }
 
-    /// The entry that a plan is refused for; empty where it is not.
+    /// The entry for which the changed plan is refused; empty if the plan is valid.
     fn refused(change: fn(&mut Plan)) -> String {
         let mut plan = plan();
         change(&mut plan);

@@ -1,5 +1,4 @@
-//! `impossible bench`: sampling, entailment, embedding, whole contexts, and a student's decoding and training on this
-//! machine.
+//! `impossible bench`: speed of sampling, entailment, embedding, whole contexts, and a student's decoding and training.
 
 mod student;
 
@@ -20,7 +19,7 @@ use crate::models;
 use crate::run::jsonl;
 use crate::session::Session;
 
-/// The contexts that the Python comparison uses as well.
+/// Contexts of the benchmark, which the Python comparison uses as well.
 const CONTEXTS: [&str; 2] = [
     "LONDON, England (Reuters) - The central bank said on Tuesday that it would keep interest rates unchanged.",
     "SYDNEY, Australia (ABC) - Heavy rain closed roads across the north of the state on Monday. Emergency crews worked \
@@ -37,14 +36,14 @@ fn rate(n: usize, start: Instant) -> f64 {
     n as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Most memory this process ever had, in bytes, where the system tells.
+/// Peak resident memory of this process in bytes; `None` if unknown.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib << 10)
 }
 
-/// One context from its siblings to its kept pairs.
+/// Measures one context, from sampling siblings to the kept pairs.
 fn whole_context(
     teacher: &TextModel,
     plan: &Plan,
@@ -66,10 +65,10 @@ fn whole_context(
         "critics_s": seconds - sampling, "seconds": seconds}))
 }
 
-/// Runs the measures that are asked for.
+/// Runs the selected measurements and prints their results.
 ///
 /// # Errors
-/// The models'; [`record::Error::Input`] for a plan out of range.
+/// Errors of the models; [`record::Error::Input`] for a plan out of range.
 pub fn run(session: &Session, args: &Bench) -> Result<()> {
     let compute = session.compute()?;
     let mut plan: Plan = args.preset.plan(compute.spec);
@@ -89,14 +88,14 @@ pub fn run(session: &Session, args: &Bench) -> Result<()> {
 
     let wanted = |m: Measure| args.only.is_empty() || args.only.contains(&m);
     let mut sentences: Vec<String> = Vec::new();
-    // Training reads the weights itself: what it takes is measured without a second copy.
+    // Training loads the weights itself, so without other measurements no second copy should count as memory.
     let trains = |m: &Measure| matches!(m, Measure::TrainingLora | Measure::TrainingFull);
     let only_training = !args.only.is_empty() && args.only.iter().all(trains);
     let teacher_name = teacher.clone();
     let teacher = teacher.filter(|_| !only_training);
     let teacher = teacher.map(|name| session.text_model(&name, &compute)).transpose()?;
     if let Some(teacher) = teacher.as_ref().filter(|_| wanted(Measure::Sampling)) {
-        // Pages of the weights, threads, kernels.
+        // Warm-up: loads pages of the weights, starts threads and compiles kernels.
         plan.siblings.k = 2;
         wait(pipeline::siblings(teacher, &plan, &[context(0)], monitor))?;
         for k in [1, args.k] {

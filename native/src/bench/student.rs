@@ -1,4 +1,4 @@
-//! The student's side of `impossible bench`: tokens decoded in a batch, steps of training.
+//! The measurements of `impossible bench` for students: batched decoding, and training steps.
 
 use std::time::Instant;
 
@@ -19,16 +19,16 @@ use serde_json::{Value, json};
 
 use super::rate;
 
-/// Prompts decoded together, and new tokens of each.
+/// Number of prompts decoded together, and new tokens per prompt.
 const ROWS: u32 = 32;
 const NEW_TOKENS: usize = 48;
 
-/// Examples of a step, tokens of a prompt and of a target, steps that are timed.
+/// Examples per step, tokens of a prompt and of a target, and number of timed steps.
 const EXAMPLES: u32 = 16;
 const HALF: u32 = 32;
 const STEPS: usize = 4;
 
-/// Samples 48 tokens after each of 32 prompts; nothing ends early.
+/// Measures sampling of 48 tokens after each of 32 prompts; end-of-text tokens are banned.
 pub(super) fn decoding(teacher: &TextModel, monitor: &mut Monitor<'_>) -> Result<Value> {
     let jobs = (0..ROWS)
         .map(|i| {
@@ -49,7 +49,7 @@ pub(super) fn decoding(teacher: &TextModel, monitor: &mut Monitor<'_>) -> Result
     Ok(json!({"measure": "decoding", "batch": ROWS, "tokens": tokens, "tokens_per_s": rate(tokens as usize, start)}))
 }
 
-/// Steps of 16 examples of 64 tokens, with adapters or of all weights.
+/// Measures training steps of 16 examples of 64 tokens, with adapters or all weights.
 pub(super) fn training(folder: &ModelFolder, compute: &Compute, full: bool) -> Result<Value> {
     let mut settings =
         Settings { epochs: STEPS as u64 + 1, batch: EXAMPLES as usize, validation: 0.0, ..Settings::default() };
@@ -85,7 +85,8 @@ pub(super) fn training(folder: &ModelFolder, compute: &Compute, full: bool) -> R
     }
     #[allow(clippy::cast_precision_loss)]
     let step = start.elapsed().as_secs_f64() / STEPS as f64;
-    // Forward, and backward to the input; with all weights trained, to the weight as well.
+    // Each projection has one product forward, one for the gradient of its input, and one for that of its weight if
+    // trained.
     let products = if full { 3.0 } else { 2.0 };
     let matmul = products * products_of(&shapes, positions / STEPS, &compute.device);
     Ok(json!({
@@ -94,7 +95,7 @@ pub(super) fn training(folder: &ModelFolder, compute: &Compute, full: bool) -> R
     }))
 }
 
-/// Seconds that one product of `rows` rows with each of these weights takes.
+/// Seconds for one product of `rows` rows with each of these weights.
 fn products_of(shapes: &[[usize; 2]], rows: usize, device: &Device) -> f64 {
     let mut seconds = 0.0;
     for &[outputs, inputs] in shapes {
@@ -102,7 +103,7 @@ fn products_of(shapes: &[[usize; 2]], rows: usize, device: &Device) -> f64 {
         let w = Tensor::<2>::ones([outputs, inputs], device);
         let start = Instant::now();
         let y = x.matmul(w.transpose());
-        // Reading one value waits for a device that computes later.
+        // Reading one value waits for devices that compute asynchronously.
         let _ = y.slice([0..1, 0..1]).into_data();
         seconds += start.elapsed().as_secs_f64();
     }

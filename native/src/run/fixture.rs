@@ -1,4 +1,4 @@
-//! A small made-up run for this module's tests.
+//! A small artificial run for tests.
 
 use std::ops::Range;
 use std::path::Path;
@@ -49,7 +49,7 @@ pub fn plan() -> Plan {
     }
 }
 
-/// Rows of a shard.
+/// The rows of a shard.
 pub struct Data {
     pub contexts: Vec<Context>,
     pub samples: Vec<Sample>,
@@ -70,7 +70,7 @@ impl Data {
     }
 }
 
-/// What the contexts of a range give; a function of the context alone.
+/// The rows of a range's contexts, each of which depends on its context alone.
 pub fn range_data(range: &Range<u64>) -> Data {
     let mut data = Data { contexts: vec![], samples: vec![], scored: vec![], links: vec![], funnel: Funnel::default() };
     for id in range.clone() {
@@ -116,7 +116,7 @@ pub fn range_data(range: &Range<u64>) -> Data {
     data
 }
 
-/// Runs the plan to its end in shards of `size`.
+/// Writes a complete run of the plan, with shards of `size` contexts.
 pub fn finish_run(dir: &Path, plan: &Plan, size: u64) {
     let folder = RunFolder::create_or_resume(dir, plan).expect("folder");
     for range in ranges(plan.contexts.count as u64, size, 0, 1) {

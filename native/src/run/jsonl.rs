@@ -1,8 +1,9 @@
-//! The user's text files: one text a line, or one JSON object a line.
+//! Reading the user's text files: one text or one JSON object per line.
 //!
-//! Accepted: a byte-order mark, CRLF, blank lines (skipped), missing newline at the end, lines of up to 1 MB. Of a key
-//! that occurs twice the last value counts. Refused, line by line: what is not UTF-8 or not one JSON object, a field
-//! that is missing, empty or no text, and control characters. Line breaks inside a JSON text become spaces.
+//! A byte-order mark, CRLF line ends, blank lines (which are skipped), a missing newline at the end and lines of up to
+//! 1 MB are accepted. If a key occurs twice, its last value is used. A line is refused if it is not UTF-8 or not one
+//! JSON object, if a field is missing, empty or not a string, and for control characters. Line breaks in JSON strings
+//! become spaces.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -24,26 +25,26 @@ const BAD_KEPT: usize = 100;
 pub struct Row {
     /// Line number, from 1.
     pub line: usize,
-    /// The texts, in the order of the fields asked for.
+    /// The texts, in the order of the requested fields.
     pub values: Vec<String>,
 }
 
-/// All that a file holds.
+/// The content of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// Good rows in the order of the file.
+    /// Valid rows, in the order of the file.
     pub rows: Vec<Row>,
-    /// How many lines are bad.
+    /// Number of invalid lines.
     pub bad_lines: usize,
-    /// Line number and reason of the first hundred of them.
+    /// Line number and reason of the first hundred invalid lines.
     pub bad: Vec<(usize, String)>,
 }
 
 impl Rows {
-    /// The rows, if no line is bad.
+    /// The rows, if all lines are valid.
     ///
     /// # Errors
-    /// [`Error::Line`] with the first bad line and the number of them.
+    /// [`Error::Line`] with the first invalid line and their number.
     pub fn strict(self, path: &Path) -> Result<Vec<Row>> {
         let Some((line, reason)) = self.bad.into_iter().next() else { return Ok(self.rows) };
         let reason = match self.bad_lines {
@@ -61,20 +62,20 @@ impl Rows {
     }
 }
 
-/// A seed of the user's.
+/// A text of the user's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seed {
     /// Line number, from 1.
     pub line: usize,
-    /// The text, without white space at its ends.
+    /// The text, without surrounding white space.
     pub text: String,
 }
 
-/// Reads seeds: `.txt` a line each, `.jsonl` the given field, or `text`.
+/// Reads the user's texts: from `.txt` one per line, from `.jsonl` the given field, by default `text`.
 ///
 /// # Errors
-/// [`Error::Line`] with the first bad line; [`Error::Input`] for a file without seeds, or too large;
-/// [`Error::Unsupported`] for another kind of file, or UTF-16; [`Error::Missing`], [`Error::Io`].
+/// [`Error::Line`] with the first invalid line; [`Error::Input`] for an empty or too large file; [`Error::Unsupported`]
+/// for another kind of file or UTF-16; [`Error::Missing`] if the file does not exist; [`Error::Io`] when reading fails.
 pub fn read_seeds(path: &Path, field: Option<&str>) -> Result<Vec<Seed>> {
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     let rows = match (extension.as_str(), field) {
@@ -98,10 +99,10 @@ pub fn read_seeds(path: &Path, field: Option<&str>) -> Result<Vec<Seed>> {
     Ok(rows.into_iter().filter_map(text).collect())
 }
 
-/// Reads a `.jsonl` file: of every line the text fields named. A file may be empty.
+/// Reads the named text fields of every line of a `.jsonl` file, which may be empty.
 ///
 /// # Errors
-/// As [`read_seeds`], but bad lines are in the result.
+/// As [`read_seeds`], but invalid lines are part of the result.
 pub fn read_rows(path: &Path, fields: &[&str]) -> Result<Rows> {
     each_line(path, |line| {
         let value: Value = serde_json::from_str(line).map_err(|e| format!("is not one JSON value: {e}"))?;
@@ -163,8 +164,8 @@ pub(crate) fn each_line(path: &Path, mut parse: impl FnMut(&str) -> Result<Vec<S
     }
 }
 
-/// Puts the next line, without its end, into `line`, of an overlong one a little more than the limit; how many bytes
-/// were read. Stops after [`FILE_LIMIT`] bytes of a line that never ends.
+/// Reads the next line without its end into `line` and returns how many bytes were read. Of an overlong line a little
+/// more than the limit is stored; reading stops after [`FILE_LIMIT`] bytes without a line end.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<u64> {
     let mut read = input.by_ref().take(LINE_LIMIT as u64 + 2).read_until(b'\n', line)? as u64;
     if line.last() == Some(&b'\n') {
@@ -174,7 +175,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<u6
         }
         return Ok(read);
     }
-    // The end of the file, or of what is kept of the line: go to the next line without keeping the rest.
+    // At the end of the file, or of the stored part of the line; skip the rest of the line.
     while line.len() > LINE_LIMIT && read <= FILE_LIMIT {
         let buffer = input.fill_buf()?;
         let end = buffer.iter().position(|b| *b == b'\n');
@@ -213,7 +214,7 @@ fn open(path: &Path) -> Result<BufReader<File>> {
     Ok(input)
 }
 
-/// Removes texts that occurred before; how many were removed.
+/// Removes repeated texts and returns their number.
 pub fn drop_duplicates(seeds: &mut Vec<Seed>) -> usize {
     let before = seeds.len();
     let mut seen = HashSet::new();

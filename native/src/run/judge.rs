@@ -1,4 +1,4 @@
-//! Blind judging by people: a reproducible sample of kept and refused pairs, their answers, and the precision.
+//! Blind judgement by people: a reproducible sample of kept and refused pairs, the answers, and the precision.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -17,16 +17,16 @@ use crate::fs::io_error;
 pub const JUDGEMENTS: &str = "judgements.jsonl";
 const MOST_BYTES: u64 = 1 << 28;
 
-/// Names a pair within a run.
+/// Identifies a pair within a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PairId {
-    /// The dataset.
+    /// The task.
     pub task: Task,
-    /// The context.
+    /// Number of the context.
     pub context: u64,
-    /// Row of x.
+    /// Row of the source sentence.
     pub x: u32,
-    /// Row of y.
+    /// Row of the target sentence.
     pub y: u32,
 }
 
@@ -36,32 +36,32 @@ impl From<&Scored> for PairId {
     }
 }
 
-/// A pair to be judged; what the critics said of it stays hidden until [`Question::reveal`].
+/// A pair to judge; its scores are hidden until [`Question::reveal`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
     pair: Kept,
 }
 
 impl Question {
-    /// Which pair it is.
+    /// Identifier of the pair.
     #[must_use]
     pub fn id(&self) -> PairId {
         (&self.pair.scored).into()
     }
 
-    /// x.
+    /// The source sentence.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.pair.text
     }
 
-    /// y.
+    /// The target sentence.
     #[must_use]
     pub fn target(&self) -> &str {
         &self.pair.target
     }
 
-    /// The record that goes with an answer.
+    /// The record of an answer about this pair.
     #[must_use]
     pub fn judged(&self, answer: Answer) -> Judgement {
         Judgement { pair: self.id(), kept: self.pair.scored.kept(), answer }
@@ -74,16 +74,16 @@ impl Question {
     }
 }
 
-/// Draws pairs evenly out of a stream. The same seed draws the same pairs, in whatever order they are offered.
+/// Draws pairs uniformly from a stream. The same seed draws the same pairs, independently of their order.
 #[derive(Debug)]
 pub struct Draw {
     seed: u64,
-    /// For kept and refused: how many to draw, and what is drawn so far.
+    /// For kept and for refused pairs: how many to draw, and the pairs drawn so far by key.
     sides: [(usize, BTreeMap<[u8; 32], Kept>); 2],
 }
 
 impl Draw {
-    /// Draws up to `kept` kept and `refused` refused pairs.
+    /// A draw of at most `kept` kept and `refused` refused pairs.
     #[must_use]
     pub fn new(seed: u64, kept: usize, refused: usize) -> Self {
         Self { seed, sides: [(kept, BTreeMap::new()), (refused, BTreeMap::new())] }
@@ -104,7 +104,7 @@ impl Draw {
         }
     }
 
-    /// The pairs drawn, kept and refused ones mixed.
+    /// The drawn pairs, kept and refused ones in random order.
     #[must_use]
     pub fn finish(self) -> Vec<Question> {
         let mut out: Vec<_> =
@@ -114,7 +114,7 @@ impl Draw {
     }
 }
 
-/// Orders pairs at random but reproducibly.
+/// A pseudo-random sort key of a pair.
 fn key(purpose: &[u8], seed: u64, pair: PairId) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(purpose);
@@ -126,25 +126,25 @@ fn key(purpose: &[u8], seed: u64, pair: PairId) -> [u8; 32] {
     digest.finalize().into()
 }
 
-/// Does y say what x says (paraphrase), or does x say all that y says (summary)?
+/// An answer to whether y is a good paraphrase or summary of x.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// It does.
+    /// x and y are equivalent (paraphrase), or x entails y (summary).
     Yes,
     /// A detail differs.
     Partly,
-    /// It does not.
+    /// Neither of the above.
     No,
 }
 
-/// One answer.
+/// An answer with its pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judgement {
-    /// The pair.
+    /// The judged pair.
     #[serde(flatten)]
     pub pair: PairId,
-    /// Whether the critics had kept it.
+    /// Whether the critics kept the pair.
     pub kept: bool,
     /// The person's answer.
     pub answer: Answer,
@@ -158,10 +158,11 @@ pub struct Judgements {
 }
 
 impl Judgements {
-    /// Reads the file; none yet = no answers. A last line that a killed process left unfinished is ignored.
+    /// Reads the file; if it does not exist, there are no answers yet. An unfinished last line of a killed process is
+    /// ignored.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Line`] for a line that is no judgement.
+    /// [`Error::Io`] when reading fails; [`Error::Line`] for an invalid line.
     pub fn open(path: &Path) -> Result<Self> {
         let mut answers = BTreeMap::new();
         if path.exists() {
@@ -180,10 +181,10 @@ impl Judgements {
         Ok(Self { path: path.into(), answers })
     }
 
-    /// Appends an answer and brings it to the disk.
+    /// Appends an answer to the file and syncs it.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when writing fails.
     pub fn record(&mut self, judgement: Judgement) -> Result<()> {
         let mut line = serde_json::to_vec(&judgement).map_err(|e| Error::io("writing", self.path.display(), e))?;
         line.push(b'\n');
@@ -192,18 +193,18 @@ impl Judgements {
         Ok(())
     }
 
-    /// The answer about a pair.
+    /// The answer about a pair, if there is one.
     #[must_use]
     pub fn get(&self, pair: &PairId) -> Option<Answer> {
         self.answers.get(pair).map(|j| j.answer)
     }
 
-    /// All answers, by pair.
+    /// All answers, ordered by pair.
     pub fn iter(&self) -> impl Iterator<Item = &Judgement> {
         self.answers.values()
     }
 
-    /// How the pairs of a task that the critics kept (or refused) were judged.
+    /// Counts of the answers about a task's kept (or refused) pairs.
     #[must_use]
     pub fn tally(&self, task: Task, kept: bool) -> Tally {
         let mut tally = Tally::default();
@@ -218,7 +219,7 @@ impl Judgements {
     }
 }
 
-/// One write of one whole line, under a lock, after cutting off what a killed process left of a line.
+/// Appends one line in one write, with the file locked, after removing an unfinished last line of a killed process.
 fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.lock() {
@@ -238,49 +239,49 @@ fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
-/// Answers counted.
+/// Counts of answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// [`Answer::Yes`].
+    /// Number of [`Answer::Yes`].
     pub yes: u64,
-    /// [`Answer::Partly`].
+    /// Number of [`Answer::Partly`].
     pub partly: u64,
-    /// [`Answer::No`].
+    /// Number of [`Answer::No`].
     pub no: u64,
 }
 
 impl Tally {
-    /// All answers.
+    /// Number of all answers.
     #[must_use]
     pub fn total(self) -> u64 {
         self.yes + self.partly + self.no
     }
 
-    /// Share of "yes" with its 95 % interval; "partly" counts as wrong.
+    /// Fraction of "yes" with its 95 % interval; "partly" counts as wrong.
     #[must_use]
     pub fn strict(self) -> Option<Share> {
         wilson(self.yes, self.total())
     }
 
-    /// Share of "yes" and "partly" with its 95 % interval.
+    /// Fraction of "yes" and "partly" with its 95 % interval.
     #[must_use]
     pub fn lenient(self) -> Option<Share> {
         wilson(self.yes + self.partly, self.total())
     }
 }
 
-/// A share and the interval it lies in.
+/// A fraction with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Share {
-    /// Successes over all.
+    /// Successes divided by trials.
     pub value: f64,
-    /// Lower end.
+    /// Lower bound of the interval.
     pub low: f64,
-    /// Upper end.
+    /// Upper bound of the interval.
     pub high: f64,
 }
 
-/// Wilson score interval at 95 %; `None` without trials.
+/// Wilson score interval (Wilson, 1927) at 95 %; `None` without trials.
 #[must_use]
 pub fn wilson(successes: u64, trials: u64) -> Option<Share> {
     const Z: f64 = 1.959_963_984_540_054;

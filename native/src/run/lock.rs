@@ -1,4 +1,5 @@
-//! One writer at a time: an advisory lock on `.lock` in the run folder, freed by the system when the process ends.
+//! An advisory lock on `.lock` in the run folder, so that there is one writer at a time. The operating system releases
+//! it when the process ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -8,17 +9,17 @@ use record::{Error, Result};
 
 use crate::fs::io_error;
 
-/// Held while a run writes into its folder; dropping it frees the folder.
+/// The lock of a run folder, which is released when dropped.
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of `dir`, which must exist. File systems without locks are used unlocked.
+    /// Acquires the lock of `dir`, which must exist. On file systems without locks nothing is locked.
     ///
     /// # Errors
-    /// [`Error::Input`] when another run holds it; [`Error::Io`] when `dir` cannot be written to.
+    /// [`Error::Input`] when another process holds the lock; [`Error::Io`] when `dir` is not writable.
     pub fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(".lock");
         let mut file = OpenOptions::new()
@@ -43,13 +44,17 @@ impl Lock {
 
 fn busy(dir: &Path, file: File) -> Error {
     let mut owner = String::new();
-    // Windows refuses to read a locked file; the number is only a help.
+    // On Windows a locked file cannot be read; the message then lacks the process id.
     let _ = file.take(20).read_to_string(&mut owner);
     let who = match owner.trim().parse::<u32>() {
         Ok(id) => format!("another run is using it (process {id})"),
         Err(_) => "another run is using it".to_owned(),
     };
-    Error::input(dir.display(), "a run folder nobody writes to; wait for that run or choose another folder", who)
+    Error::input(
+        dir.display(),
+        "a run folder that no other process writes to; wait for that run or choose another folder",
+        who,
+    )
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Manifests: what a finished shard and a finished dataset consist of, byte for byte.
+//! Manifests: names, lengths and hashes of the files of a finished shard or dataset.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -22,11 +22,11 @@ const MOST_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
-    /// Length.
+    /// Length in bytes.
     pub bytes: u64,
-    /// sha256 in lower-case hexadecimal.
+    /// SHA-256 in lower-case hexadecimal.
     pub sha256: String,
-    /// Rows or lines of data; 0 where the file has none.
+    /// Number of rows or lines of data; 0 for other files.
     pub rows: u64,
 }
 
@@ -34,15 +34,15 @@ pub struct FileEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShardManifest {
-    /// [`FORMAT`].
+    /// Version of the layout, [`FORMAT`].
     pub format: u32,
-    /// Hash of the plan the shard was made with.
+    /// Hash of the run's plan.
     pub plan_hash: String,
     /// First context of the range.
     pub first_context: u64,
-    /// Last context of the range, included.
+    /// Last context of the range, inclusive.
     pub last_context: u64,
-    /// By file name.
+    /// Files by name.
     pub files: BTreeMap<String, FileEntry>,
 }
 
@@ -50,18 +50,18 @@ pub struct ShardManifest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetManifest {
-    /// [`FORMAT`].
+    /// Version of the layout, [`FORMAT`].
     pub format: u32,
-    /// Hash of the plan.
+    /// Hash of the run's plan.
     pub plan_hash: String,
-    /// Contexts of the finished shards that went in.
+    /// Number of contexts of the merged shards, refused ones included.
     pub contexts: u64,
-    /// By path relative to the run folder, with `/`.
+    /// Files by path relative to the run folder, with `/`.
     pub files: BTreeMap<String, FileEntry>,
 }
 
 impl ShardManifest {
-    /// The contexts of the shard.
+    /// Range of the shard's contexts.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
         self.first_context..self.last_context.saturating_add(1)
@@ -70,7 +70,7 @@ impl ShardManifest {
     /// Reads the manifest of the shard folder `dir`.
     ///
     /// # Errors
-    /// [`Error::Io`] when there is none; [`Error::Broken`] when it is not one.
+    /// [`Error::Io`] when it cannot be read; [`Error::Broken`] for an invalid manifest.
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST);
         let manifest: Self = parse(&path)?;
@@ -92,7 +92,8 @@ impl DatasetManifest {
     /// Reads the manifest of the run folder `dir`.
     ///
     /// # Errors
-    /// [`Error::Io`] when there is none; [`Error::Broken`] when it is not one, or names files outside the folder.
+    /// [`Error::Io`] when it cannot be read; [`Error::Broken`] for an invalid manifest or one with files outside the
+    /// folder.
     pub fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(MANIFEST);
         let manifest: Self = parse(&path)?;
@@ -111,17 +112,17 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     serde_json::from_slice(&read_small(path, MOST_BYTES)?).map_err(|e| Error::broken(path.display(), e))
 }
 
-/// JSON as written into run folders: indented, with a newline at the end.
+/// JSON as written to run folders: indented, with a newline at the end.
 ///
 /// # Errors
-/// [`Error::Io`]; does not happen for the types of this module.
+/// [`Error::Io`] when serialisation fails, which does not happen for the types of this module.
 pub fn to_json<T: Serialize>(value: &T, shown: &Path) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec_pretty(value).map_err(|e| Error::io("writing", shown.display(), e))?;
     bytes.push(b'\n');
     Ok(bytes)
 }
 
-/// True when every file has the length its manifest gives.
+/// Whether every file has the length that the manifest gives.
 #[must_use]
 pub fn sizes_match(dir: &Path, files: &BTreeMap<String, FileEntry>) -> bool {
     files.iter().all(|(name, entry)| dir.join(name).metadata().is_ok_and(|m| m.is_file() && m.len() == entry.bytes))
@@ -130,7 +131,7 @@ pub fn sizes_match(dir: &Path, files: &BTreeMap<String, FileEntry>) -> bool {
 /// Re-reads a file and compares it with its entry.
 ///
 /// # Errors
-/// [`Error::Io`] when it cannot be read; [`Error::Broken`] when length or sha256 differ.
+/// [`Error::Io`] when it cannot be read; [`Error::Broken`] when length or hash differ.
 pub fn check_file(path: &Path, entry: &FileEntry) -> Result<()> {
     let length = path.metadata().map_err(io_error("reading", path))?.len();
     if length != entry.bytes {

@@ -1,4 +1,4 @@
-//! Joining the shards of several folders, as made by machines that shared one plan.
+//! Merging the shards of several run folders with the same plan.
 
 use std::fs::File;
 use std::io::Read;
@@ -12,24 +12,24 @@ use super::shard::shard_dir;
 use super::{PLAN, RunFolder, planfile};
 use crate::fs::{StagedDir, io_error};
 
-/// What a merge found.
+/// Result of a merge.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Merged {
-    /// Shards copied.
+    /// Number of shards copied.
     pub copied: usize,
-    /// Shards that were there already, or in several folders, with the same bytes.
+    /// Number of shards that were already present, or in several folders, with the same bytes.
     pub same: usize,
-    /// Contexts of the plan that no folder has finished.
+    /// Contexts of the plan that no shard covers.
     pub gaps: Vec<Range<u64>>,
 }
 
-/// Copies the finished shards of `dirs` into `out`, which is made if it is not there and may be one of them. The
-/// folder comes back open for writing; call [`RunFolder::write_dataset`] next.
+/// Copies the finished shards of `dirs` to `out`, which is created if needed and may be one of them. Returns the folder
+/// open for writing; call [`RunFolder::write_dataset`] next.
 ///
 /// # Errors
-/// [`Error::Input`] for no folders, and for folders of different plans, with the first entry that differs;
-/// [`Error::Broken`] for a damaged shard, and for two shards of one context with different bytes; [`Error::Io`].
-/// `out` then holds the shards copied so far.
+/// [`Error::Input`] without folders, or for folders of different plans, with the first entry that differs;
+/// [`Error::Broken`] for a damaged shard, or for two different shards of the same context; [`Error::Io`] when reading
+/// or writing fails. `out` then has the shards copied so far.
 pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<(RunFolder, Merged)> {
     let sources = dirs.iter().map(|dir| RunFolder::open(dir)).collect::<Result<Vec<_>>>()?;
     let Some(first) = sources.first() else {

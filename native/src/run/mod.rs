@@ -1,16 +1,17 @@
-//! The run folder: `plan.toml`, one folder a shard, the merged dataset, and the reports about it.
+//! The run folder: `plan.toml`, one folder per shard, the dataset of all shards, and reports.
 //!
 //! ```text
-//! DIR/plan.toml                 the plan; its sha256 is the plan hash
-//! DIR/shards/00000000/          contexts.jsonl samples.parquet scored.parquet funnel.json manifest.json
-//! DIR/drafts/                   contexts and samples of ranges at work; gone when the run is done
+//! DIR/plan.toml                 the plan; its SHA-256 is the plan hash
+//! DIR/shards/00000000/          contexts.jsonl links.jsonl samples.parquet scored.parquet funnel.json manifest.json
+//! DIR/drafts/                   contexts and samples of unfinished ranges; removed when the run is finished
 //! DIR/dataset/                  paraphrase.parquet paraphrase.jsonl summary.parquet summary.jsonl README.md
-//! DIR/funnel.json DIR/manifest.json      merged counts; length and sha256 of every merged file
-//! DIR/report.html DIR/timings.json       depend on the clock, therefore not in the manifest
+//! DIR/funnel.json DIR/manifest.json      counts of the whole run; length and SHA-256 of every merged file
+//! DIR/report.html DIR/timings.json       depend on the clock and are therefore not in the manifest
 //! DIR/judgements.jsonl          answers of people, if any
 //! ```
-//! Everything but the last two lines has the same bytes whenever the plan is the same, however the run was split,
-//! killed or resumed.
+//! All files but those of the last two lines have the same bytes for the same plan and kind of device, no matter how
+//! the
+//! run was split, killed or resumed.
 
 pub mod card;
 pub mod dataset;
@@ -66,13 +67,12 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Starts a run in `dir`, or goes on with the one of the same plan. Takes the folder's lock and removes what a
-    /// killed run left half written.
+    /// Starts a run in `dir`, or resumes one with the same plan. Acquires the folder's lock and removes temporary files
+    /// of a killed run.
     ///
     /// # Errors
-    /// [`Error::Input`] when another run is using the folder, or when it was started with another plan: the message
-    /// names the first entry that differs. Whatever [`read_plan`] finds wrong with its `plan.toml`. [`Error::Io`]
-    /// when it cannot be written to.
+    /// [`Error::Input`] when another run is using the folder, or when it was started with another plan, with the first
+    /// entry that differs; errors of [`read_plan`] for its `plan.toml`; [`Error::Io`] when the folder is not writable.
     pub fn create_or_resume(dir: &Path, plan: &Plan) -> Result<Self> {
         plan.validate()?;
         let text = planfile::plan_text(plan)?;
@@ -80,7 +80,7 @@ impl RunFolder {
         fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
         let lock = Lock::take(dir)?;
         let file = dir.join(PLAN);
-        // The file's own bytes: a plan of an older version, with entries that are defaults now, stays the run's plan.
+        // Plans are compared by value: the file may have been written by an older version with other default entries.
         if file.exists() {
             let theirs = read_plan(&file)?;
             if theirs != *plan {
@@ -95,17 +95,17 @@ impl RunFolder {
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
         let plan_hash = hash_file(&file)?.1;
         let this = Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) };
-        // Killed after a shard was there and before its draft was gone.
+        // Drafts left by a run that was killed between writing a shard and removing its draft.
         for range in draft::ranges(dir).into_iter().filter(|range| this.shard_done(range)) {
             draft::remove(dir, &range)?;
         }
         Ok(this)
     }
 
-    /// Opens a run folder for reading, also while a run is writing into it.
+    /// Opens a run folder for reading, even while a run is writing to it.
     ///
     /// # Errors
-    /// [`Error::Missing`] when `dir` has no `plan.toml`; whatever [`read_plan`] finds wrong with it.
+    /// [`Error::Missing`] when `dir` has no `plan.toml`; errors of [`read_plan`].
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join(PLAN);
         if file.metadata().is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)) {
@@ -117,7 +117,7 @@ impl RunFolder {
         Ok(Self { dir: dir.into(), plan, plan_hash, lock: None })
     }
 
-    /// The folder, as the user gave it.
+    /// Path of the folder, as the user gave it.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -129,31 +129,32 @@ impl RunFolder {
         &self.plan
     }
 
-    /// sha256 of the plan.
+    /// SHA-256 of `plan.toml`.
     #[must_use]
     pub fn hash(&self) -> &str {
         &self.plan_hash
     }
 
-    /// True when the range's shard is whole and of this plan; it need not be made again. Lengths are compared,
-    /// not hashes: [`verify::verify`] does that.
+    /// Whether the range's shard is complete and of this plan. Only file lengths are compared; [`verify::verify`]
+    /// compares hashes.
     #[must_use]
     pub fn shard_done(&self, range: &Range<u64>) -> bool {
         read::is_done(&self.dir, &self.plan_hash, range)
     }
 
-    /// Writes a range's shard, all or nothing, replacing an unfinished one. Ranges may be written by several threads.
+    /// Writes a range's shard atomically, replacing an unfinished one, and removes its draft. Several threads may write
+    /// different ranges.
     ///
     /// # Errors
-    /// [`Error::Io`], a full disk among others; [`Error::Input`] for rows outside the range, and for folders that
-    /// were opened for reading.
+    /// [`Error::Io`], for example when the disk is full; [`Error::Input`] for rows outside the range, or if the folder
+    /// was opened for reading.
     pub fn write_shard(&self, range: &Range<u64>, data: ShardData<'_>) -> Result<()> {
         self.writable()?;
         shard::write(&self.dir, &self.plan_hash, range, data)?;
         draft::remove(&self.dir, range)
     }
 
-    /// Keeps what a range has before its critics run.
+    /// Saves the contexts, and the samples if complete, of an unfinished range.
     ///
     /// # Errors
     /// As [`Self::write_shard`].
@@ -162,24 +163,24 @@ impl RunFolder {
         draft::save(&self.dir, &self.plan_hash, range, draft)
     }
 
-    /// What was kept of an unfinished range of this plan.
+    /// The saved draft of an unfinished range of this plan, if there is one.
     #[must_use]
     pub fn draft(&self, range: &Range<u64>) -> Option<Draft> {
         draft::load(&self.dir, &self.plan_hash, range)
     }
 
-    /// Manifests of the finished shards, in order.
+    /// Manifests of the finished shards, in the order of contexts.
     ///
     /// # Errors
-    /// [`Error::Broken`] when two of them overlap; [`Error::Io`].
+    /// [`Error::Broken`] when two of them overlap; [`Error::Io`] when the folder cannot be listed.
     pub fn finished(&self) -> Result<Vec<ShardManifest>> {
         read::finished(&self.dir, &self.plan_hash)
     }
 
-    /// The finished shards, in order, read one at a time and re-hashed.
+    /// The finished shards in the order of contexts, read one at a time, with a check of their hashes.
     ///
     /// # Errors
-    /// As [`Self::finished`]; items are [`Error::Broken`] where bytes changed since they were written.
+    /// As [`Self::finished`]; an item is [`Error::Broken`] if its files have changed since they were written.
     pub fn shards(&self) -> Result<Shards> {
         Shards::new(&self.dir, &self.plan_hash)
     }
@@ -195,7 +196,7 @@ impl RunFolder {
     /// Merges the finished shards into `dataset/`, `funnel.json` and `manifest.json`.
     ///
     /// # Errors
-    /// [`Error::Io`]: files already there then keep their content. [`Error::Broken`] for a damaged shard.
+    /// [`Error::Io`] when writing fails; existing files then keep their content. [`Error::Broken`] for a damaged shard.
     pub fn write_dataset(&self) -> Result<dataset::Written> {
         self.writable()?;
         dataset::write(self)
@@ -204,7 +205,7 @@ impl RunFolder {
     /// Adds the seconds of each stage to `timings.json`, which `report.html` shows.
     ///
     /// # Errors
-    /// [`Error::Io`]; [`Error::Broken`] when `timings.json` is not one.
+    /// [`Error::Io`] when reading or writing fails; [`Error::Broken`] for an invalid `timings.json`.
     pub fn add_timings(&self, timings: &Timings) -> Result<()> {
         self.writable()?;
         timings::add(&self.dir, timings)
@@ -233,8 +234,8 @@ impl Store for RunFolder {
     }
 }
 
-/// Cuts contexts `0..count` into ranges of `size`; of these, every `parts`-th one from `part` on (both from 0), so
-/// that `parts` machines share the work evenly.
+/// Splits contexts `0..count` into ranges of `size` and returns every `parts`-th of them, starting at index `part`
+/// (from 0), so that `parts` machines share the work evenly.
 #[must_use]
 pub fn ranges(count: u64, size: u64, part: u64, parts: u64) -> Vec<Range<u64>> {
     let size = size.max(1);
@@ -244,7 +245,7 @@ pub fn ranges(count: u64, size: u64, part: u64, parts: u64) -> Vec<Range<u64>> {
         .collect()
 }
 
-/// What sorted, disjoint ranges leave of `0..count`.
+/// The parts of `0..count` that sorted ranges do not cover.
 fn gaps(covered: impl Iterator<Item = Range<u64>>, count: u64) -> Vec<Range<u64>> {
     let (mut out, mut next) = (Vec::new(), 0);
     for range in covered.chain(std::iter::once(count..count)) {

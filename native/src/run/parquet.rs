@@ -1,4 +1,4 @@
-//! Flat tables in Parquet files: five kinds of column, zstd, no nesting. The same rows give the same bytes.
+//! Flat tables in Parquet files, with five kinds of columns and zstd compression. The same rows give the same bytes.
 
 use std::fs::File;
 use std::io::Write;
@@ -18,45 +18,45 @@ use record::{Error, Result};
 
 use crate::fs::io_error;
 
-/// Rows of a full row group; only the last group of a file has fewer.
+/// Number of rows of a full row group; only the last group of a file may have fewer.
 pub const ROW_GROUP: usize = 1 << 16;
 const READ_BATCH: usize = 1 << 13;
 
-/// What a column holds.
+/// Type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// UTF-8.
+    /// UTF-8 text.
     Text,
-    /// Unsigned, 64 bits.
+    /// Unsigned 64-bit integer.
     U64,
-    /// Unsigned, 32 bits.
+    /// Unsigned 32-bit integer.
     U32,
-    /// Single precision, never null.
+    /// 32-bit floating point, never null.
     F32,
-    /// Single precision or null.
+    /// 32-bit floating point or null.
     OptF32,
 }
 
-/// Name and kind of a column.
+/// Name and type of a column.
 pub type Field = (&'static str, Kind);
 
-/// Values of a column, a row each.
+/// Values of a column, one per row.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Column {
-    /// Of [`Kind::Text`].
+    /// Values of a [`Kind::Text`].
     Text(Vec<ByteArray>),
-    /// Of [`Kind::U64`], bit for bit.
+    /// Values of a [`Kind::U64`], reinterpreted as signed.
     U64(Vec<i64>),
-    /// Of [`Kind::U32`], bit for bit.
+    /// Values of a [`Kind::U32`], reinterpreted as signed.
     U32(Vec<i32>),
-    /// Of [`Kind::F32`].
+    /// Values of a [`Kind::F32`].
     F32(Vec<f32>),
-    /// Of [`Kind::OptF32`].
+    /// Values of a [`Kind::OptF32`].
     OptF32(Vec<Option<f32>>),
 }
 
 impl Column {
-    /// How many rows it has.
+    /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
         match self {
@@ -68,7 +68,7 @@ impl Column {
         }
     }
 
-    /// True without rows.
+    /// Whether the column has no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -91,7 +91,7 @@ fn schema(fields: &[Field]) -> Result<TypePtr, ParquetError> {
     Ok(Arc::new(Type::group_type_builder("rows").with_fields(columns).build()?))
 }
 
-/// Writes a table, one row group a call.
+/// Writes a table, one row group per call of [`Self::write`].
 pub struct TableWriter<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     rows: u64,
@@ -99,10 +99,10 @@ pub struct TableWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> TableWriter<W> {
-    /// Begins a file; errors name `shown`.
+    /// Starts a file; error messages name `shown`.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when writing fails.
     pub fn new(sink: W, fields: &[Field], shown: &Path) -> Result<Self> {
         let begin = || {
             let properties = WriterProperties::builder()
@@ -114,10 +114,11 @@ impl<W: Write + Send> TableWriter<W> {
         Ok(Self { writer: begin().map_err(write_error(shown))?, rows: 0, shown: shown.into() })
     }
 
-    /// Writes a row group: the columns in the order of the fields, all of one length. No rows, no group.
+    /// Writes a row group: the columns in the order of the fields, all of the same length. Without rows nothing is
+    /// written.
     ///
     /// # Errors
-    /// [`Error::Io`], also for columns that do not fit the fields.
+    /// [`Error::Io`] when writing fails, or when the columns do not match the fields.
     pub fn write(&mut self, columns: &[Column]) -> Result<()> {
         let rows = columns.first().map_or(0, Column::len);
         if rows == 0 {
@@ -150,10 +151,10 @@ impl<W: Write + Send> TableWriter<W> {
         group.close().map(drop)
     }
 
-    /// Ends the file; the sink and the number of rows.
+    /// Finishes the file; returns the sink and the number of rows.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`] when writing fails.
     pub fn finish(self) -> Result<(W, u64)> {
         let sink = self.writer.into_inner().map_err(write_error(&self.shown))?;
         Ok((sink, self.rows))
@@ -164,10 +165,10 @@ fn write_error(path: &Path) -> impl FnOnce(ParquetError) -> Error {
     move |e| Error::io("writing", path.display(), e)
 }
 
-/// Reads a table group by group: `each` gets the columns in the order of `fields`.
+/// Reads a table row group by row group and passes the columns to `each`, in the order of `fields`.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Broken`] for anything but a table of these fields; whatever `each` returns.
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for anything but a table with these fields; errors of `each`.
 pub fn read_table(path: &Path, fields: &[Field], mut each: impl FnMut(Vec<Column>) -> Result<()>) -> Result<()> {
     let broken = |e: ParquetError| Error::broken(path.display(), e);
     let file = File::open(path).map_err(io_error("reading", path))?;
@@ -196,13 +197,13 @@ fn read_group(
     fields.iter().enumerate().map(|(i, (_, kind))| read_column(group.get_column_reader(i)?, *kind)).collect()
 }
 
-/// The decoder panics on some damaged files; for the user that is a broken file like any other.
+/// Converts panics of the decoder, which some damaged files cause, to errors.
 fn guarded<T>(read: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, ParquetError> {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
     result.unwrap_or_else(|_| Err(ParquetError::General("it cannot be decoded".to_owned())))
 }
 
-/// Column chunks and pages that claim to lie outside the file make the decoder panic or allocate without bound.
+/// Whether all column chunks are inside the file; others make the decoder panic or allocate without limit.
 fn chunks_inside(metadata: &ParquetMetaData, bytes: u64) -> bool {
     metadata.row_groups().iter().flat_map(RowGroupMetaData::columns).all(|c| {
         let start = c.dictionary_page_offset().unwrap_or_else(|| c.data_page_offset());

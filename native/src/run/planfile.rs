@@ -1,4 +1,4 @@
-//! `plan.toml`: reading, canonical text, hash, and the first entry in which two plans differ.
+//! Reading and writing `plan.toml`, its hash, and the first entry in which two plans differ.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,15 +10,15 @@ use crate::fs::{read_small, sha256};
 
 const MOST_BYTES: u64 = 1 << 20;
 
-/// The plan as canonical TOML, the content of `plan.toml`.
+/// The plan as TOML, as it is written to `plan.toml`.
 ///
 /// # Errors
-/// [`Error::Input`] for a value TOML cannot hold (a seed of 2^63 or more).
+/// [`Error::Input`] for a value that TOML cannot represent (a seed of 2^63 or more).
 pub fn plan_text(plan: &Plan) -> Result<String> {
     toml::to_string(plan).map_err(|e| Error::input("plan", "values that TOML can hold (seed below 2^63)", e))
 }
 
-/// sha256 of [`plan_text`], in hexadecimal; equals `sha256sum plan.toml` of a run folder.
+/// SHA-256 of [`plan_text`], in hexadecimal; equals `sha256sum plan.toml` of a run folder of this version.
 ///
 /// # Errors
 /// As [`plan_text`].
@@ -29,8 +29,8 @@ pub fn plan_hash(plan: &Plan) -> Result<String> {
 /// Reads and validates a plan.
 ///
 /// # Errors
-/// [`Error::Line`] with file, line and key for anything that is no plan, unknown keys among others;
-/// [`Error::Input`] from [`Plan::validate`]; [`Error::Io`].
+/// [`Error::Line`] with file, line and key for an invalid plan, for example an unknown key; [`Error::Input`] from
+/// [`Plan::validate`]; [`Error::Io`] when reading fails.
 pub fn read_plan(path: &Path) -> Result<Plan> {
     let bytes = read_small(path, MOST_BYTES)?;
     let file = path.display().to_string();
@@ -56,7 +56,7 @@ fn line_at(bytes: &[u8], offset: usize) -> usize {
 /// The first entry (in alphabetical order) in which two plans differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// Dotted name, as `contexts.count`.
+    /// Dotted name, such as `contexts.count`.
     pub entry: String,
     /// TOML value of the first plan.
     pub left: String,
@@ -64,7 +64,7 @@ pub struct Difference {
     pub right: String,
 }
 
-/// Compares entry by entry; `None` = the plans are equal.
+/// Compares two plans entry by entry; `None` if they are equal.
 ///
 /// # Errors
 /// As [`plan_text`].
@@ -80,7 +80,7 @@ pub fn first_difference(left: &Plan, right: &Plan) -> Result<Option<Difference>>
     }))
 }
 
-/// Error of a command that was given another plan than the folder's.
+/// The error for a plan that differs from the folder's.
 pub(super) fn other_plan(file: &Path, theirs: &Plan, given: &Plan) -> Result<Error> {
     let difference = first_difference(theirs, given)?;
     Ok(match difference {

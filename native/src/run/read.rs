@@ -1,4 +1,4 @@
-//! Reading finished shards back, in order.
+//! Reading finished shards, in the order of contexts.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,32 +12,32 @@ use super::shard::shard_dir;
 use super::tables::{read_samples, read_scored};
 use crate::fs::io_error;
 
-/// A finished shard in memory.
+/// The content of a finished shard.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shard {
-    /// The contexts it covers, refused ones included.
+    /// Range of contexts that the shard covers, refused ones included.
     pub range: Range<u64>,
-    /// Contexts made, by id.
+    /// Accepted contexts, ordered by id.
     pub contexts: Vec<Context>,
-    /// Samples by context and row.
+    /// Samples, ordered by context and row.
     pub samples: Vec<Sample>,
-    /// Scored pairs by task, context, x and y.
+    /// Scored pairs, ordered by task, context, x and y.
     pub scored: Vec<Scored>,
-    /// What was dropped.
+    /// Counts of outcomes.
     pub funnel: Funnel,
-    /// Entailments that selection asked for.
+    /// Entailments that the diversity filter needed in addition.
     pub links: Vec<Link>,
 }
 
 impl Shard {
-    /// The sentence of a sample.
+    /// The text of a sample, if there is one with this context and row.
     #[must_use]
     pub fn text(&self, context: u64, row: u32) -> Option<&str> {
         let at = self.samples.binary_search_by_key(&(context, row), |s| (s.context, s.row)).ok()?;
         Some(&self.samples[at].text)
     }
 
-    /// The scored pairs that `wanted` picks, with their texts; `scored.refused_by` says whether a pair was kept.
+    /// The scored pairs that `wanted` selects, kept or refused, with their texts.
     pub fn pairs<'a>(&'a self, wanted: impl Fn(&Scored) -> bool + 'a) -> impl Iterator<Item = Kept> + 'a {
         self.scored.iter().filter(move |s| wanted(s)).filter_map(|s| {
             let (text, target) = (self.text(s.context, s.x)?, self.text(s.context, s.y)?);
@@ -46,14 +46,14 @@ impl Shard {
     }
 }
 
-/// True when a shard folder is whole and belongs to the plan: manifest, range and file lengths.
+/// Whether a shard folder is complete and belongs to the plan, by its manifest, range and file lengths.
 pub(super) fn is_done(dir: &Path, plan_hash: &str, range: &Range<u64>) -> bool {
     let shard = shard_dir(dir, range.start);
     ShardManifest::read(&shard)
         .is_ok_and(|m| m.plan_hash == plan_hash && m.range() == *range && sizes_match(&shard, &m.files))
 }
 
-/// Folders under `DIR/shards` by first context, finished or not; temporary ones are not among them.
+/// First context and path of the folders in `DIR/shards`, finished or not, without temporary ones.
 pub(super) fn folders(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let shards = dir.join("shards");
     let entries = match std::fs::read_dir(&shards) {
@@ -75,7 +75,7 @@ pub(super) fn folders(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Manifests of the finished shards of the plan, in order of contexts.
+/// Manifests of the finished shards of the plan, in the order of contexts.
 ///
 /// # Errors
 /// [`Error::Broken`] when two shards cover the same context.
@@ -97,7 +97,7 @@ pub(super) fn finished(dir: &Path, plan_hash: &str) -> Result<Vec<ShardManifest>
     Ok(out)
 }
 
-/// Reads a finished shard, re-hashing every file first.
+/// Reads a finished shard after checking the hash of every file.
 pub(super) fn read(dir: &Path, manifest: &ShardManifest) -> Result<Shard> {
     let shard = shard_dir(dir, manifest.first_context);
     for (name, entry) in &manifest.files {
@@ -134,7 +134,7 @@ fn lines<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(|line| parse(path, line)).collect()
 }
 
-/// Finished shards one after the other; each is read when it is asked for.
+/// Iterator over finished shards, which reads each shard when it is reached.
 #[derive(Debug)]
 pub struct Shards {
     dir: PathBuf,

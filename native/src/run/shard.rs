@@ -1,4 +1,4 @@
-//! Writing one finished range of contexts: a folder that appears whole, its manifest inside.
+//! Writing a finished range of contexts atomically as a shard folder with a manifest.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,28 +13,28 @@ use super::parquet::{Column, Field, ROW_GROUP, TableWriter};
 use super::tables::{SAMPLES, SCORED, sample_columns, scored_columns};
 use crate::fs::{Sink, StagedDir};
 
-/// `DIR/shards/NNNNNNNN`, named after the first context of the range.
+/// Path of a shard, `DIR/shards/NNNNNNNN`, named after the first context of its range.
 #[must_use]
 pub fn shard_dir(dir: &Path, first_context: u64) -> PathBuf {
     dir.join("shards").join(format!("{first_context:08}"))
 }
 
-/// Everything one range of contexts gave.
+/// The results of one range of contexts.
 #[derive(Debug, Clone, Copy)]
 pub struct ShardData<'a> {
-    /// Contexts of the range that were made.
+    /// Accepted contexts of the range.
     pub contexts: &'a [Context],
-    /// Their samples.
+    /// Samples of these contexts.
     pub samples: &'a [Sample],
-    /// Their scored pairs, of both tasks.
+    /// Scored pairs of both tasks.
     pub scored: &'a [Scored],
-    /// Entailments that selection asked for, so that thresholds can change later.
+    /// Entailments that the diversity filter needed in addition, stored so that thresholds can be changed later.
     pub links: &'a [Link],
-    /// What was dropped.
+    /// Counts of outcomes.
     pub funnel: &'a Funnel,
 }
 
-/// Writes the shard; rows are sorted, so the order they come in does not matter.
+/// Writes the shard. Contexts, samples and pairs are sorted first, so that their order does not matter.
 pub(super) fn write(dir: &Path, plan_hash: &str, range: &Range<u64>, data: ShardData<'_>) -> Result<()> {
     let target = shard_dir(dir, range.start);
     check(range, data)?;

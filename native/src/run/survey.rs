@@ -1,16 +1,16 @@
-//! What the report needs of millions of pairs, gathered in one pass: histograms and a few examples.
+//! Histograms of scores and a few example pairs for the report, collected in one pass over all pairs.
 
 use record::{Kept, Scored, Task};
 
 use super::judge::Draw;
 
-/// Bins between 0 and 1.
+/// Number of bins between 0 and 1.
 pub const BINS: usize = 20;
 
-/// Counts of a score between 0 and 1; what lies outside falls into the outermost bins.
+/// Histogram of a score between 0 and 1; values outside are counted in the outermost bins.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
-    /// Values by bin; bin `i` starts at `i / 20`.
+    /// Number of values per bin; bin `i` starts at `i / 20`.
     pub bins: [u64; BINS],
 }
 
@@ -18,23 +18,23 @@ impl Histogram {
     /// Counts a value; NaN is not counted.
     pub fn add(&mut self, value: f32) {
         if !value.is_nan() {
-            // 1.0 belongs to the last bin. Scores such as 0.15 sit on an edge and must not fall below it.
+            // 1.0 belongs to the last bin. A score on the edge of a bin, such as 0.15, must not be rounded down.
             let bin = (f64::from(value) * BINS as f64 + 1e-6).clamp(0.0, (BINS - 1) as f64);
             self.bins[bin as usize] += 1;
         }
     }
 
-    /// How many values were counted.
+    /// Number of counted values.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.bins.iter().sum()
     }
 }
 
-/// Kept examples of each task.
+/// Number of example pairs per task.
 pub const EXAMPLES: usize = 8;
 
-/// The scores with a histogram, in the order of [`TaskSurvey::scores`].
+/// Column and label of the scores with a histogram, in the order of [`TaskSurvey::scores`].
 pub const SCORES: [(&str, &str); 4] = [
     ("rouge_l", "ROUGE-L of x and y"),
     ("cosine", "Cosine of the embeddings"),
@@ -42,25 +42,25 @@ pub const SCORES: [(&str, &str); 4] = [
     ("backward", "p(y entails x)"),
 ];
 
-/// Kept and refused pairs of one score.
+/// Histograms of one score.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Split {
-    /// Of kept pairs.
+    /// Histogram of kept pairs.
     pub kept: Histogram,
-    /// Of refused pairs.
+    /// Histogram of refused pairs.
     pub refused: Histogram,
 }
 
-/// What was gathered of a task.
+/// The survey of one task.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TaskSurvey {
-    /// Histograms of [`SCORES`].
+    /// Histograms, in the order of [`SCORES`].
     pub scores: [Split; 4],
-    /// Pairs drawn evenly from the kept ones, by context.
+    /// Kept pairs drawn at random, ordered by context.
     pub examples: Vec<Kept>,
 }
 
-/// Gathers; the result does not depend on the order pairs come in.
+/// Collects the surveys of both tasks; the result does not depend on the order of the pairs.
 #[derive(Debug)]
 pub struct Survey {
     scores: [[Split; 4]; 2],
@@ -68,7 +68,7 @@ pub struct Survey {
 }
 
 impl Survey {
-    /// Starts one; the seed decides which examples are drawn.
+    /// An empty survey; the seed decides which examples are drawn.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { scores: Default::default(), draws: [(); 2].map(|()| Draw::new(seed, EXAMPLES, 0)) }
@@ -90,7 +90,7 @@ impl Survey {
         self.draws[pair.scored.task as usize].offer(pair);
     }
 
-    /// The result, in the order of [`Task::ALL`].
+    /// The surveys, in the order of [`Task::ALL`].
     #[must_use]
     pub fn finish(self) -> [TaskSurvey; 2] {
         let mut out: [TaskSurvey; 2] = Default::default();

@@ -1,4 +1,4 @@
-//! The records of a run as columns, and back.
+//! Conversion of a run's rows to Parquet columns and back.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub const SCORED: [Field; 13] = [
     ("refused_by", Kind::Text),
 ];
 
-/// Columns of `dataset/TASK.parquet`: text and target first, then the scores, then where the pair comes from.
+/// Columns of `dataset/TASK.parquet`: text and target, the scores, and the rows that the pair comes from.
 #[must_use]
 pub fn kept_fields(task: Task) -> [Field; 13] {
     [
@@ -75,7 +75,7 @@ fn scores(rows: &[&Scored]) -> [Column; 8] {
     ]
 }
 
-/// Columns of [`SAMPLES`].
+/// Rows as the columns [`SAMPLES`].
 #[must_use]
 pub fn sample_columns(rows: &[Sample]) -> Vec<Column> {
     vec![
@@ -87,7 +87,7 @@ pub fn sample_columns(rows: &[Sample]) -> Vec<Column> {
     ]
 }
 
-/// Columns of [`SCORED`].
+/// Rows as the columns [`SCORED`].
 #[must_use]
 pub fn scored_columns(rows: &[Scored]) -> Vec<Column> {
     let mut columns =
@@ -97,7 +97,7 @@ pub fn scored_columns(rows: &[Scored]) -> Vec<Column> {
     columns
 }
 
-/// Columns of [`kept_fields`].
+/// Rows as the columns of [`kept_fields`].
 #[must_use]
 pub fn kept_columns(rows: &[Kept]) -> Vec<Column> {
     let mut columns = vec![text(rows, |r| &r.text), text(rows, |r| &r.target)];
@@ -106,7 +106,7 @@ pub fn kept_columns(rows: &[Kept]) -> Vec<Column> {
     columns
 }
 
-/// Takes columns apart; every getter answers `None` for a column of another kind or past the end.
+/// Access to columns by row; getters return `None` for a column of another type or an index out of range.
 struct Rows<'a>(&'a [Column]);
 
 impl Rows<'_> {
@@ -200,7 +200,7 @@ fn read_all<T>(path: &Path, fields: &[Field], get: impl Fn(&Rows<'_>, usize) -> 
 /// Reads `samples.parquet`.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Broken`].
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid file.
 pub fn read_samples(path: &Path) -> Result<Vec<Sample>> {
     read_all(path, &SAMPLES, sample)
 }
@@ -208,7 +208,7 @@ pub fn read_samples(path: &Path) -> Result<Vec<Sample>> {
 /// Reads `scored.parquet`.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Broken`].
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid file.
 pub fn read_scored(path: &Path) -> Result<Vec<Scored>> {
     read_all(path, &SCORED, |rows, i| {
         let name = rows.text(0, i)?;
@@ -224,7 +224,7 @@ pub fn read_scored(path: &Path) -> Result<Vec<Scored>> {
 /// Reads `dataset/TASK.parquet`.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Broken`].
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid file.
 pub fn read_kept(path: &Path, task: Task) -> Result<Vec<Kept>> {
     read_all(path, &kept_fields(task), |rows, i| rows.kept(task, i))
 }

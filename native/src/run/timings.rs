@@ -1,4 +1,4 @@
-//! `timings.json`: seconds by stage, summed over every sitting of a run. Kept out of the manifest.
+//! Wall-clock times per stage, summed over all sessions of a run, in `timings.json`. The file is not in the manifest.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::manifest::to_json;
 use crate::fs::{read_small, write_file};
 
-/// Name of the file.
+/// Name of the file in the run folder.
 pub const TIMINGS: &str = "timings.json";
 
-/// Seconds by stage, in the order the stages first ran.
+/// Seconds per stage, in the order in which the stages first ran.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Timings {
@@ -19,11 +19,11 @@ pub struct Timings {
     pub stages: Vec<StageTime>,
 }
 
-/// One stage.
+/// Time of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageTime {
-    /// Its name.
+    /// Name of the stage.
     pub stage: String,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -39,10 +39,10 @@ impl Timings {
     }
 }
 
-/// The timings of a run folder; none yet = empty.
+/// Reads the timings of a run folder; empty if there are none yet.
 ///
 /// # Errors
-/// [`Error::Io`]; [`Error::Broken`].
+/// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid file.
 pub fn read(dir: &Path) -> Result<Timings> {
     let path = dir.join(TIMINGS);
     if !path.exists() {

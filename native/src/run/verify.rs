@@ -1,4 +1,4 @@
-//! Re-reads every byte of a run folder and compares it with the manifests.
+//! Checking all files of a run folder against its manifests.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,47 +9,47 @@ use record::Result;
 use super::manifest::{DatasetManifest, FileEntry, MANIFEST, ShardManifest, check_file};
 use super::{RunFolder, gaps, read};
 
-/// How a file was found.
+/// State of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Length and sha256 are those of the manifest.
+    /// Length and SHA-256 match the manifest.
     Ok,
-    /// It differs, for this reason.
+    /// The file does not match, for this reason.
     Broken(String),
-    /// It is not there.
+    /// The file does not exist.
     Missing,
 }
 
-/// One file.
+/// A file with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileState {
     /// Path within the run folder, with `/`.
     pub path: String,
-    /// What was found.
+    /// State of the file.
     pub state: State,
 }
 
 /// The state of a run folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
-    /// Every file a manifest names, shards first.
+    /// Every file that a manifest lists, shards first.
     pub files: Vec<FileState>,
-    /// Shard folders without a valid manifest: unfinished, made again by the next run.
+    /// Shard folders without a valid manifest, which the next run writes again.
     pub unfinished: Vec<String>,
     /// Contexts of the plan that no shard covers.
     pub gaps: Vec<Range<u64>>,
-    /// Whether the merged dataset was written.
+    /// Whether the run's dataset has been written.
     pub has_dataset: bool,
 }
 
 impl Verification {
-    /// True when no file is broken or missing; gaps and unfinished shards are no damage.
+    /// Whether no file is broken or missing; gaps and unfinished shards are not damage.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.files.iter().all(|f| f.state == State::Ok)
     }
 
-    /// True when, besides, the run is complete and its dataset written.
+    /// Whether, in addition, all contexts are covered and the dataset has been written.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.is_ok() && self.gaps.is_empty() && self.has_dataset
@@ -75,8 +75,8 @@ impl Verification {
 /// Checks the run folder `dir`.
 ///
 /// # Errors
-/// As [`RunFolder::open`]; [`record::Error::Io`] when the folder cannot be listed. Damage is in the result,
-/// not an error.
+/// As [`RunFolder::open`]; [`record::Error::Io`] when the folder cannot be listed. Damage is not an error but part of
+/// the result.
 pub fn verify(dir: &Path) -> Result<Verification> {
     let folder = RunFolder::open(dir)?;
     let mut out = Verification::default();

@@ -1,4 +1,4 @@
-//! Pairs on a terminal, side by side or stacked, with the words that differ marked; filters and sorting.
+//! Printing pairs on a terminal with marked differences, and filtering and sorting them.
 
 use std::cmp::Ordering;
 use std::fmt::Write;
@@ -9,26 +9,26 @@ use record::{Kept, Refusal, Scored, Task};
 /// A score of a pair.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Score {
-    /// len(y) / len(x).
+    /// len(y) / len(x), in characters.
     LengthRatio,
-    /// ROUGE-L.
+    /// ROUGE-L F1.
     RougeL,
-    /// Numbers agree.
+    /// 1 if numbers agree, else 0.
     Numbers,
-    /// Entities agree.
+    /// 1 if entities agree, else 0.
     Entities,
-    /// Negation, modality, degree, direction.
+    /// 1 if negation, modality, degree and direction agree, else 0.
     Modality,
-    /// Cosine.
+    /// Cosine of the sentence embeddings.
     Cosine,
-    /// p(x => y).
+    /// Probability that x entails y.
     Forward,
-    /// p(y => x).
+    /// Probability that y entails x.
     Backward,
 }
 
 impl Score {
-    /// All, in the order of the columns.
+    /// All scores, in the order of the columns.
     pub const ALL: [Self; 8] = [
         Self::LengthRatio,
         Self::RougeL,
@@ -40,7 +40,7 @@ impl Score {
         Self::Backward,
     ];
 
-    /// Its column in the dataset.
+    /// Name of the score's column in the dataset.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -55,10 +55,10 @@ impl Score {
         }
     }
 
-    /// By column name; `-` and `_` are the same.
+    /// The score with a column name; `-` and `_` are equivalent.
     ///
     /// # Errors
-    /// [`Error::Input`] lists the names.
+    /// [`Error::Input`] for another name; it lists all names.
     pub fn parse(name: &str) -> Result<Self> {
         let wanted = name.replace('-', "_");
         Self::ALL.into_iter().find(|s| s.name() == wanted).ok_or_else(|| {
@@ -67,7 +67,7 @@ impl Score {
         })
     }
 
-    /// Its value in a pair; `None` = never computed.
+    /// The score of a pair; `None` if it was not computed.
     #[must_use]
     pub fn of(self, s: &Scored) -> Option<f32> {
         match self {
@@ -83,23 +83,23 @@ impl Score {
     }
 }
 
-/// Which pairs to show; what is `None` or empty does not restrict.
+/// Which pairs to show; fields that are `None` or empty do not restrict.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Filter {
-    /// Of this dataset.
+    /// Only pairs of this task.
     pub task: Option<Task>,
-    /// Kept ones, or refused ones.
+    /// Only kept pairs (`true`) or only refused ones.
     pub kept: Option<bool>,
-    /// Refused by this critic.
+    /// Only pairs refused for this reason.
     pub refused_by: Option<Refusal>,
-    /// Of this context.
+    /// Only pairs of this context.
     pub context: Option<u64>,
-    /// Scores from, to (both included); pairs without the score are out.
+    /// Ranges of scores, bounds included; pairs without the score are left out.
     pub scores: Vec<(Score, f32, f32)>,
 }
 
 impl Filter {
-    /// True for pairs to show.
+    /// Whether a pair is to be shown.
     #[must_use]
     pub fn admits(&self, s: &Scored) -> bool {
         self.task.is_none_or(|task| s.task == task)
@@ -110,7 +110,7 @@ impl Filter {
     }
 }
 
-/// Sorts by a score, lowest first, or highest first; pairs without it go to the end, ties stay in order.
+/// Sorts pairs by a score, stably; pairs without the score are moved to the end.
 pub fn sort(pairs: &mut [Kept], by: Score, highest_first: bool) {
     pairs.sort_by(|a, b| match (by.of(&a.scored), by.of(&b.scored)) {
         (Some(a), Some(b)) if highest_first => b.total_cmp(&a),
@@ -121,17 +121,17 @@ pub fn sort(pairs: &mut [Kept], by: Score, highest_first: bool) {
     });
 }
 
-/// How a pair is drawn.
+/// How a pair is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
-    /// Columns of the terminal; below 80 x and y are stacked.
+    /// Width of the terminal in columns; below 80, x is printed above y instead of beside it.
     pub width: usize,
-    /// ANSI colours instead of brackets around words that differ.
+    /// Whether differences are marked by ANSI colours instead of brackets.
     pub colour: bool,
 }
 
-/// A pair as lines ending in a newline: where it is from, its verdict and scores, then x and y. Words only x has
-/// are `[-so-]`, words only y has `{+so+}`; in colour red and green, underlined.
+/// Formats a pair as lines: task, rows, decision and scores, then x and y. Words that only x has are marked `[-so-]`,
+/// words that only y has `{+so+}`; in colour they are red and green and underlined.
 #[must_use]
 pub fn render(pair: &Kept, style: Style) -> String {
     let s = &pair.scored;
@@ -167,7 +167,7 @@ pub fn render(pair: &Kept, style: Style) -> String {
     out
 }
 
-/// Text that cannot steer the terminal: control and direction characters become U+FFFD, white space a space.
+/// Text without terminal control: control and text-direction characters become U+FFFD, white space becomes a space.
 pub(crate) fn plain(text: &str) -> String {
     let replace = |c: char| match c {
         c if c.is_whitespace() => ' ',
@@ -204,7 +204,7 @@ impl<'a> Word<'a> {
     }
 }
 
-/// Marks the words outside the longest common subsequence. Texts beyond a thousand words stay unmarked.
+/// Marks the words that are not in the longest common subsequence. Nothing is marked in texts of more than 1000 words.
 fn diff<'a>(x: &'a str, y: &'a str) -> (Vec<Word<'a>>, Vec<Word<'a>>) {
     let (a, b): (Vec<_>, Vec<_>) = (x.split_whitespace().collect(), y.split_whitespace().collect());
     if a.len() > 1000 || b.len() > 1000 {
@@ -239,7 +239,7 @@ fn diff<'a>(x: &'a str, y: &'a str) -> (Vec<Word<'a>>, Vec<Word<'a>>) {
     (left, right)
 }
 
-/// Lines of at most `width` columns; a longer word is cut.
+/// Breaks words into lines of at most `width` columns; longer words are split.
 fn wrap(words: &[Word<'_>], width: usize, colour: bool) -> Vec<String> {
     let width = width.max(8);
     let (mut lines, mut line, mut used) = (Vec::new(), String::new(), 0);
@@ -277,7 +277,7 @@ fn pieces(word: Word<'_>, width: usize) -> Vec<Word<'_>> {
     out
 }
 
-/// Columns a drawn text takes; colour sequences take none.
+/// Width of a printed text in columns, not counting colour sequences.
 pub(crate) fn shown_width(text: &str) -> usize {
     let (mut width, mut escape) = (0, false);
     for c in text.chars() {
@@ -291,7 +291,7 @@ pub(crate) fn shown_width(text: &str) -> usize {
     width
 }
 
-/// Columns of a character, near enough: East Asian wide ones and emoji two, combining marks none.
+/// Approximate width of a character in columns: two for East Asian wide characters and emoji, none for combining marks.
 fn char_width(c: char) -> usize {
     match u32::from(c) {
         0x300..=0x36f | 0x200b..=0x200d | 0xfe00..=0xfe0f | 0x1f3fb..=0x1f3ff => 0,

@@ -1,17 +1,17 @@
-//! What a merge of shards came to, for the card and the report.
+//! Summary of a run's merged shards, for the dataset card and the report.
 
 use record::Funnel;
 
 use super::survey::TaskSurvey;
 
-/// What a merge came to.
+/// Summary of a run's merged shards.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// Contexts of the shards that went in.
+    /// Number of contexts of the merged shards, refused ones included.
     pub contexts: u64,
-    /// Kept pairs of each task, in the order of [`record::Task::ALL`].
+    /// Number of kept pairs of each task, in the order of [`record::Task::ALL`].
     pub kept: [u64; 2],
-    /// Counts of the whole run.
+    /// Funnel of the whole run.
     pub funnel: Funnel,
     /// Histograms and examples of each task, in the order of [`record::Task::ALL`].
     pub survey: [TaskSurvey; 2],

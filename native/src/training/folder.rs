@@ -1,4 +1,4 @@
-//! Drives a training: checkpoints, metrics, Ctrl-C.
+//! Running a training in a folder, with checkpoints, metrics and Ctrl-C.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,31 +15,31 @@ use crate::fs::{io_error, read_lines, read_small, sweep, write_file, write_lines
 use crate::progress::Note;
 use crate::session::Session;
 
-/// Checkpoints that are kept, beside the best.
+/// Number of checkpoints kept in addition to the best one.
 const KEEP: usize = 2;
 
-/// Largest checkpoint that is read.
+/// Largest accepted checkpoint, in bytes.
 const LARGEST: u64 = 64 << 30;
 
 const BEST: &str = "best.safetensors";
 
-/// A line of `metrics.jsonl`. `f32`, as lines are read and written again when a training goes on, and a shortest decimal
-/// of an `f32` is read back exactly.
+/// A line of `metrics.jsonl`. Values are `f32`, whose shortest decimal form is read back exactly, because lines are
+/// read and rewritten when a training is resumed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     /// Number of the step, from 1.
     pub step: u64,
     /// Epoch, from 0.
     pub epoch: u64,
-    /// Mean loss of the step, in nats a target (a token, or a pair).
+    /// Mean loss of the step, in nats per target (a token or a pair).
     pub loss: f32,
-    /// Learning rate.
+    /// Learning rate of the step.
     pub rate: f32,
-    /// Global norm of the gradients before clipping.
+    /// Global L2 norm of the gradients before clipping.
     pub norm: f32,
-    /// Targets of the step.
+    /// Number of targets of the step.
     pub targets: usize,
-    /// Mean loss of the held-out targets, where it was looked at.
+    /// Mean held-out loss in nats per target, if it was computed after this step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<f32>,
 }
@@ -52,7 +52,7 @@ impl Line {
     }
 }
 
-/// Name of the file of a training's metrics.
+/// Name of the metrics file in a training's folder.
 pub const METRICS: &str = "metrics.jsonl";
 
 /// The folder of a training.
@@ -62,7 +62,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// A training of this plan (a hash) in `dir`.
+    /// The folder `dir` of a training whose plan has this hash.
     #[must_use]
     pub fn new(dir: &Path, plan: &str) -> Self {
         Self { dir: dir.to_owned(), plan: plan.to_owned() }
@@ -72,7 +72,7 @@ impl Folder {
         self.dir.join("checkpoints")
     }
 
-    /// Steps with a checkpoint, in order.
+    /// Steps with a checkpoint, in ascending order.
     fn steps(&self) -> Vec<u64> {
         let names = fs::read_dir(self.checkpoints()).into_iter().flatten().flatten();
         let step = |name: String| name.strip_prefix("step-")?.strip_suffix(".safetensors")?.parse().ok();
@@ -89,10 +89,10 @@ impl Folder {
         trainer.restore(&path.display().to_string(), &read_small(path, LARGEST)?, &self.plan)
     }
 
-    /// Lines of `metrics.jsonl` up to the step.
+    /// Lines of `metrics.jsonl` up to a step, inclusive.
     ///
     /// # Errors
-    /// [`Error::Line`] for a line that is none; [`Error::Io`].
+    /// [`Error::Line`] for an invalid line; [`Error::Io`] when reading fails.
     pub fn metrics(&self, until: u64) -> Result<Vec<Line>> {
         let path = self.dir.join(METRICS);
         if !path.is_file() {
@@ -105,7 +105,7 @@ impl Folder {
 
     fn save<O: Objective>(&self, trainer: &Trainer<O>, metrics: &[Line], best: bool) -> Result<()> {
         let bytes = wait(trainer.save(&self.plan))?;
-        // Metrics first: lines beyond the last checkpoint are dropped when the training goes on.
+        // Metrics first, because lines after the last checkpoint are dropped when the training is resumed.
         write_lines(&self.dir.join(METRICS), metrics)?;
         write_file(&self.step(trainer.state.step), &bytes)?;
         if best {
@@ -120,7 +120,7 @@ impl Folder {
     }
 }
 
-/// Checkpoints, metrics and the note of the bar, step by step.
+/// Saves checkpoints and metrics and updates the progress bar after each step.
 struct Keeper<'a, F> {
     folder: &'a Folder,
     metrics: Vec<Line>,
@@ -152,12 +152,12 @@ impl<O: Objective + Sync, F: FnMut(&Trainer<O>, &Line) -> Result<()>> Course<O> 
     }
 }
 
-/// Trains to the end, from the last checkpoint if there is one; then takes the parameters that were best on held-out
-/// examples. Answers the metrics. `looked` is called after each look at held-out examples.
+/// Trains to the end, starting from the last checkpoint if there is one, then restores the parameters with the best
+/// held-out loss. Returns the metrics. `looked` is called after each evaluation on the held-out examples.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after Ctrl-C, with a checkpoint written; [`Error::NonFinite`] where loss or gradients are not
-/// finite: the last checkpoint stays; the folder's own.
+/// [`Error::Interrupted`] after Ctrl-C, with a checkpoint saved; [`Error::NonFinite`] when loss or gradients are not
+/// finite, with the last checkpoint kept; errors of reading and writing the folder.
 pub fn train<O: Objective + Sync>(
     session: &Session,
     folder: &Folder,

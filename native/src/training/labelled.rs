@@ -1,4 +1,4 @@
-//! Pairs for a critic: files of labelled pairs, siblings of runs, and what a larger critic says of them.
+//! Training pairs of a critic: files of labelled pairs, siblings of runs, and labels by a larger critic.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -17,16 +17,16 @@ use crate::fs::{io_error, read_small, sha256, write_file};
 use crate::run::jsonl::each_line;
 use crate::run::{RunFolder, Shard};
 
-/// A premise, a hypothesis, and the probability of each label, where it is known.
+/// A premise and a hypothesis, with the probability of each label if known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabelledPair {
-    /// Pairs of one group (a premise, a context) are all trained on, or all held out.
+    /// Group of the pair (its premise or context). Pairs of a group are either all trained on or all held out.
     pub group: u64,
-    /// What is given.
+    /// The premise.
     pub premise: String,
-    /// What may follow.
+    /// The hypothesis.
     pub hypothesis: String,
-    /// In the order of the labels.
+    /// Probabilities in the order of the critic's labels.
     pub target: Option<Vec<f32>>,
 }
 
@@ -43,7 +43,7 @@ fn place(labels: &[String], name: &str) -> std::result::Result<usize, String> {
     found.ok_or_else(|| format!("has the label \"{name}\"; the critic's are {}", labels.join(", ")))
 }
 
-/// Probabilities by the names of labels, in the order of `labels`.
+/// Sorts probabilities by label name into the order of `labels` and checks that they add up to 1.
 fn ordered(labels: &[String], of: impl Iterator<Item = (String, f32)>) -> std::result::Result<Vec<f32>, String> {
     let mut target = vec![0.0; labels.len()];
     for (name, p) in of {
@@ -57,16 +57,16 @@ fn ordered(labels: &[String], of: impl Iterator<Item = (String, f32)>) -> std::r
     Err(format!("has probabilities that do not add up to 1: {target:?}"))
 }
 
-/// Reads `.jsonl` files of pairs: `premise`, `hypothesis`, and `label` (a name) or `probabilities` (by name), or
-/// neither. Pairs of one premise are a group.
+/// Reads `.jsonl` files of pairs with `premise`, `hypothesis` and optionally `label` (a name) or `probabilities` (by
+/// name). Pairs with the same premise form a group.
 ///
 /// # Errors
-/// [`Error::Line`] with the first bad line; the file's own.
+/// [`Error::Line`] with the first invalid line; errors of reading the files.
 pub fn read(files: &[PathBuf], labels: &[String]) -> Result<Vec<LabelledPair>> {
     let (mut pairs, mut groups) = (Vec::new(), BTreeMap::new());
     for file in files {
         let rows = each_line(file, |line| {
-            let line: Line = serde_json::from_str(line).map_err(|e| format!("is no pair: {e}"))?;
+            let line: Line = serde_json::from_str(line).map_err(|e| format!("is not a pair: {e}"))?;
             let clean = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
             let (premise, hypothesis) = (clean(&line.premise), clean(&line.hypothesis));
             if premise.is_empty() || hypothesis.is_empty() {
@@ -89,7 +89,7 @@ pub fn read(files: &[PathBuf], labels: &[String]) -> Result<Vec<LabelledPair>> {
     Ok(pairs)
 }
 
-/// Places of pairs that are there both ways, each once.
+/// Indices of pairs that occur in both directions, as (first, its reverse).
 #[must_use]
 pub fn both_ways<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(usize, usize)> {
     let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
@@ -103,7 +103,7 @@ pub fn both_ways<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<(us
     both
 }
 
-/// A pair and its reverse are in one group, so that neither is trained on while the other is held out.
+/// Joins the groups of a pair and its reverse, so that neither is trained on while the other is held out.
 fn join_turned(pairs: &mut [LabelledPair]) {
     let both = both_ways(pairs.iter().map(|p| (p.premise.as_str(), p.hypothesis.as_str())));
     let mut parent: BTreeMap<u64, u64> = BTreeMap::new();
@@ -124,16 +124,17 @@ fn join_turned(pairs: &mut [LabelledPair]) {
     }
 }
 
-/// Groups of runs begin here, above those of files.
+/// First group number for runs, above those of files.
 const RUNS: u64 = 1 << 48;
 
-/// Pairs of siblings of each run, both ways. Half of them are pairs that the run's critic was asked about, as the rules let
-/// them through; a run may have none. Of the others half share many words, half are any.
+/// Draws at most `sample` pairs of siblings from each run and returns each in both directions. Half of them are pairs
+/// that the run's entailment critic scored, if there are any. Of the others half are the most similar of eight random
+/// pairs, and half are random pairs.
 ///
 /// # Errors
-/// The run's; [`Error::Input`] for a run without siblings.
+/// Errors of reading the runs; [`Error::Input`] for a run without siblings.
 pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<LabelledPair>> {
-    /// Draws in a row that give nothing new, after which a run has no more pairs.
+    /// Number of successive draws without a new pair after which drawing stops.
     const PATIENCE: usize = 1000;
     let (mut pairs, mut groups) = (Vec::new(), BTreeMap::new());
     for (n, run) in (0..).zip(runs) {
@@ -162,10 +163,10 @@ pub fn siblings(runs: &[PathBuf], sample: usize, seed: u64) -> Result<Vec<Labell
     Ok(pairs)
 }
 
-/// The siblings of a run, and the stream that pairs are drawn with.
+/// The siblings of a run, and the random stream that pairs are drawn with.
 struct Drawn {
     contexts: Vec<(u64, SentenceSet)>,
-    /// Context, and the places of both sentences.
+    /// Pairs that the entailment critic scored: index of the context, and indices of both sentences.
     asked: Vec<(usize, u32, u32)>,
     stream: Stream,
 }
@@ -181,7 +182,7 @@ impl Drawn {
             let asked = shard.scored.iter().filter(|s| s.context == context.id && s.forward.is_some());
             let places = asked.filter_map(|s| Some((at, siblings.index_of(s.x)?, siblings.index_of(s.y)?)));
             self.asked.extend(places);
-            // The same context in two runs is one group.
+            // A context that occurs in two runs is one group.
             let next = groups.len() as u64;
             let group = *groups.entry(context.text.clone()).or_insert(next);
             self.contexts.push((RUNS + group, siblings));
@@ -189,9 +190,9 @@ impl Drawn {
         Ok(())
     }
 
-    /// The nth pair: context, and the places of both sentences.
+    /// Draws the nth pair: index of the context, and indices of both sentences.
     fn draw(&mut self, n: usize) -> Option<(usize, u32, u32)> {
-        /// Candidates drawn for a pair that is to share many words.
+        /// Number of random candidates for a similar pair.
         const CHOICE: usize = 8;
         if n % 4 < 2 && !self.asked.is_empty() {
             return Some(self.asked[self.stream.below(self.asked.len())]);
@@ -212,22 +213,23 @@ impl Drawn {
     }
 }
 
-/// What a critic said, in a file.
+/// A file of a critic's probabilities.
 #[derive(Serialize, Deserialize)]
 struct Chunk {
-    /// sha256 of who was asked what.
+    /// SHA-256 of the critic's hash, its labels and the pairs.
     asked: String,
     probabilities: Vec<Option<Vec<f32>>>,
 }
 
-/// Pairs between two files: a critic that was stopped loses at most so many answers.
+/// Pairs per file, which is the most that an interrupted command has to score again.
 const CHUNK: usize = 2048;
 
-/// Asks a critic about the pairs that have no target. Answers are kept in `dir`, so that it is asked once. Pairs that it
-/// cannot read stay without. The monitor counts pairs without a target.
+/// Scores the pairs without a target with a critic and uses its probabilities as their targets. Probabilities are saved
+/// in `dir`, so that each pair is scored once. Pairs that are too long for the critic get no target. The monitor's
+/// units are pairs without a target.
 ///
 /// # Errors
-/// The critic's; [`Error::Input`] when its labels are others; [`Error::Io`].
+/// Errors of the critic; [`Error::Input`] when its labels differ; [`Error::Io`] when reading or writing fails.
 pub fn ask(
     (critic, critic_sha256): (&PairModel, &str),
     pairs: &mut [LabelledPair],

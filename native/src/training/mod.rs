@@ -1,11 +1,12 @@
-//! Trainings: their folders, and the model folders that come out.
+//! Trainings: their folders, plans and checkpoints, and the resulting model folders.
 //!
 //! ```text
-//! DIR/student.toml (pretrain.toml, critic.toml)   the plan of the training; its sha256 is the plan hash
-//! DIR/checkpoints/step-00000050.safetensors   the last two, and best.safetensors
-//! DIR/metrics.jsonl             a line a step; validation losses where they are due
-//! DIR/model/                    config.json model.safetensors tokenizer.json README.md; of a student, impossible.json
-//! DIR/report.html               curves
+//! DIR/student.toml (pretrain.toml, critic.toml)   the plan of the training; its SHA-256 is the plan hash
+//! DIR/checkpoints/step-00000050.safetensors   the last two checkpoints, and best.safetensors
+//! DIR/metrics.jsonl             one line per step, with the held-out loss after evaluations
+//! DIR/model/                    config.json model.safetensors tokenizer.json README.md and others; of a student also
+//!                               impossible.json
+//! DIR/report.html               loss curves
 //! ```
 
 pub mod folder;

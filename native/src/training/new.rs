@@ -1,4 +1,4 @@
-//! What a model that is made from nothing starts with: its architecture, and its tokenizer.
+//! Architecture and tokenizer of a new model.
 
 use std::path::Path;
 
@@ -10,18 +10,19 @@ use serde_json::{Map, Value, json};
 
 use crate::fs::read_small;
 
-/// Architectures of preset `tiny`, without vocabularies.
+/// The teacher's architecture in preset `tiny`, a Llama; like the others without a vocabulary size.
 pub const TINY_TEACHER: &str = include_str!("../../../assets/presets/tiny/teacher.json");
-/// A T5.
+/// The student's architecture in preset `tiny`, a T5.
 pub const TINY_STUDENT: &str = include_str!("../../../assets/presets/tiny/student.json");
-/// A RoBERTa classifier.
+/// The critic's architecture in preset `tiny`, a RoBERTa classifier.
 pub const TINY_CRITIC: &str = include_str!("../../../assets/presets/tiny/critic.json");
 
-/// The architecture of a file, or else of a preset, for a tokenizer: the vocabulary is the tokenizer's, and so are the
-/// tokens that pad and end a text, where the file does not name them.
+/// The architecture of a file, or of a preset without one, adapted to a tokenizer: the vocabulary size is the
+/// tokenizer's, and so are the padding and end-of-text tokens unless the file has them.
 ///
 /// # Errors
-/// [`Error::Config`], [`Error::Io`]; [`Error::Input`] for a tokenizer without a token that could end a text.
+/// [`Error::Broken`] for an invalid file; [`Error::Io`] when reading fails; [`Error::Input`] for a tokenizer without
+/// special tokens.
 pub fn architecture(file: Option<&Path>, preset: &str, tokenizer: &Tokenizer) -> Result<Config> {
     let (name, bytes) = match file {
         Some(path) => (path.display().to_string(), read_small(path, 1 << 20)?),
@@ -54,17 +55,17 @@ fn without_nulls(entries: &Map<String, Value>) -> Map<String, Value> {
     entries.iter().filter_map(|(name, value)| Some((name.clone(), clean(value)?))).collect()
 }
 
-/// The entries of a config, for a plan: nulls, which TOML lacks and which say nothing, are left out.
+/// The entries of a configuration for a plan, without nulls, which TOML lacks.
 #[must_use]
 pub fn entries(config: &Config) -> Map<String, Value> {
     without_nulls(config.entries())
 }
 
-/// A tokenizer of `pretrain` as a file for a model with an encoder, whose texts end with [`END`]: other libraries add
-/// what the file says. One of another origin stays as it is.
+/// The `tokenizer.json` of a tokenizer by `pretrain` for a model with an encoder: with it other libraries append
+/// [`END`] to each text, as the encoder expects. The file of any other tokenizer is unchanged.
 ///
 /// # Errors
-/// The tokenizer's; [`Error::Broken`] for a file that cannot be written.
+/// [`Error::Broken`] when the tokenizer cannot be serialised.
 pub fn ending(tokenizer: &Tokenizer) -> Result<String> {
     let text = tokenizer.to_json()?;
     let broken = |e: serde_json::Error| Error::broken("tokenizer.json", e.to_string());
@@ -80,10 +81,10 @@ pub fn ending(tokenizer: &Tokenizer) -> Result<String> {
     serde_json::to_string_pretty(&file).map_err(broken)
 }
 
-/// Refuses a tokenizer that does not part the texts of a pair.
+/// Checks that the tokenizer marks the boundary between the texts of a pair.
 ///
 /// # Errors
-/// [`Error::Input`]; the tokenizer's.
+/// [`Error::Input`] if it only concatenates them; errors of the tokenizer.
 pub fn check_pairs(tokenizer: &Tokenizer) -> Result<()> {
     let joined = [tokenizer.encode("a b")?, tokenizer.encode("c d")?].concat();
     if tokenizer.encode_pair("a b", "c d")?.0 == joined {
@@ -93,10 +94,10 @@ pub fn check_pairs(tokenizer: &Tokenizer) -> Result<()> {
     Ok(())
 }
 
-/// A tokenizer's file, or that of a model folder: the tokenizer and the file's content.
+/// Reads a `tokenizer.json`, given its path or that of its folder; returns the tokenizer and the file's content.
 ///
 /// # Errors
-/// [`Error::Missing`], [`Error::Broken`], [`Error::Io`].
+/// [`Error::Missing`] if there is no such file; [`Error::Broken`] for an invalid one; [`Error::Io`] when reading fails.
 pub fn read_tokenizer(path: &Path) -> Result<(Tokenizer, Vec<u8>)> {
     let inner = path.join("tokenizer.json");
     let file = if inner.is_file() { inner } else { path.to_owned() };

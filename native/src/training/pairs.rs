@@ -1,4 +1,4 @@
-//! Pairs to train on: the dataset folder of a run, or any folder with such files.
+//! Reading training pairs from dataset folders.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,10 +9,12 @@ use record::{Kept, Task};
 use crate::fs::hash_file;
 use crate::run::tables::read_kept;
 
-/// Kept pairs of the tasks, and the sha256 of every file read. Contexts of different folders get different numbers.
+/// Reads the pairs of the tasks and the SHA-256 of every file. Context numbers are changed so that they differ between
+/// folders.
 ///
 /// # Errors
-/// [`Error::Missing`] when a folder has neither file; [`Error::Input`] when they hold no pair; the files' own.
+/// [`Error::Missing`] when a folder has no file of the tasks; [`Error::Input`] when there are no pairs; errors of
+/// reading the files.
 pub fn read_pairs(folders: &[PathBuf], tasks: &[Task]) -> Result<(Vec<Kept>, BTreeMap<String, String>)> {
     let (mut pairs, mut hashes) = (Vec::new(), BTreeMap::new());
     for (i, folder) in folders.iter().enumerate() {

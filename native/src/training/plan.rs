@@ -1,4 +1,4 @@
-//! The plans of trainings.
+//! Plans of trainings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,38 +10,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::{read_small, sha256, write_file};
 
-/// Name of a student's plan.
+/// Name of the file of a student's plan.
 pub const FILE: &str = "student.toml";
 
-/// Everything needed to repeat the training of a student. Unknown keys are refused.
+/// Everything needed to reproduce the training of a student. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudentPlan {
-    /// Seed of its random streams.
+    /// Seed of the training's random streams.
     pub seed: u64,
-    /// Device kind.
+    /// Kind of compute device.
     pub device: DeviceSpec,
-    /// The model it starts from: a name in the model folder, or a path.
+    /// The model that is fine-tuned: a name in the model folder, or a path.
     pub base: String,
-    /// sha256 of the base's weights.
+    /// SHA-256 of the base model's weights.
     pub base_sha256: String,
-    /// sha256 of every file of pairs.
+    /// SHA-256 of every file of pairs.
     pub data: BTreeMap<String, String>,
-    /// How tasks are put to it.
+    /// The student's prompt format.
     pub format: Format,
-    /// Training.
+    /// Training settings.
     pub train: Settings,
 }
 
-/// The text of a plan.
+/// A plan as TOML.
 fn text(plan: &impl Serialize) -> Result<String> {
     toml::to_string(plan).map_err(|e| Error::input("the plan", "values that TOML can hold", e))
 }
 
-/// Refuses settings out of range, and a plan that differs from the one that is there, if one is.
+/// Checks the ranges of the settings, and that a plan already in the folder is the same.
 ///
 /// # Errors
-/// [`Error::Input`] names the entry, or the first line in which the plans differ; [`Error::Io`].
+/// [`Error::Input`] names the invalid entry or the first line in which the plans differ; [`Error::Io`] when reading
+/// fails.
 pub fn check(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<()> {
     train.validate()?;
     let text = text(plan)?;
@@ -62,7 +63,7 @@ pub fn check(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<()>
     ))
 }
 
-/// Writes the plan of a training, or checks that the one there is the same. Answers its hash.
+/// Writes the plan of a training unless the same plan is already there, and returns its hash.
 ///
 /// # Errors
 /// As [`check`].

@@ -1,4 +1,4 @@
-//! A trained model as a model folder on the disk.
+//! Saving a trained model as a model folder on disk.
 
 use std::path::Path;
 
@@ -7,11 +7,11 @@ use record::Result;
 
 use crate::fs::{StagedDir, io_error};
 
-/// Writes the folder; it appears whole, in the place of a former one.
+/// Writes the folder atomically, replacing an existing one.
 ///
 /// # Errors
-/// [`record::Error::Io`], a full disk among others; [`record::Error::NonFinite`] for weights that are not finite in this
-/// precision.
+/// [`record::Error::Io`], for example when the disk is full; [`record::Error::NonFinite`] for weights that are not
+/// finite in this precision.
 pub fn save(dir: &Path, model: &Trained, layout: Layout) -> Result<()> {
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(parent).map_err(io_error("creating", parent))?;

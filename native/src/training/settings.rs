@@ -1,11 +1,11 @@
-//! Settings of a training, changed by flags.
+//! Training settings from command-line flags.
 
 use lm::train::trainer::Settings;
 use method::student::lesson;
 
 use crate::args::{FitFlags, TrainFlags};
 
-/// Settings changed by the flags that every training has.
+/// Settings overridden by the flags that all trainings have.
 #[must_use]
 pub fn fit(flags: &FitFlags, mut s: Settings) -> Settings {
     s.epochs = flags.epochs.unwrap_or(s.epochs);
@@ -25,7 +25,8 @@ pub fn fit(flags: &FitFlags, mut s: Settings) -> Settings {
     s
 }
 
-/// Settings of the training of a student with so many parameters, changed by flags.
+/// Settings for a student with this number of parameters, overridden by flags; flags of adapters select low-rank
+/// adapters.
 #[must_use]
 pub fn student(flags: &TrainFlags, parameters: usize) -> Settings {
     let adapters = flags.lora_rank.is_some() || flags.lora_alpha.is_some() || !flags.lora_targets.is_empty();

@@ -1,5 +1,5 @@
-//! What the page and its worker say to each other. Answers to a piece of work carry the number of its run, but for
-//! [`Response::Pairs`] and [`Response::Shelf`], which say how things stand.
+//! Messages between the page and its worker. Responses to a run carry its number, except [`Response::Pairs`] and
+//! [`Response::Shelf`], which describe the current state.
 
 use record::plan::{Paraphrase, Summary};
 use record::{Funnel, Kept, Scored, Style, Task, Version};
@@ -13,116 +13,116 @@ mod wire;
 #[cfg(target_family = "wasm")]
 pub use wire::{Json, Remote};
 
-/// Most characters of a text.
+/// Largest accepted text to rewrite, in characters.
 pub const LONGEST_TEXT: usize = 100_000;
 
-/// A piece of work, counted by the page.
+/// Number of a piece of work, assigned by the page in ascending order.
 pub type Run = u64;
 
-/// Which device the visitor wants.
+/// The device that the user selected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wanted {
-    /// WebGPU where there is a hardware adapter, else the CPU.
+    /// WebGPU if there is a hardware adapter, else the CPU.
     #[default]
     Auto,
-    /// WebGPU, of whatever kind.
+    /// WebGPU, even with a software adapter.
     Gpu,
     /// The CPU.
     Cpu,
 }
 
-/// What the page asks for.
+/// Requests of the page to the worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    /// What devices are there?
+    /// Lists the available devices.
     Check,
-    /// Opens a device, loads three models, and checks what they compute.
+    /// Opens a device, loads three models, and compares their outputs with golden values.
     Load {
-        /// Address of the site, with a slash at its end.
+        /// URL of the site, with a slash at the end.
         base: String,
-        /// The device.
+        /// The selected device.
         wanted: Wanted,
-        /// Name of the channel on which the worker says that it is dead.
+        /// Name of the broadcast channel on which the worker reports that it has crashed.
         alarm: String,
         /// The models to use.
         cast: Cast,
     },
-    /// Which models are kept on this device?
+    /// Lists the models stored on this device.
     Shelf,
-    /// Keeps a model on this device, or goes on with one that was begun.
+    /// Downloads a model to this device, or resumes an unfinished download.
     Keep {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Where it comes from.
+        /// Source of the model.
         source: Source,
     },
-    /// Removes a model from this device, whole or begun.
+    /// Removes a model, complete or unfinished, from this device.
     Remove {
-        /// Its name on the shelf.
+        /// Name of the stored model.
         name: String,
     },
     /// Rewrites a text, sentence by sentence.
     Generate {
-        /// The run.
+        /// Number of the run.
         run: Run,
         /// The text.
         text: String,
-        /// How.
+        /// How to rewrite it.
         settings: Rewrite,
     },
-    /// Contexts, siblings, critics.
+    /// Runs a distillation: contexts, siblings and critics.
     Distill {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// How.
+        /// Size and thresholds of the distillation.
         settings: Distill,
     },
-    /// Other thresholds on the pairs of the last distillation.
+    /// Applies other thresholds to the pairs of the last distillation.
     Refilter {
         /// The thresholds.
         thresholds: Thresholds,
     },
-    /// Trains the student on the kept pairs, or goes on with a training that was stopped.
+    /// Trains the student on the kept pairs, or resumes an interrupted training.
     Train {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Times each pair is seen.
+        /// Number of epochs.
         epochs: u64,
     },
-    /// Which student writes.
+    /// Selects the student that rewrites texts.
     Use(Student),
-    /// Packs the trained student.
+    /// Packs the trained student as a zip archive for download.
     Export {
-        /// The run.
+        /// Number of the run.
         run: Run,
     },
-    /// Stops a run at the next moment at which it can.
+    /// Stops a run as soon as possible.
     Interrupt {
-        /// The run.
+        /// Number of the run.
         run: Run,
     },
-    /// Forgets the distillation and the trained student.
+    /// Discards the distillation and the trained student.
     Reset,
 }
 
-/// The part a model plays.
+/// The role of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
-    /// Writes contexts and siblings.
+    /// Language model that generates contexts and siblings.
     Teacher,
-    /// Judges entailment.
+    /// Entailment classifier.
     Critic,
-    /// Rewrites.
+    /// Model that rewrites sentences.
     Student,
 }
 
 impl Part {
-    /// All, in the order of the method.
+    /// All roles, in the order of the method.
     pub const ALL: [Self; 3] = [Self::Teacher, Self::Critic, Self::Student];
 
-    /// Its word.
+    /// Name of the role.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -133,19 +133,19 @@ impl Part {
     }
 }
 
-/// Names on the shelf of the models that play; where there is none, the model that the site carries.
+/// The selected model for each role: the name of a stored model, or `None` for the model of the site.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cast {
-    /// Teacher.
+    /// The teacher.
     pub teacher: Option<String>,
-    /// Critic.
+    /// The critic.
     pub critic: Option<String>,
-    /// Student.
+    /// The student.
     pub student: Option<String>,
 }
 
 impl Cast {
-    /// Who plays a part.
+    /// The stored model selected for a role; `None` for the site's.
     #[must_use]
     pub fn of(&self, part: Part) -> Option<&str> {
         match part {
@@ -155,7 +155,7 @@ impl Cast {
         }
     }
 
-    /// Gives a part to a model of the shelf, or back to the site's.
+    /// Selects a stored model for a role, or with `None` the site's.
     pub fn give(&mut self, part: Part, name: Option<String>) {
         *match part {
             Part::Teacher => &mut self.teacher,
@@ -165,23 +165,23 @@ impl Cast {
     }
 }
 
-/// Where a model comes from.
+/// Source of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
-    /// A repository of a hub.
+    /// A repository of a model hub.
     Hub {
-        /// Address of the hub, without a slash at its end.
+        /// URL of the hub, without a slash at the end.
         endpoint: String,
         /// `OWNER/REPOSITORY`.
         repo: String,
         /// Branch, tag or commit.
         revision: String,
     },
-    /// A folder at an address that ends with a slash.
+    /// URL of a folder, with a slash at the end.
     Url(String),
     /// Files that were dropped on the page.
     Dropped {
-        /// Name of their folder, or of the zip.
+        /// Name of the files' folder, or of the zip archive.
         name: String,
         /// The files.
         files: Vec<DroppedFile>,
@@ -191,31 +191,31 @@ pub enum Source {
 /// A file that was dropped on the page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedFile {
-    /// Its name, without folders.
+    /// Name of the file, without folders.
     pub name: String,
-    /// Address of its bytes, valid in this tab.
+    /// Object URL of the content, valid in this tab.
     pub url: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
 }
 
-/// A model that is kept on this device.
+/// A model that is stored on this device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stored {
-    /// Its name on the shelf.
+    /// Name of the stored model.
     pub name: String,
-    /// What it can play.
+    /// Role that the model can have.
     pub part: Part,
-    /// Where it came from, in words.
+    /// Source of the model, as text for the user.
     pub origin: String,
-    /// Its licence, where the source tells.
+    /// Licence, if the source states it.
     pub licence: Option<String>,
-    /// Its files.
+    /// Files of the model.
     pub files: Vec<StoredFile>,
 }
 
 impl Stored {
-    /// Bytes of all files.
+    /// Total size of the files in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|f| f.bytes).sum()
@@ -225,365 +225,366 @@ impl Stored {
 /// A file of a stored model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredFile {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Its sha256, in hexadecimal digits.
+    /// SHA-256 in hexadecimal.
     pub sha256: String,
 }
 
-/// A model of which a part is on this device.
+/// A model whose download is unfinished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begun {
-    /// Its name on the shelf.
+    /// Name of the stored model.
     pub name: String,
-    /// What to ask for again; without files, where it was dropped.
+    /// Source for resuming the download; for dropped files without the files.
     pub source: Source,
-    /// Bytes that are there.
+    /// Number of bytes stored so far.
     pub bytes: u64,
 }
 
-/// What is kept on this device.
+/// The models stored on this device.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shelf {
-    /// Whole models.
+    /// Complete models.
     pub models: Vec<Stored>,
-    /// Models that were begun.
+    /// Unfinished models.
     pub begun: Vec<Begun>,
-    /// Bytes that this site uses, and may use, as the browser tells.
+    /// Bytes that this site uses, as estimated by the browser.
     pub used: u64,
-    /// See `used`.
+    /// Bytes that this site may use, as estimated by the browser.
     pub quota: u64,
-    /// Why it cannot be looked at.
+    /// Why the storage cannot be read, if it cannot.
     pub problem: Option<Problem>,
 }
 
-/// How far a model is.
+/// Progress of a download.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Keeping {
-    /// The run.
+    /// Number of the run.
     pub run: Run,
-    /// Its name on the shelf.
+    /// Name of the stored model.
     pub name: String,
-    /// The file at work.
+    /// Name of the current file.
     pub file: String,
-    /// Which of them, from 0.
+    /// Index of the current file, from 0.
     pub nth: usize,
-    /// Of how many.
+    /// Number of files.
     pub of: usize,
-    /// Bytes of this file that are there, and about how many it has, where that is known.
+    /// Stored bytes of the current file.
     pub file_done: u64,
-    /// See `file_done`.
+    /// Approximate size of the current file, if known.
     pub file_bytes: Option<u64>,
-    /// Bytes of all files that are there, and about how many there are, where that is known.
+    /// Stored bytes of all files.
     pub done: u64,
-    /// See `done`.
+    /// Approximate size of all files, if known.
     pub bytes: Option<u64>,
-    /// Bytes that came during this run.
+    /// Bytes received during this run.
     pub came: u64,
-    /// Seconds of this run.
+    /// Seconds since the first file began to arrive in this run.
     pub seconds: f64,
 }
 
-/// What the worker answers.
+/// Responses of the worker to the page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Response {
-    /// To [`Request::Check`].
+    /// Response to [`Request::Check`].
     Devices(Devices),
-    /// A part of the loading is done.
+    /// Progress of loading.
     Loading {
         /// What is being loaded or checked.
         what: String,
-        /// Share of all of it.
+        /// Fraction of the loading that is done, 0 to 1.
         share: f32,
     },
-    /// Everything is there and computes what it should.
+    /// The models are loaded and checked.
     Ready(Ready),
-    /// To [`Request::Shelf`], and after each [`Request::Keep`] and [`Request::Remove`].
+    /// Response to [`Request::Shelf`]; also sent after each [`Request::Keep`] and [`Request::Remove`].
     Shelf(Shelf),
-    /// How far a model is that is being kept.
+    /// Progress of a download.
     Keeping(Keeping),
-    /// It is kept.
+    /// A download is complete.
     Kept {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// The model.
+        /// The stored model.
         model: Stored,
     },
-    /// A sentence was read; its versions are on their way.
+    /// The worker starts to rewrite a sentence.
     Reading {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Which sentence.
+        /// Index of the sentence, from 0.
         sentence: usize,
-        /// Of how many.
+        /// Number of sentences.
         of: usize,
-        /// Its text.
+        /// Text of the sentence.
         source: String,
     },
-    /// Versions that are written and not yet judged.
+    /// Versions that are written but not yet judged.
     Written {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Which sentence.
+        /// Index of the sentence.
         sentence: usize,
-        /// Their texts.
+        /// Texts of the versions.
         versions: Vec<String>,
     },
     /// All versions of a sentence, judged, best first.
     Judged {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Which sentence.
+        /// Index of the sentence.
         sentence: usize,
-        /// Each text once.
+        /// The versions, without repeated texts.
         versions: Vec<Version>,
-        /// Why there are none, where it is not the critics.
+        /// Why there are no versions, if the student could not write any.
         note: Option<String>,
-        /// So far.
+        /// Speed of the run so far.
         speed: Speed,
     },
     /// A context of a distillation.
     Context {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Which context.
+        /// Number of the context.
         context: u64,
-        /// Of how many.
+        /// Number of contexts.
         of: usize,
-        /// Its text.
+        /// Text of the context.
         text: String,
     },
-    /// Siblings of the context at work.
+    /// Siblings of the current context.
     Siblings {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// The context.
+        /// Number of the context.
         context: u64,
         /// Usable sentences among the rows that ended since the last message.
         sentences: Vec<String>,
-        /// Rows that ended since the last message.
+        /// Number of rows that ended since the last message.
         rows: u32,
     },
-    /// What the critics say, of all contexts so far.
+    /// The pairs of all contexts so far, under the current thresholds.
     Pairs(Filtered),
-    /// Where a training stands.
+    /// Progress of a training.
     Training(Training),
-    /// The trained student is ready, at this address, under this name.
+    /// The trained student is ready for download.
     Exported {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Address of the zip, valid in this tab.
+        /// Object URL of the zip archive, valid in this tab.
         url: String,
         /// Name of the file.
         name: String,
-        /// Bytes.
+        /// Size in bytes.
         bytes: u64,
     },
-    /// A run is over.
+    /// A run has ended.
     Done {
-        /// The run.
+        /// Number of the run.
         run: Run,
-        /// Whether the visitor stopped it.
+        /// Whether the user stopped it.
         stopped: bool,
-        /// Of the run.
+        /// Speed of the run.
         speed: Speed,
     },
-    /// Something small went wrong; what runs goes on.
+    /// A problem that does not end a run.
     Notice(Problem),
-    /// Something went wrong; the run it belongs to is over.
+    /// A problem that ended a run or the loading.
     Failed {
-        /// The run; none while loading.
+        /// Number of the run; `None` for problems of loading.
         run: Option<Run>,
-        /// What, and what to do.
+        /// What happened, and what the user can do.
         problem: Problem,
     },
 }
 
-/// What went wrong and what the visitor can do.
+/// A problem and what the user can do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What happened, in a sentence.
+    /// What happened, as a sentence.
     pub what: String,
-    /// A next step, in a sentence.
+    /// What to do next, as a sentence.
     pub step: String,
 }
 
-/// The devices of this browser.
+/// The devices that the browser offers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Devices {
-    /// Its WebGPU adapter.
+    /// The WebGPU adapter, if there is one.
     pub gpu: Option<Adapter>,
 }
 
-/// A WebGPU adapter, in the browser's words.
+/// A WebGPU adapter, as the browser describes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Adapter {
-    /// Vendor and architecture.
+    /// Vendor, architecture and description.
     pub name: String,
-    /// It computes on the CPU.
+    /// Whether it is a software adapter, which computes on the CPU.
     pub software: bool,
-    /// It has 16-bit numbers in shaders.
+    /// Whether shaders support 16-bit floating point (`shader-f16`).
     pub f16: bool,
 }
 
-/// The models are there.
+/// Results of loading the models.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ready {
     /// "WebGPU" or "CPU".
     pub backend: String,
-    /// The adapter, where it is WebGPU.
+    /// The adapter, if the backend is WebGPU.
     pub adapter: Option<Adapter>,
-    /// Why it is not the device, or not the models, that were asked for.
+    /// Why the requested device or models are not used, if they are not.
     pub fallback: Option<String>,
-    /// Largest difference from the golden values of the models that have some; none where no model has.
+    /// Largest difference from the models' golden values; `None` if no model has any.
     pub golden: Option<f32>,
-    /// The models that play.
+    /// The models in use.
     pub cast: Cast,
-    /// Those without golden values: what they compute here was not checked.
+    /// Models without golden values, whose outputs were not checked.
     pub unchecked: Vec<String>,
-    /// Seconds to load.
+    /// Seconds of loading, without the check.
     pub load_s: f64,
-    /// Seconds of the self-test.
+    /// Seconds of the check against golden values.
     pub test_s: f64,
-    /// Thresholds that suit the critic.
+    /// Default thresholds for the critic.
     pub thresholds: Thresholds,
 }
 
-/// How a text is rewritten.
+/// Settings of rewriting a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rewrite {
     /// Paraphrase or summary.
     pub task: Task,
-    /// How versions are drawn and ranked.
+    /// How versions are sampled and ranked.
     pub style: Style,
-    /// Versions of each sentence.
+    /// Number of versions per sentence.
     pub samples: u32,
-    /// Length of a summary as a share of its source's.
+    /// Length of a summary as a fraction of its source's, in characters.
     pub length: f32,
-    /// Least entailment.
+    /// Minimum entailment probability.
     pub entailment: f32,
-    /// Seed.
+    /// Seed of the random streams.
     pub seed: u64,
 }
 
-/// How a distillation runs.
+/// Settings of a distillation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Distill {
-    /// Contexts.
+    /// Number of contexts.
     pub contexts: usize,
-    /// Siblings of each.
+    /// Number of siblings per context.
     pub k: usize,
     /// Sampling temperature of siblings.
     pub temperature: f32,
-    /// The visitor's own sentences as contexts; the teacher writes them where there are none.
+    /// The user's sentences as contexts; if empty, the teacher generates contexts.
     pub seeds: Vec<String>,
-    /// Thresholds; those of the models that the site carries, where there are none.
+    /// Thresholds of the critics; by default those that suit the loaded critic.
     pub thresholds: Option<Thresholds>,
-    /// Seed.
+    /// Seed of the random streams.
     pub seed: u64,
 }
 
-/// Thresholds of both datasets.
+/// Thresholds of the critics of both tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Thresholds {
-    /// Of paraphrases.
+    /// Thresholds of paraphrases.
     pub paraphrase: Paraphrase,
-    /// Of summaries.
+    /// Thresholds of summaries.
     pub summary: Summary,
 }
 
-/// A pair that the entailment critic read.
+/// A pair that the entailment critic scored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// x.
+    /// The source sentence.
     pub text: String,
-    /// y.
+    /// The target sentence.
     pub target: String,
-    /// All scores, and who refused it.
+    /// The pair's scores, and the reason for its refusal if refused.
     pub scored: Scored,
 }
 
-/// The pairs of a distillation under some thresholds.
+/// The pairs of a distillation under given thresholds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Filtered {
-    /// Pairs that the entailment critic read, in the order of their sampling.
+    /// Pairs that the entailment critic scored, in the order of sampling; if there are many, all kept ones and some
+    /// others.
     pub points: Vec<Point>,
-    /// Pairs that are kept.
+    /// Kept pairs.
     pub kept: Vec<Kept>,
-    /// Critic by critic.
+    /// Counts of outcomes, and of pairs before and after each critic.
     pub funnel: Funnel,
-    /// Pairs that would need a score that was never computed.
+    /// Number of pairs that cannot be decided because a score was never computed.
     pub missing: u64,
-    /// Contexts that are judged.
+    /// Number of contexts that have been judged.
     pub contexts: usize,
 }
 
-/// A step of a training, or a look at what the student writes.
+/// A step of a training, or sample versions by the student.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Training {
-    /// The run.
+    /// Number of the run.
     pub run: Run,
-    /// Steps taken.
+    /// Number of steps taken.
     pub step: u64,
-    /// Of how many.
+    /// Number of steps in total.
     pub total: u64,
-    /// Epoch at work, from 0.
+    /// Current epoch, from 0.
     pub epoch: u64,
-    /// Loss of the step, in nats a token.
+    /// Loss of the step, in nats per token.
     pub loss: Option<f32>,
-    /// Loss of held-out pairs.
+    /// Held-out loss after the step, in nats per token, if it was computed.
     pub validation: Option<f32>,
-    /// What the student makes of a few sentences, at the end of an epoch.
+    /// Sample versions of a few sentences, before the training and after each epoch.
     pub looks: Vec<Look>,
-    /// Seconds since it began or went on.
+    /// Seconds since the training was started or resumed.
     pub seconds: f64,
 }
 
-/// What the student makes of a sentence.
+/// A sample version of a sentence by the student.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Look {
-    /// The task.
+    /// Paraphrase or summary.
     pub task: Task,
-    /// The sentence.
+    /// The source sentence.
     pub source: String,
-    /// Its best version.
+    /// The best version of it.
     pub version: String,
-    /// The critics kept it.
+    /// Whether every critic accepted the version.
     pub kept: bool,
 }
 
-/// A student of this page.
+/// Selection of a student.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Student {
-    /// The one that the site carries.
+    /// The loaded student.
     #[default]
     Carried,
-    /// The one that was trained here.
+    /// The student trained on this page.
     Trained,
 }
 
-/// How fast.
+/// Speed of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Speed {
     /// Seconds to the first token.
     pub first_s: f64,
-    /// Tokens written.
+    /// Number of sampled tokens of siblings or versions.
     pub tokens: u64,
-    /// Seconds of writing.
+    /// Seconds of sampling siblings or versions.
     pub writing_s: f64,
-    /// Pairs that the critic read.
+    /// Number of directed pairs that the critic scored.
     pub pairs: u64,
-    /// Seconds of everything.
+    /// Seconds of the whole run.
     pub all_s: f64,
-    /// Bytes of the worker's memory.
+    /// Memory of the worker in bytes.
     pub memory: u64,
 }
 
 impl Speed {
-    /// Tokens a second, while it writes.
+    /// Tokens per second of sampling; 0 before any.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn tokens_per_s(&self) -> f64 {

@@ -1,4 +1,4 @@
-//! Every message comes back as it was sent, as JSON, which is how the page and the worker write to each other.
+//! Every message is unchanged after a round trip through JSON, in which the page and the worker exchange messages.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 
-/// Sends a message and answers what arrives.
+/// Encodes and decodes a message.
 fn sent<T: Serialize + DeserializeOwned>(message: &T) -> T {
     serde_json::from_str(&serde_json::to_string(message).unwrap()).unwrap()
 }
@@ -86,7 +86,7 @@ fn requests() -> Vec<Request> {
     all
 }
 
-/// A number for each kind of request. A new kind does not compile before it has one, and a place in [`requests`].
+/// The index of a request's kind. A new kind does not compile until it has one; [`requests`] must contain every kind.
 fn kind_of_request(request: &Request) -> usize {
     match request {
         Request::Check => 0,
@@ -158,7 +158,7 @@ fn responses() -> Vec<Response> {
     ]
 }
 
-/// As [`kind_of_request`].
+/// The index of a response's kind, as [`kind_of_request`].
 fn kind_of_response(response: &Response) -> usize {
     match response {
         Response::Devices(_) => 0,

@@ -1,4 +1,4 @@
-//! How requests and answers travel between the page and its worker.
+//! Encoding of the messages between the page and its worker.
 
 use gloo::worker::{Codec, HandlerId, Worker, WorkerScope};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,8 @@ use wasm_bindgen::JsValue;
 
 use crate::{Request, Response};
 
-/// Messages as JSON: they hold entries that are left out, which a binary code without names cannot have.
+/// Messages as JSON. They have optional entries that are left out, which binary formats without field names cannot
+/// represent.
 #[derive(Debug)]
 pub struct Json;
 
@@ -15,13 +16,13 @@ impl Codec for Json {
         serde_json::to_string(&input).map_or(JsValue::NULL, JsValue::from)
     }
 
-    #[allow(clippy::expect_used)] // Both ends are built together; the trait leaves no other way.
+    #[allow(clippy::expect_used)] // Both ends are built together, and the trait has no way to return an error.
     fn decode<O: for<'de> Deserialize<'de>>(input: JsValue) -> O {
         serde_json::from_str(&input.as_string().unwrap_or_default()).expect("a message of this program")
     }
 }
 
-/// The worker as the page sees it: what it is sent and what it says. The one that does the work is another program.
+/// The type of the worker for the page: it only has the message types. The worker itself is a separate program.
 #[derive(Debug)]
 pub struct Remote;
 

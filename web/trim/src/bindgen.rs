@@ -1,4 +1,4 @@
-//! `wasm-bindgen`, as far as trunk calls it: `wasm-bindgen --version`, and
+//! A replacement for the `wasm-bindgen` program with the calls that trunk makes: `wasm-bindgen --version` and
 //! `wasm-bindgen --target=web --out-dir=DIR --out-name=NAME FILE [--no-typescript]`.
 
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
             ("--no-typescript", "") => {}
             (path, "") if !path.starts_with('-') && file.is_none() => file = Some(PathBuf::from(path)),
             _ => {
-                bail!("{arg}: not known to this build of wasm-bindgen, which does what `trunk build` of this app asks")
+                bail!("{arg}: not supported by this build of wasm-bindgen, which has only what `trunk build` needs")
             }
         }
     }

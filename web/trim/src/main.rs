@@ -1,6 +1,7 @@
-//! `impossible-web-trim FILE..`: takes out of wasm files, in place, the names of functions (a fifth of the file) and the
-//! readers of the GPU compiler's textual form. The compiler registers a reader for each of its operations, types and attributes, so that a
-//! linker has to keep them; the app never reads such text, and a call would end the worker, which the page notices.
+//! `impossible-web-trim FILE..`: removes from wasm files, in place, the names of functions (a fifth of the file) and
+//! the parsers of the GPU shader compiler's textual form. The compiler registers a parser for each of its operations,
+//! types and attributes, so that the linker cannot drop them. The app never parses such text; a call would crash the
+//! worker, which the page reports.
 
 use std::path::Path;
 
@@ -16,7 +17,7 @@ fn main() -> Result<()> {
         let wasm = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
         let (trimmed, readers) = trim(&wasm).with_context(|| format!("{file} is no wasm module that this can trim"))?;
         println!("{file}: {} bytes, {} after {readers} readers and all names are gone", wasm.len(), trimmed.len());
-        // Whole or not at all.
+        // Write to a temporary file and rename it, so that the file is never incomplete.
         let part = Path::new(file).with_extension("part");
         std::fs::write(&part, trimmed)
             .and_then(|()| std::fs::rename(&part, file))
@@ -25,11 +26,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Fewest instructions of a reader that is taken out. The linker gives functions with the same code one name: a short one may
-/// well be called, for something else.
+/// Minimum number of instructions of a parser that is removed. The linker merges functions with identical code under
+/// one name, so that a short one may be in use for something else.
 const LONG: u64 = 50;
 
-/// A module without its names and without readers, and how many there were.
+/// A module without names and parsers, and the number of parsers removed.
 fn trim(wasm: &[u8]) -> Result<(Vec<u8>, usize)> {
     let mut module = ModuleConfig::new().generate_producers_section(false).generate_name_section(false).parse(wasm)?;
     let named = |id| module.funcs.get(id).name.as_deref().is_some_and(reads);
@@ -38,21 +39,21 @@ fn trim(wasm: &[u8]) -> Result<(Vec<u8>, usize)> {
     for &id in &readers {
         empty(&mut module, id);
     }
-    // What only they called goes with them.
+    // Also remove functions that only the parsers called.
     walrus::passes::gc::run(&mut module);
     Ok((module.emit_wasm(), readers.len()))
 }
 
-/// Is this a function that reads the textual form? By the name that rustc gave it.
+/// Whether a function, by its mangled name, parses the textual form.
 fn reads(name: &str) -> bool {
     const READERS: [&str; 3] =
         [" as pliron::parsable::Parsable>::parse", "impl pliron::parsable::Parsable for ", "combine::parser::"];
     let name = format!("{:#}", rustc_demangle::demangle(name));
-    // Dropping, moving or comparing a reader is no reading.
+    // Functions of `core` and `alloc` that drop, move or compare a parser do not parse.
     !name.starts_with("core::") && !name.starts_with("alloc::") && READERS.iter().any(|reader| name.contains(reader))
 }
 
-/// A function of the same type that does nothing but trap.
+/// Replaces a function by one of the same type that only traps.
 fn empty(module: &mut Module, id: FunctionId) {
     let ty = module.types.get(module.funcs.get(id).ty());
     let (params, results) = (ty.params().to_vec(), ty.results().to_vec());
@@ -66,7 +67,8 @@ fn empty(module: &mut Module, id: FunctionId) {
 mod tests {
     use super::*;
 
-    /// A module whose exported `main` calls `kept`; a table holds `named` of so many instructions, which alone calls `helper`.
+    /// A module whose exported `main` calls `kept`, and whose table holds a function `named` of `long` instructions,
+    /// the only caller of `helper`.
     fn module(named: &str, long: u64) -> Vec<u8> {
         let mut module = Module::default();
         let add = |module: &mut Module, name: &str, long: u64, calls: Option<FunctionId>| {
@@ -108,7 +110,7 @@ mod tests {
             assert_eq!(readers, gone, "{name}");
             assert!(!wasm.windows(4).any(|w| w == b"kept"), "a name is left");
             let left = Module::from_buffer(&wasm)?;
-            // main, kept, the one in the table, and helper where that one still calls it.
+            // main, kept, the function in the table, and helper if that function still calls it.
             assert_eq!(left.funcs.iter_local().count(), 4 - gone, "{name}");
         }
         Ok(())

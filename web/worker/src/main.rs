@@ -1,4 +1,4 @@
-//! The worker that owns the models.
+//! The web worker that owns the models.
 
 #[cfg(target_family = "wasm")]
 mod engine;
@@ -13,8 +13,8 @@ fn main() {
     Engine::registrar().encoding::<Json>().register();
 }
 
-/// Runs what the GPU's compiler registers before `main`. A module with such constructors that calls them nowhere is a command to the
-/// linker, to be run from start to end by every call: each message and each callback from JavaScript would run all five thousand.
+/// Runs the constructors that the GPU shader compiler registers to run before `main`. If the module did not call them,
+/// the linker would treat it as a command and run all five thousand constructors at every call from JavaScript.
 #[cfg(target_family = "wasm")]
 #[allow(unsafe_code)]
 fn construct() {

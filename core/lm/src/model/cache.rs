@@ -15,7 +15,8 @@ pub trait Cache {
     /// the bias of their distance; the model has already scaled `q`.
     ///
     /// # Shapes
-    /// `q [rows, heads, new, head_dim]`, `k` and `v` `[rows, kv_heads, new, head_dim]` `-> [rows, heads, new, head_dim]`
+    /// `q [rows, heads, new, head_dim]`, `k` and `v` `[rows, kv_heads, new, head_dim]`
+    /// `-> [rows, heads, new, head_dim]`
     fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4>;
 
     /// Cross-attention to the encoder's states. `project` computes their keys and values if they are not in the cache

@@ -7,7 +7,8 @@ pub use ::safetensors::Dtype as OtherDtype;
 use super::gguf::Kind;
 use crate::Result;
 
-/// The types that [`Tensors::read_f32`] accepts from safetensors and from a [`TensorSource`], for messages.
+/// The types that [`Tensors::read_f32`](super::tensors::Tensors::read_f32) accepts from safetensors and from a
+/// [`TensorSource`], for messages.
 pub(crate) const FLOATS: &str = "F32, F16, BF16 or F64";
 
 /// The number type of a tensor in its file.
@@ -62,6 +63,7 @@ pub trait TensorSource: Send + Sync {
     /// floating-point tensors.
     ///
     /// # Errors
-    /// [`Error::Tensor`] for an unknown name, [`Error::Broken`] and [`Error::Io`] from the file.
+    /// [`crate::Error::Tensor`] for an unknown name; [`crate::Error::Broken`] and [`crate::Error::Io`] when reading the
+    /// file fails.
     fn read(&self, name: &str) -> Result<Vec<u8>>;
 }

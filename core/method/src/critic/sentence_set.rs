@@ -223,7 +223,7 @@ mod tests {
         assert!(matches!(SentenceSet::new(all()), Err(Error::Input { .. })));
     }
 
-    /// Whether the scores of many pairs come from a table or pair by pair must not show.
+    /// Scores of many pairs, which are looked up in a table, must equal those of each pair scored alone.
     #[test]
     fn many_pairs_score_as_each_alone() {
         let texts = [
@@ -242,7 +242,7 @@ mod tests {
             let alone: Vec<f32> = all.iter().flat_map(|pair| critic.scores(&set, &[*pair])).collect();
             assert_eq!(critic.scores(&set, &all), alone);
             assert!(alone.contains(&0.0) && alone.contains(&1.0));
-            // The first two say the same, and each sentence agrees with itself.
+            // The first two sentences agree with each other, and each sentence agrees with itself.
             assert!(alone[0] == 1.0 && alone[1] == 1.0 && alone[6] == 1.0 && (0..6).all(|i| alone[7 * i] == 1.0));
         }
         let row = |critic: &dyn FreeCritic, x: usize| critic.scores(&set, &all)[6 * x..6 * x + 6].to_vec();

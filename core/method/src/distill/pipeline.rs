@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::tiny;
 
-    /// What a store is asked for, in order.
+    /// A call of a method of the store.
     #[derive(Debug, PartialEq)]
     enum Call {
         Draft(Range<u64>),
@@ -218,7 +218,7 @@ mod tests {
         Keep(Range<u64>),
     }
 
-    /// Keeps everything, and may have a draft from before.
+    /// A store in memory that records its calls; `before` is a draft of an earlier run.
     #[derive(Default)]
     struct Memory {
         before: Option<Draft>,
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    /// Runs ranges of the carried models' plan; answers how far it came.
+    /// Runs the ranges with the built-in models and their plan; returns the result and the final progress.
     fn run(ranges: &[Range<u64>], store: &mut Memory, watch: &mut dyn Watch) -> (Result<()>, Progress) {
         let (plan, teacher) = (tiny::plan(), tiny::text_model("teacher"));
         let mut critics = tiny::critics();
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!((&contexts.made.contexts, &samples.made.contexts), (&judged.contexts, &judged.contexts));
         assert_eq!(samples.samples.as_ref(), Some(&judged.samples));
 
-        // Eight rows of each context, in order, all of them counted.
+        // Each context has eight rows, in order, and the funnel counts all of them.
         let rows: Vec<_> = judged.samples.iter().map(|s| (s.context, s.row)).collect();
         let expected: Vec<_> = judged.contexts.iter().flat_map(|c| (0..8).map(|row| (c.id, row))).collect();
         assert_eq!(rows, expected);
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(outcomes.map(|(_, n)| n).sum::<u64>(), judged.samples.len() as u64);
         assert_eq!(judged.funnel.contexts(ContextOutcome::Made), judged.contexts.len() as u64);
 
-        // Pairs are of usable sentences of one context, and the funnel lets through as many as are kept.
+        // Pairs consist of two usable sentences of one context, and the funnel counts as many as are kept.
         assert!(!judged.scored.is_empty());
         for s in &judged.scored {
             let (x, y) = (judged.text(s.context, s.x), judged.text(s.context, s.y));
@@ -321,7 +321,7 @@ mod tests {
             done.unwrap();
             same(&store.judged[0], &first.judged[0]);
             assert_eq!((store.drafts().len(), progress.done), (kept_again, 2));
-            // What is there is not sampled again.
+            // What the draft contains is not sampled again.
             assert!(progress.tokens < all.tokens, "{progress:?} after {all:?}");
             assert_eq!(progress.tokens == 0, kept_again == 0);
         }
@@ -337,7 +337,7 @@ mod tests {
             assert_eq!(store.drafts(), first.drafts()[..drafts], "{stage:?}");
             assert!(store.judged.is_empty(), "{stage:?}");
         }
-        // In the midst of the critics too.
+        // Also while the critics are scoring.
         let mut store = Memory::default();
         let mut stop = |p: &Progress| if p.pairs > 0 { Signal::Stop } else { Signal::Continue };
         assert_eq!(run(&[0..2], &mut store, &mut stop).0, Err(Error::Interrupted));

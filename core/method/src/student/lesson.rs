@@ -146,7 +146,7 @@ mod tests {
         Kept { text: text.into(), target: target.into(), scored }
     }
 
-    /// Three pairs are four examples: a paraphrase is learned both ways.
+    /// Three pairs, which give four examples, since a paraphrase is learned in both directions.
     fn pairs() -> Vec<Kept> {
         vec![
             pair(0, Task::Paraphrase, "The firm raised its dividend.", "Its dividend was raised by the firm."),
@@ -182,14 +182,14 @@ mod tests {
         assert!(after.values().all(|(_, values)| values.iter().all(|v| v.is_finite())));
         assert_ne!(before, after);
 
-        // The same steps come to the same weights.
+        // The same steps give the same weights.
         let mut again = lesson(&pairs(), 1).unwrap();
         for _ in 0..2 {
             wait(again.trainer.step()).unwrap();
         }
         assert_eq!(weights(&again), after);
 
-        // The student as it is now writes, and its folder says how tasks are put to it.
+        // The current student can generate, and its folder contains the prompt format.
         let student = taught.frame.student(&taught.trainer.parameters).unwrap();
         let prompt = student.prompt(&taught.frame.format.prompt(Task::Summary, &pairs()[1].text, 0.6), 20).unwrap();
         let job = Job { context: 0, prompt, rows: 0..2, stop: Stop::EndOfText };

@@ -293,7 +293,7 @@ mod tests {
                     let s = &version.scored;
                     assert_eq!((version.source, version.row, s.task), (at, row, task));
                     assert_eq!((s.context, s.x, s.y), (rewritten.number, 0, row));
-                    // A summary that is kept is shorter, and its source entails it.
+                    // A kept version is entailed by its source, and a kept summary is also shorter.
                     assert!(!version.kept() || s.forward.is_some_and(|p| p >= 0.5), "{version:?}");
                     assert!(task == Task::Paraphrase || !version.kept() || s.length_ratio < 0.8, "{version:?}");
                 }
@@ -322,7 +322,7 @@ mod tests {
                 assert_eq!(rows, (0..u32::try_from(rows.len()).unwrap()).collect::<Vec<_>>());
                 assert!((1..=3).contains(&rows.len()));
                 let distinct = rewritten.ranked(Style::Balanced).len();
-                // Groups of one beam each may end in the same text.
+                // In diverse beam search, groups of one beam each may end with the same text.
                 assert!(distinct == rows.len() || diversity_penalty > 0.0, "{rewritten:?}");
             }
         }

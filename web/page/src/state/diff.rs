@@ -1,11 +1,11 @@
-//! What changed between two sentences, word by word.
+//! Word-level differences between two sentences.
 
 use similar::{Algorithm, DiffTag, capture_diff_slices};
 
-/// A run of words.
+/// A sequence of words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// In both.
+    /// In source and version.
     Same(String),
     /// Only in the source.
     Gone(String),
@@ -13,7 +13,7 @@ pub enum Piece {
     New(String),
 }
 
-/// Runs of words, those of the source before those of the version where they differ.
+/// Splits two sentences into common and different sequences of words; where they differ, the source's words come first.
 #[must_use]
 pub fn words(source: &str, version: &str) -> Vec<Piece> {
     let (a, b): (Vec<&str>, Vec<&str>) = (source.split_whitespace().collect(), version.split_whitespace().collect());

@@ -1,38 +1,38 @@
-//! A distillation as the page has heard of it.
+//! State of a distillation on the page.
 
 use record::{Kept, Task};
 
 use super::work::Work;
 use protocol::{Filtered, Response, Run, Speed};
 
-/// Siblings of the context at work that are shown.
+/// Number of siblings of the current context that are shown.
 const SHOWN: usize = 60;
 
-/// Where a distillation stands.
+/// State of a distillation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Distilling {
-    /// Its run.
+    /// State of the run.
     pub work: Work,
-    /// Contexts asked for.
+    /// Number of requested contexts.
     pub of: usize,
-    /// Contexts so far.
+    /// Texts of the contexts so far.
     pub contexts: Vec<String>,
-    /// The latest usable siblings of the context at work, newest last.
+    /// The latest usable siblings of the current context, newest last.
     pub siblings: Vec<String>,
-    /// Rows sampled so far.
+    /// Number of rows sampled so far.
     pub rows: u64,
-    /// How fast.
+    /// Speed of the run, when it has ended.
     pub speed: Speed,
 }
 
 impl Distilling {
-    /// A new run.
+    /// The state of a new run.
     #[must_use]
     pub fn begin(run: Run) -> Self {
         Self { work: Work::begin(run), ..Self::default() }
     }
 
-    /// Takes an answer of this run.
+    /// Updates the state by a response; responses of other runs are ignored.
     pub fn hear(&mut self, response: &Response) {
         self.work.hear(response);
         match response {
@@ -52,7 +52,7 @@ impl Distilling {
         }
     }
 
-    /// A sentence for those who cannot see the page.
+    /// A status message for screen readers.
     #[must_use]
     pub fn told(&self, pairs: &Filtered) -> String {
         match (&self.work.problem, self.work.run) {
@@ -68,19 +68,20 @@ impl Distilling {
     }
 }
 
-/// Pairs of a task.
+/// Number of pairs of a task.
 #[must_use]
 pub fn count(kept: &[Kept], task: Task) -> usize {
     kept.iter().filter(|k| k.scored.task == task).count()
 }
 
-/// The dataset as lines of JSON, as the native program writes it.
+/// The dataset as JSON Lines, one object with `text`, `target` and nested scores per pair, as `impossible inspect
+/// --json` prints them.
 #[must_use]
 pub fn jsonl(kept: &[Kept]) -> String {
     kept.iter().filter_map(|k| serde_json::to_string(k).ok()).map(|line| line + "\n").collect()
 }
 
-/// The dataset as a table for a spreadsheet (RFC 4180).
+/// The dataset as CSV (RFC 4180).
 #[must_use]
 pub fn csv(kept: &[Kept]) -> String {
     let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));

@@ -1,4 +1,4 @@
-//! A link to a room with its settings and text, all in the fragment: nothing of it reaches a server.
+//! Links to a view with its settings and text. Everything is in the URL fragment, which is not sent to a server.
 
 use protocol::{LONGEST_TEXT, Rewrite};
 use record::{DeviceSpec, Preset, Style, Task};
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Room;
 
-/// What a link says.
+/// Content of a link.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
-    /// The room.
+    /// The view.
     pub room: Room,
-    /// The text; none where the link has none.
+    /// The text, if the link has one.
     pub text: Option<String>,
-    /// The settings; none where the link has none, or some that cannot be.
+    /// The settings, if the link has a style, a number of samples or a seed.
     pub settings: Option<Rewrite>,
 }
 
@@ -27,7 +27,7 @@ struct Query {
     seed: Option<u64>,
 }
 
-/// Settings that a visitor meets first.
+/// Default settings of a task.
 #[must_use]
 pub fn defaults(task: Task) -> Rewrite {
     let plan = Preset::Tiny.plan(DeviceSpec::Flex);
@@ -36,7 +36,7 @@ pub fn defaults(task: Task) -> Rewrite {
     Rewrite { task, style: Style::Balanced, samples: 12, length: 0.6, entailment, seed: 7 }
 }
 
-/// The fragment, with its `#`.
+/// The fragment of a link, with its `#`.
 #[must_use]
 pub fn write(room: Room, text: &str, settings: &Rewrite) -> String {
     let query = Query {
@@ -50,7 +50,8 @@ pub fn write(room: Room, text: &str, settings: &Rewrite) -> String {
     format!("#{}?{}", room.slug(), serde_urlencoded::to_string(query).unwrap_or_default())
 }
 
-/// Reads a fragment; whatever cannot be is left out.
+/// Parses a fragment. Invalid values are replaced by defaults or the nearest valid value; an unparsable query is
+/// ignored.
 #[must_use]
 pub fn read(fragment: &str) -> Link {
     let fragment = fragment.trim_start_matches('#');

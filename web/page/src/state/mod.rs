@@ -1,4 +1,4 @@
-//! What the page knows, without a browser: tested natively.
+//! State of the page, independent of a browser so that it can be tested natively.
 
 use record::Refusal;
 
@@ -11,27 +11,27 @@ pub mod shelf;
 pub mod training;
 pub mod work;
 
-/// The rooms of the app.
+/// The views of the app.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Room {
-    /// Other words.
+    /// Paraphrasing a text.
     #[default]
     Paraphrase,
-    /// Fewer words.
+    /// Summarising the sentences of a text.
     Summarise,
-    /// The method, live.
+    /// A live distillation, and training of a student.
     Distil,
-    /// The models that play, and those of this device.
+    /// Selection of models, and models stored on this device.
     Models,
-    /// The idea.
+    /// Explanation of the method.
     How,
 }
 
 impl Room {
-    /// All, in the order of the navigation.
+    /// All views, in the order of the navigation.
     pub const ALL: [Self; 5] = [Self::Paraphrase, Self::Summarise, Self::Distil, Self::Models, Self::How];
 
-    /// Its word in an address.
+    /// Name of the view in links.
     #[must_use]
     pub fn slug(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl Room {
         }
     }
 
-    /// Its name.
+    /// Title of the view.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Room {
     }
 }
 
-/// The reason for a refusal in words, for "refused: ...".
+/// The reason for a refusal as text after "refused:".
 #[must_use]
 pub fn reason(refusal: Option<Refusal>) -> &'static str {
     match refusal {

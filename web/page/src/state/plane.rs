@@ -1,26 +1,26 @@
-//! Pairs on the plane of overlap and entailment, and where a picture puts them.
+//! Coordinates of the scatter plot of pairs by ROUGE-L overlap and entailment.
 
 use record::Task;
 
 use protocol::{Point, Thresholds};
 
-/// Side of the picture, in its own units; the plane has a margin for its axes.
+/// Side length of the plot in SVG units, including a margin for the axes.
 pub const SIZE: f32 = 400.0;
 const MARGIN: f32 = 36.0;
 
-/// Place of an overlap (0 to 1, to the right).
+/// x coordinate of an overlap, which grows to the right from 0 to 1.
 #[must_use]
 pub fn x(overlap: f32) -> f32 {
     MARGIN + overlap.clamp(0.0, 1.0) * (SIZE - 1.5 * MARGIN)
 }
 
-/// Place of an entailment (0 to 1, upwards).
+/// y coordinate of an entailment probability, which grows upwards from 0 to 1.
 #[must_use]
 pub fn y(entailment: f32) -> f32 {
     SIZE - MARGIN - entailment.clamp(0.0, 1.0) * (SIZE - 1.5 * MARGIN)
 }
 
-/// Overlap and entailment of a pair: of a paraphrase the weaker direction.
+/// Overlap and entailment of a pair; for a paraphrase the lower probability of both directions.
 #[must_use]
 pub fn place(point: &Point) -> (f32, f32) {
     let s = &point.scored;
@@ -29,7 +29,7 @@ pub fn place(point: &Point) -> (f32, f32) {
     (s.rouge_l, entailment)
 }
 
-/// One path of dots, for pairs that are only a background.
+/// SVG path data with one dot per pair, for pairs without interaction.
 #[must_use]
 pub fn dots<'a>(points: impl Iterator<Item = &'a Point>) -> String {
     use std::fmt::Write as _;
@@ -41,7 +41,7 @@ pub fn dots<'a>(points: impl Iterator<Item = &'a Point>) -> String {
     path
 }
 
-/// The part of the plane that the thresholds let through: left, top, width, height.
+/// The region of the plot that the thresholds accept: left, top, width and height.
 #[must_use]
 pub fn window(thresholds: &Thresholds, task: Task) -> (f32, f32, f32, f32) {
     let (from, to, least) = match task {

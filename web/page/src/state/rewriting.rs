@@ -1,4 +1,4 @@
-//! A text being rewritten: what has been heard so far.
+//! State of rewriting a text on the page.
 
 use record::{Refusal, Task, Version};
 use serde::Serialize;
@@ -9,13 +9,13 @@ use protocol::{Response, Run, Speed};
 /// A sentence and its versions.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sentence {
-    /// Its text.
+    /// Text of the sentence.
     pub source: String,
-    /// Texts that wait for the critics.
+    /// Texts of versions that are not judged yet.
     pub waiting: Vec<String>,
-    /// Judged, best first.
+    /// Judged versions, best first; `None` until they are judged.
     pub versions: Option<Vec<Version>>,
-    /// Why there are none.
+    /// Why there are no versions.
     pub note: Option<String>,
 }
 
@@ -32,37 +32,37 @@ impl Sentence {
     }
 }
 
-/// Where a rewriting stands.
+/// State of rewriting a text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rewriting {
-    /// Its run.
+    /// State of the run.
     pub work: Work,
-    /// Sentences of the text.
+    /// Number of sentences of the text.
     pub of: usize,
-    /// Those that were begun.
+    /// Sentences that have been started.
     pub sentences: Vec<Sentence>,
-    /// Those that are judged.
+    /// Number of sentences that are judged.
     pub judged: usize,
-    /// How fast.
+    /// Speed of the run so far.
     pub speed: Speed,
 }
 
-/// Where a rewriting stands, without its sentences.
+/// State of rewriting a text, without its sentences.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Glance {
-    /// Its run.
+    /// State of the run.
     pub work: Work,
-    /// Sentences that were begun.
+    /// Number of sentences that have been started.
     pub begun: usize,
-    /// Sentences that are judged.
+    /// Number of sentences that are judged.
     pub judged: usize,
-    /// How fast.
+    /// Speed of the run so far.
     pub speed: Speed,
-    /// In a sentence.
+    /// Status message for screen readers.
     pub told: String,
 }
 
-/// A line of a download.
+/// A line of the JSON Lines download.
 #[derive(Serialize)]
 struct Line<'a> {
     text: &'a str,
@@ -76,13 +76,13 @@ struct Line<'a> {
 }
 
 impl Rewriting {
-    /// A new run.
+    /// The state of a new run.
     #[must_use]
     pub fn begin(run: Run) -> Self {
         Self { work: Work::begin(run), ..Self::default() }
     }
 
-    /// Takes an answer of this run; others are not its business. Says which sentence it is about.
+    /// Updates the state by a response; responses of other runs are ignored. Returns the index of the changed sentence.
     pub fn hear(&mut self, response: &Response) -> Option<usize> {
         self.work.hear(response);
         match response {
@@ -118,7 +118,7 @@ impl Rewriting {
         &mut self.sentences[sentence]
     }
 
-    /// Everything but the sentences: what may change with every answer, and is cheap to compare.
+    /// The state without the sentences, which may change with every response and is cheap to compare.
     #[must_use]
     pub fn glance(&self, task: Task) -> Glance {
         Glance {
@@ -130,13 +130,13 @@ impl Rewriting {
         }
     }
 
-    /// The text with the best version of each sentence.
+    /// The text, with the best kept version of each sentence.
     #[must_use]
     pub fn text(&self) -> String {
         self.sentences.iter().map(Sentence::best).collect::<Vec<_>>().join(" ")
     }
 
-    /// Every version as a line of JSON.
+    /// All judged versions as JSON Lines.
     #[must_use]
     pub fn jsonl(&self) -> String {
         let mut out = String::new();
@@ -160,7 +160,7 @@ impl Rewriting {
         out
     }
 
-    /// A sentence for those who cannot see the page.
+    /// A status message for screen readers.
     #[must_use]
     pub fn told(&self, task: Task) -> String {
         let kept = self.sentences.iter().filter(|s| s.kept().next().is_some()).count();

@@ -1,61 +1,61 @@
-//! Models that can be brought to this device: the ones that are known, what a visitor may type, and how far one is.
+//! Models that can be stored on this device: recommended ones, sources that the user enters, and download progress.
 
 use record::presets::{self, KnownModel};
 
 use super::work::Work;
 use protocol::{Keeping, Part, Problem, Response, Run, Shelf, Source};
 
-/// Where repositories are looked for unless the visitor names another hub.
+/// The default model hub.
 pub const HUB: &str = "https://huggingface.co";
 
-/// A model that is worth bringing.
+/// A recommended model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// The model.
+    /// The published model.
     pub model: KnownModel,
-    /// What it plays.
+    /// Role of the model.
     pub part: Part,
-    /// How good it is, and what it asks of a machine.
+    /// Quality and hardware requirements, as text for the user.
     pub quality: &'static str,
 }
 
-/// Those of the native program's preset for laptops, and the teacher of the paper's family that fits a tab.
+/// Critic and teacher of the native program's preset `small`, and a small GPT-2 teacher.
 pub const KNOWN: [Known; 3] = [
     Known {
         model: presets::DEBERTA_XSMALL,
         part: Part::Critic,
-        quality: "Reads English of every kind, where this site's critic knows old newswire; the native program uses it for laptops. On a CPU it reads a few pairs a second.",
+        quality: "Judges English text of any kind, while this site's critic was trained on old newswire. The native program's preset for laptops uses it. A CPU scores a few pairs per second.",
     },
     Known {
         model: presets::SMOLLM2,
         part: Part::Teacher,
-        quality: "Writes sound sentences about most things. Wants a graphics card: on a CPU it is very slow.",
+        quality: "Writes good sentences on most topics. Needs a graphics card: on a CPU it is very slow.",
     },
     Known {
         model: presets::DISTILGPT2,
         part: Part::Teacher,
-        quality: "Plainer and faster, of the family that the paper used. Wants a graphics card.",
+        quality: "Simpler and faster, of the model family that the paper used. Needs a graphics card.",
     },
 ];
 
 impl Known {
-    /// What to ask the worker for.
+    /// The model's source on a hub.
     #[must_use]
     pub fn source(&self, hub: &str) -> Source {
         Source::Hub { endpoint: hub.to_owned(), repo: self.model.repo.to_owned(), revision: "main".to_owned() }
     }
 }
 
-/// Its folder on the device, as the worker names it.
+/// Name of the stored model for a repository, as the worker names it.
 #[must_use]
 pub fn folder(repo: &str) -> String {
     repo.replace('/', "--").to_lowercase()
 }
 
-/// Reads what a visitor typed: `OWNER/REPOSITORY[@REVISION]`, or the address of a folder.
+/// Parses a source that the user entered: `OWNER/REPOSITORY[@REVISION]`, or the URL of a folder.
 ///
 /// # Errors
-/// What is wrong with it, and what it should be.
+/// A [`Problem`] for invalid input, with the accepted forms.
 pub fn source(typed: &str, hub: &str) -> Result<Source, Problem> {
     let typed = typed.trim();
     let wrong = |what: &str| Problem {
@@ -68,7 +68,7 @@ pub fn source(typed: &str, hub: &str) -> Result<Source, Problem> {
         if typed.contains(['?', '#']) || typed.len() > 2000 || typed.chars().any(char::is_whitespace) {
             return Err(wrong("is not the address of a folder."));
         }
-        // The page of a repository is the repository.
+        // The URL of a repository's page means the repository.
         if let Some(repo) =
             typed.strip_prefix(&format!("{hub}/")).filter(|rest| rest.trim_end_matches('/').matches('/').count() == 1)
         {
@@ -97,7 +97,7 @@ pub fn source(typed: &str, hub: &str) -> Result<Source, Problem> {
     Ok(Source::Hub { endpoint: hub.to_owned(), repo: repo.to_owned(), revision: revision.to_owned() })
 }
 
-/// Bytes in words.
+/// A size in decimal units, such as `1.43 GB`, `92 MB` or `1.5 MB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     let mb = bytes as f64 / 1e6;
@@ -108,28 +108,28 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// Models of this device, and the one that is coming.
+/// The stored models, and the current download.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shelving {
-    /// What is there; none until the worker has looked.
+    /// The stored models; `None` until the worker has listed them.
     pub shelf: Option<Shelf>,
-    /// The run that brings a model.
+    /// State of the download.
     pub work: Work,
-    /// It was dropped on the page: what there is of it is not kept.
+    /// Whether the files were dropped on the page; unfinished ones are then not kept.
     pub dropped: bool,
-    /// How far it is.
+    /// Progress of the download.
     pub keeping: Keeping,
-    /// The last word about it.
+    /// Message about the last finished or cancelled download.
     pub said: String,
 }
 
 impl Shelving {
-    /// A model is on its way, over a network or dropped.
+    /// Starts the state of a new download, or of dropped files.
     pub fn begin(&mut self, run: Run, dropped: bool) {
         *self = Self { shelf: self.shelf.take(), work: Work::begin(run), dropped, ..Self::default() };
     }
 
-    /// Where a repository was begun from.
+    /// Source of the unfinished download of a repository, if there is one.
     #[must_use]
     pub fn source_of(&self, repo: &str) -> Option<Source> {
         let name = folder(repo);
@@ -137,7 +137,7 @@ impl Shelving {
         (!matches!(begun.source, Source::Dropped { .. })).then(|| begun.source.clone())
     }
 
-    /// Takes an answer.
+    /// Updates the state by a response; responses of other runs are ignored.
     pub fn hear(&mut self, response: &Response) {
         self.work.hear(response);
         match response {
@@ -156,19 +156,19 @@ impl Shelving {
         }
     }
 
-    /// Share of the model that is there, where its size is known.
+    /// Fraction of the model that is stored, if its size is known.
     #[must_use]
     pub fn share(&self) -> Option<f64> {
         let all = self.keeping.bytes.filter(|bytes| *bytes > 0)?;
         Some((self.keeping.done as f64 / all as f64).min(1.0))
     }
 
-    /// How far, in words: file, sizes, rate, time left.
+    /// Progress as text: file, sizes, transfer rate and remaining time.
     #[must_use]
     pub fn progress(&self) -> String {
         let k = &self.keeping;
         let of = |done: u64, all: Option<u64>| match all {
-            // About, where a server compresses on the way.
+            // The size is approximate if the server compresses the file.
             Some(all) => format!("{} of {}", size(done), size(all.max(done))),
             None => size(done),
         };
@@ -190,13 +190,13 @@ impl Shelving {
         words
     }
 
-    /// What stands in the line that is read out: changes seldom.
+    /// A status message for screen readers, which changes seldom.
     #[must_use]
     pub fn told(&self) -> String {
         match (&self.work.problem, self.work.running) {
             (Some(problem), _) => problem.what.clone(),
             (_, true) => {
-                format!("Bringing {}.", if self.keeping.name.is_empty() { "a model" } else { &self.keeping.name })
+                format!("Storing {}.", if self.keeping.name.is_empty() { "a model" } else { &self.keeping.name })
             }
             _ => self.said.clone(),
         }

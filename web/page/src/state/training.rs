@@ -1,40 +1,40 @@
-//! A training as the page has heard of it.
+//! State of a training on the page.
 
 use super::work::Work;
 use protocol::{Look, Response, Run, Training};
 
-/// What the student wrote at some point.
+/// Sample versions by the student at one point of the training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    /// After this epoch; 0 = before the training.
+    /// Number of finished epochs; 0 = before the training.
     pub epoch: u64,
-    /// Its versions.
+    /// The sample versions.
     pub looks: Vec<Look>,
 }
 
-/// Where a training stands.
+/// State of a training.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Learning {
-    /// Its latest run.
+    /// State of the latest run.
     pub work: Work,
-    /// Step and loss.
+    /// Step and training loss, in nats per token.
     pub losses: Vec<(u64, f32)>,
-    /// Step and loss on held-out pairs.
+    /// Step and held-out loss, in nats per token.
     pub held_out: Vec<(u64, f32)>,
-    /// What it wrote.
+    /// Sample versions, in the order of epochs.
     pub seen: Vec<Seen>,
-    /// Steps taken.
+    /// Number of steps taken.
     pub step: u64,
-    /// Of how many.
+    /// Number of steps in total.
     pub total: u64,
     /// Seconds of the latest run.
     pub seconds: f64,
-    /// Every step is taken.
+    /// Whether all steps have been taken.
     pub finished: bool,
 }
 
 impl Learning {
-    /// Begins, or goes on.
+    /// Starts a new run: after a finished training with an empty state, else resuming.
     pub fn begin(&mut self, run: Run) {
         if self.finished {
             *self = Self::default();
@@ -42,7 +42,7 @@ impl Learning {
         self.work = Work::begin(run);
     }
 
-    /// Takes an answer of this run.
+    /// Updates the state by a response; responses of other runs are ignored.
     pub fn hear(&mut self, response: &Response) {
         self.work.hear(response);
         match response {
@@ -53,7 +53,7 @@ impl Learning {
     }
 
     fn step(&mut self, t: &Training) {
-        // Other pairs than before: the worker began anew.
+        // The worker started a new training, because the pairs have changed.
         if t.step < self.step {
             *self = Self { work: Work::begin(t.run), ..Self::default() };
         }
@@ -65,7 +65,7 @@ impl Learning {
         }
     }
 
-    /// A sentence for those who cannot see the page.
+    /// A status message for screen readers.
     #[must_use]
     pub fn told(&self) -> String {
         let loss = self.losses.last().map_or_else(String::new, |(_, l)| format!(" Loss {l:.2}."));
@@ -104,7 +104,7 @@ mod tests {
         }
         state.hear(&Response::Done { run: 2, stopped: false, speed: Speed::default() });
         assert_eq!((state.losses.len(), state.finished), (10, true));
-        // With other pairs the worker begins at the first step again.
+        // With other pairs the worker starts at the first step again.
         state.begin(3);
         state.hear(&step(3, 1));
         assert_eq!(state.losses, [(1, 1.0)]);

@@ -1,28 +1,28 @@
-//! Work that the worker does for a room, as far as all of it is alike: it runs, and ends in one way or another.
+//! State that all runs of the worker have in common.
 
 use protocol::{Problem, Response, Run};
 
-/// A run of the worker.
+/// State of a run of the worker.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Work {
-    /// Its number; 0 before the first.
+    /// Number of the run; 0 before the first.
     pub run: Run,
-    /// It is going on.
+    /// Whether the run has not ended.
     pub running: bool,
-    /// The visitor stopped it.
+    /// Whether the user stopped the run.
     pub stopped: bool,
-    /// It failed.
+    /// Why the run failed, if it did.
     pub problem: Option<Problem>,
 }
 
 impl Work {
-    /// A new run.
+    /// The state of a new run.
     #[must_use]
     pub fn begin(run: Run) -> Self {
         Self { run, running: true, ..Self::default() }
     }
 
-    /// Takes the answer that ends it; others are not its business.
+    /// Updates the state by a response that ends the run; all others are ignored.
     pub fn hear(&mut self, response: &Response) {
         match response {
             Response::Done { run, stopped, .. } if *run == self.run => {
@@ -33,7 +33,7 @@ impl Work {
         }
     }
 
-    /// It ends here.
+    /// Marks a running run as failed.
     pub fn fail(&mut self, problem: Problem) {
         if self.running {
             (self.running, self.problem) = (false, Some(problem));
@@ -69,7 +69,7 @@ mod tests {
             work.hear(&end);
             let ended = Work { run: 2, running: false, stopped, problem: fails.then(|| problem("It failed.")) };
             assert_eq!(work, ended);
-            // What ended does not fail any more.
+            // A run that has ended can no longer fail.
             work.fail(problem("The worker is gone."));
             assert_eq!(work, ended);
         }

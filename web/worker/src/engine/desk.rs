@@ -1,4 +1,4 @@
-//! Where the worker speaks to the page, hears "stop", and notes how fast it is.
+//! The worker's connection to the page: responses, stop requests and speed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -13,10 +13,10 @@ use wasm_bindgen::JsCast;
 use super::Engine;
 use protocol::{Response, Run, Speed};
 
-/// Milliseconds of work between two moments in which the worker listens.
+/// Milliseconds of work after which the worker yields to receive messages.
 const WORK_MS: f64 = 80.0;
 
-/// Milliseconds since the worker began.
+/// Milliseconds since the worker was started.
 pub(super) fn now() -> f64 {
     let scope = js_sys::global().unchecked_into::<web_sys::WorkerGlobalScope>();
     scope.performance().map_or(0.0, |p| p.now())
@@ -25,17 +25,17 @@ pub(super) fn now() -> f64 {
 struct Inner {
     scope: WorkerScope<Engine>,
     page: Cell<Option<HandlerId>>,
-    /// The run at work.
+    /// The current run.
     run: Cell<Run>,
-    /// Runs that are to stop.
+    /// Runs that were asked to stop.
     stop: RefCell<BTreeSet<Run>>,
-    /// When it last listened.
+    /// Time at which the worker last received messages.
     listened: Cell<f64>,
     started: Cell<f64>,
     speed: RefCell<Speed>,
 }
 
-/// Shared by everything that works.
+/// A shared handle to the connection.
 #[derive(Clone)]
 pub(super) struct Desk(Rc<Inner>);
 
@@ -62,7 +62,7 @@ impl Desk {
         }
     }
 
-    /// A new piece of work.
+    /// Starts a run: resets time and speed.
     pub(super) fn begin(&self, run: Run) {
         self.0.run.set(run);
         if run > 0 {
@@ -84,7 +84,7 @@ impl Desk {
         self.0.stop.borrow().contains(&self.run())
     }
 
-    /// Lets messages in, if it is time.
+    /// Yields so that messages are received, if the last time is long enough ago.
     pub(super) async fn listen(&self) {
         if now() - self.0.listened.get() > WORK_MS {
             TimeoutFuture::new(0).await;
@@ -92,7 +92,7 @@ impl Desk {
         }
     }
 
-    /// Seconds since the run began.
+    /// Seconds since the run was started.
     pub(super) fn seconds(&self) -> f64 {
         (now() - self.0.started.get()) / 1000.0
     }
@@ -102,7 +102,7 @@ impl Desk {
         Speed { all_s: self.seconds(), memory, ..*self.0.speed.borrow() }
     }
 
-    /// The first token is there.
+    /// Records the time of the first token, once per run.
     fn first(&self) {
         let mut speed = self.0.speed.borrow_mut();
         if speed.first_s == 0.0 {
@@ -111,7 +111,7 @@ impl Desk {
     }
 }
 
-/// The worker's side of a monitor: lets messages in, hands rows on as they end, and counts what the page shows as speed.
+/// The worker's implementation of [`Watch`]: receives messages, passes on finished rows, and measures the speed.
 pub(super) struct Attention<F: FnMut(&[Sample])> {
     desk: Desk,
     rows: F,
@@ -146,7 +146,7 @@ impl<F: FnMut(&[Sample])> Watch for Attention<F> {
     }
 
     fn sampled(&mut self, rows: &[Sample]) {
-        // A context is shown when it is whole.
+        // Rows of contexts are not passed on, because contexts are shown when complete.
         if self.before.stage != Stage::Contexts {
             (self.rows)(rows);
         }

@@ -1,4 +1,4 @@
-//! The WebGPU adapter, in the browser's own words: burn does not tell.
+//! The WebGPU adapter as the browser describes it, which burn does not expose.
 
 use js_sys::{Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -14,7 +14,7 @@ fn text(of: &JsValue, name: &str) -> String {
     get(of, name).and_then(|v| v.as_string()).unwrap_or_default()
 }
 
-/// Asks the browser for an adapter; none where it has no WebGPU, or refuses.
+/// Requests an adapter from the browser; `None` without WebGPU or if the request is refused.
 pub(super) async fn find() -> Devices {
     Devices { gpu: adapter().await }
 }

@@ -1,5 +1,5 @@
-//! The method in miniature: contexts, siblings, pairs, critics. What was scored stays, so that other thresholds need no
-//! model.
+//! A small distillation in the browser: contexts, siblings, pairs and critics. Scores are stored, so that other
+//! thresholds can be applied without a model.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,18 +17,18 @@ use super::desk::{Attention, Desk};
 use super::models::Models;
 use protocol::{Distill, Filtered, Point, Response, Run, Thresholds};
 
-/// While scoring, so that thresholds can be moved both ways without asking a model again.
+/// Thresholds while scoring. They are loose, so that the user can change the thresholds later without scoring again.
 const LOOSE_ENTAILMENT: f32 = 0.2;
 const LOOSE_ROUGE: f32 = 0.95;
 
-/// Most points that the page draws.
+/// Approximate number of points that the page draws, in addition to all kept pairs.
 const POINTS: usize = 1200;
 
-/// The last distillation; borrowed only between two moments in which the worker listens, so that thresholds can be moved
-/// while something else runs.
+/// The last distillation. It is never borrowed across an await, so that thresholds can be changed while something else
+/// runs.
 pub(super) type Shared = Rc<RefCell<Option<Distilled>>>;
 
-/// Other thresholds on what is there.
+/// Applies other thresholds to the last distillation; `None` if there is none.
 pub(super) fn refilter(shared: &Shared, thresholds: Thresholds) -> Result<Option<Filtered>> {
     let mut slot = shared.borrow_mut();
     let Some(distilled) = slot.as_mut() else { return Ok(None) };
@@ -36,10 +36,10 @@ pub(super) fn refilter(shared: &Shared, thresholds: Thresholds) -> Result<Option
     distilled.filter().map(Some)
 }
 
-/// A distillation so far.
+/// The state of a distillation.
 pub(super) struct Distilled {
     pub(super) plan: Plan,
-    /// What the visitor set.
+    /// The thresholds that the user set.
     pub(super) thresholds: Thresholds,
     siblings: BTreeMap<u64, SentenceSet>,
     scored: Vec<Scored>,
@@ -52,7 +52,7 @@ impl Distilled {
         let spec: DeviceSpec = models.compute.spec;
         let mut plan = Preset::Tiny.plan(spec);
         let thresholds = settings.thresholds.clone().unwrap_or_else(|| models.thresholds.clone());
-        // The rest of the critics goes with them.
+        // The other critics are those of the user's thresholds as well.
         (plan.paraphrase, plan.summary) = (thresholds.paraphrase.clone(), thresholds.summary.clone());
         plan.seed = settings.seed.min(1 << 52);
         plan.contexts.count = settings.contexts.clamp(1, 64);
@@ -85,7 +85,7 @@ impl Distilled {
         }
         self.scored.extend(judged.scored);
         self.links.extend(judged.links);
-        // The steps of the critics are counted anew for other thresholds.
+        // The steps of the critics depend on the thresholds and are counted by `filter`.
         self.counts.add(&Funnel { paraphrase: Vec::new(), summary: Vec::new(), ..judged.funnel });
         Ok(())
     }
@@ -96,7 +96,7 @@ impl Distilled {
         found.unwrap_or_default()
     }
 
-    /// The pairs under the visitor's thresholds.
+    /// The pairs under the user's thresholds.
     pub(super) fn filter(&self) -> Result<Filtered> {
         let Thresholds { paraphrase, summary } = &self.thresholds;
         paraphrase.validate()?;
@@ -107,7 +107,7 @@ impl Distilled {
         let read: Vec<&Scored> = again.scored.iter().filter(|s| s.forward.is_some()).collect();
         let every = read.len().div_ceil(POINTS).max(1);
         let pair = |s: &Scored| (self.text(s.context, s.x), self.text(s.context, s.y));
-        // Kept pairs are all drawn.
+        // All kept pairs are drawn.
         let points = read
             .iter()
             .enumerate()
@@ -129,7 +129,7 @@ impl Distilled {
         Ok(Filtered { points, kept, funnel, missing: again.missing, contexts: self.siblings.len() })
     }
 
-    /// Sentences that are in no kept pair, one of each context: the student has not seen them.
+    /// Sentences that the student was not trained on: from each context one that is in no kept pair, at most `most`.
     pub(super) fn unseen(&self, kept: &[Kept], most: usize) -> Vec<String> {
         let used = |context: u64, row: u32| {
             kept.iter().any(|k| k.scored.context == context && (k.scored.x == row || k.scored.y == row))
@@ -138,7 +138,7 @@ impl Distilled {
             .iter()
             .filter_map(|(context, siblings)| {
                 let all = siblings.all().iter().filter(|s| !used(*context, s.row));
-                // A long one has something to leave out.
+                // A long sentence can be summarised.
                 all.filter(|s| (40..180).contains(&s.text.len())).max_by_key(|s| (s.text.len(), s.row))
             })
             .take(most)
@@ -147,7 +147,7 @@ impl Distilled {
     }
 }
 
-/// Tells the page what the pipeline makes, and keeps it for other thresholds.
+/// Sends the pipeline's results to the page and stores them in memory.
 struct Memory<'a> {
     desk: &'a Desk,
     shared: &'a Shared,
@@ -179,7 +179,7 @@ impl Store for Memory<'_> {
     }
 }
 
-/// Runs the pipeline, one context at a time, and tells the page.
+/// Runs the pipeline, one context at a time, and reports to the page.
 pub(super) async fn run(desk: &Desk, models: &mut Models, shared: &Shared, settings: &Distill) -> Result<()> {
     let mut fresh = Distilled::new(settings, models);
     let texts = settings.seeds.iter().enumerate().map(|(i, t)| (format!("line {}", i + 1), t.as_str()));

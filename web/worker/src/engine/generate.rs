@@ -1,4 +1,4 @@
-//! Rewrites a text, sentence by sentence.
+//! Rewriting a text, sentence by sentence.
 
 use lm::decode::siblings::Limits;
 use method::critic::Panel;
@@ -10,7 +10,7 @@ use super::desk::{Attention, Desk};
 use super::models::Models;
 use protocol::{LONGEST_TEXT, Response, Rewrite};
 
-/// Longest version, in tokens.
+/// Most tokens of a version.
 const NEW_TOKENS: usize = 60;
 
 pub(super) async fn run(desk: &Desk, models: &mut Models, text: &str, settings: &Rewrite) -> Result<()> {

@@ -1,4 +1,5 @@
-//! The worker: owns the models, works off requests one after the other, and hears "stop" in between.
+//! The worker, which owns the models. Runs are processed one after the other; stop requests, threshold changes and
+//! downloads are handled in between.
 
 mod desk;
 mod devices;
@@ -28,11 +29,11 @@ use protocol::{Cast, Problem, Request, Response, Run, Speed, Student, Thresholds
 use shelf::Shelf;
 use student::Training;
 
-/// The worker as gloo runs it.
+/// The worker, as an agent of `gloo-worker`.
 pub struct Engine {
     desk: Desk,
     distilled: Shared,
-    /// Thresholds that wait to be applied.
+    /// Thresholds that have not been applied yet.
     wanted: Rc<RefCell<Option<Thresholds>>>,
     inbox: UnboundedSender<Request>,
     shelf: Shelf,
@@ -65,13 +66,13 @@ impl Worker for Engine {
 
     fn received(&mut self, _: &WorkerScope<Self>, request: Request, _: HandlerId) {
         match request {
-            // These do not wait for what runs.
+            // These requests do not wait for the current run.
             Request::Interrupt { run } if self.shelf.interrupt(run) => {}
             Request::Shelf | Request::Keep { .. } | Request::Remove { .. } => self.shelf.answer(request),
             Request::Interrupt { run } => {
                 self.desk.interrupt(run);
                 if run > self.desk.run() {
-                    // It waits for another one, and need not begin.
+                    // The run is still queued; it will be skipped.
                     self.desk.say(Response::Done { run, stopped: true, speed: Speed::default() });
                 }
             }
@@ -82,7 +83,7 @@ impl Worker for Engine {
 }
 
 impl Engine {
-    /// Filters with the newest of the thresholds that came together.
+    /// Applies thresholds; of several that arrive together only the last.
     fn refilter(&self, thresholds: Thresholds) {
         if self.wanted.replace(Some(thresholds)).is_some() {
             return;
@@ -99,7 +100,7 @@ impl Engine {
     }
 }
 
-/// What the worker has.
+/// Models, distillation and training of the worker.
 struct Bench {
     desk: Desk,
     models: Option<Models>,
@@ -118,7 +119,7 @@ impl Bench {
         };
         self.desk.begin(run.unwrap_or(0));
         if self.desk.stopped() {
-            // The page was told when it asked.
+            // `received` has already answered the page.
             return;
         }
         let done = match request {
@@ -148,7 +149,7 @@ impl Bench {
                     Ok(training) => {
                         let done = student::train(&self.desk, models, self.training.insert(training)).await;
                         if matches!(&done, Err(error) if *error != Error::Interrupted) {
-                            // The same step would fail again.
+                            // A resumed training would fail at the same step again.
                             self.training = None;
                         }
                         done
@@ -175,7 +176,7 @@ impl Bench {
                 }
                 Ok(())
             }
-            // Answered as they come.
+            // Handled in `received`.
             Request::Interrupt { .. }
             | Request::Refilter { .. }
             | Request::Shelf
@@ -185,7 +186,7 @@ impl Bench {
         match (done, run) {
             (Ok(()), Some(run)) => self.over(run, false),
             (Err(Error::Interrupted), Some(run)) => self.over(run, true),
-            // What is left of a lost device answers nothing any more: the page starts another worker, on the CPU.
+            // A lost device does not recover: the page starts another worker, which uses the CPU.
             (Err(error @ Error::Device { .. }), Some(_)) if self.models.as_ref().is_some_and(Models::on_gpu) => {
                 ring(&format!("the graphics device failed ({})", error.to_string().lines().next().unwrap_or_default()));
             }
@@ -225,7 +226,7 @@ fn problem(error: &Error) -> Problem {
 }
 
 thread_local! {
-    /// Name of the channel on which the page hears that the worker is dead: nothing else of it still answers then.
+    /// Name of the broadcast channel for crashes, which works when the worker cannot respond otherwise.
     static ALARM: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
@@ -233,12 +234,12 @@ fn ring(text: &str) {
     let name = ALARM.with_borrow(Clone::clone);
     if let Ok(channel) = web_sys::BroadcastChannel::new(&name) {
         drop(channel.post_message(&JsValue::from_str(text)));
-        // Whatever is left of it must not answer any more.
+        // The crashed worker must not send further responses.
         js_sys::global().unchecked_into::<DedicatedWorkerGlobalScope>().close();
     }
 }
 
-/// Rings the alarm on a panic, and on whatever else nobody catches (memory that ran out, a device that is gone).
+/// Reports panics and other uncaught errors, such as lack of memory or a lost device, on the crash channel.
 pub fn watch_over() {
     std::panic::set_hook(Box::new(|info| {
         console_error_panic_hook::hook(info);

@@ -1,4 +1,4 @@
-//! Three models, of the site or of this device: found, loaded, and checked against their golden values.
+//! Loading three models, from the site or from this device, and checking them against their golden values.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::desk::{Desk, now};
 use super::{devices, problem, shelf};
 use protocol::{Cast, Part, Problem, Ready, Response, Thresholds, Wanted};
 
-/// What the site carries, and how much of the loading each file is.
+/// Files of the site's models, with the fraction of the loading progress that each accounts for.
 const FILES: [(Part, &[(&str, f32)]); 3] = [
     (
         Part::Teacher,
@@ -42,32 +42,32 @@ const FILES: [(Part, &[(&str, f32)]); 3] = [
     ),
 ];
 
-/// Most bytes of a small file.
+/// Largest accepted `impossible.json`, in bytes.
 const SMALL: usize = 1 << 20;
 
-/// The models, on one device.
+/// The loaded models, on one device.
 pub(super) struct Models {
     pub(super) compute: Compute,
     pub(super) teacher: TextModel,
-    /// Their panel is set for each run.
+    /// The critics, whose panel is set for each run.
     pub(super) critics: critic::Critics,
     pub(super) student: TextModel,
-    /// The student as it was loaded: what a training starts from.
+    /// Folder of the loaded student, from which a training starts.
     pub(super) folder: ModelFolder,
     pub(super) format: Format,
     pub(super) trained: Option<TextModel>,
     pub(super) trained_writes: bool,
-    /// Thresholds that suit the critic.
+    /// Default thresholds for the critic.
     pub(super) thresholds: Thresholds,
 }
 
 impl Models {
-    /// They are not on the CPU.
+    /// Whether the models are on a GPU.
     pub(super) fn on_gpu(&self) -> bool {
         !self.compute.is_host()
     }
 
-    /// The student that writes, with the critics.
+    /// A rewriter with the selected student and the critics.
     pub(super) fn rewriter(&mut self, panel: Panel) -> Rewriter<'_> {
         let student = self.trained.as_ref().filter(|_| self.trained_writes).unwrap_or(&self.student);
         self.critics.panel = panel;
@@ -85,7 +85,7 @@ async fn fetch(url: &str) -> Result<Vec<u8>> {
     response.binary().await.map_err(|e| failed(e.to_string()))
 }
 
-/// The files of the model that plays a part.
+/// The files of the model selected for a role.
 async fn files(desk: &Desk, base: &str, cast: &Cast, place: usize, share: &mut f32) -> Result<Arc<dyn Files>, Problem> {
     let (part, files) = FILES[place];
     if let Some(name) = cast.of(part) {
@@ -103,15 +103,15 @@ async fn files(desk: &Desk, base: &str, cast: &Cast, place: usize, share: &mut f
     Ok(Arc::new(memory))
 }
 
-/// Loads everything, on the device that is wanted if it computes what it should, else on the CPU. Where a model of this
-/// device cannot be used, the site's own are.
+/// Loads the models on the selected device, or on the CPU if the check against golden values fails there. If a stored
+/// model cannot be used, the site's models are used instead.
 pub(super) async fn load(desk: &Desk, base: &str, wanted: Wanted, cast: Cast) -> Result<(Models, Ready), Problem> {
     let own = Cast::default();
     match of_cast(desk, base, wanted, &cast).await {
         Err(problem) if cast != own => {
             let (models, ready) = of_cast(desk, base, wanted, &own).await?;
             let reason = format!("{} The models of this site are used instead. {}", problem.what, problem.step);
-            // The device's own story, where there is one, comes second.
+            // The reason for another device, if there is one, comes second.
             let reason = ready.fallback.iter().fold(reason, |reason, more| format!("{reason} {more}"));
             Ok((models, Ready { fallback: Some(reason), ..ready }))
         }
@@ -159,7 +159,7 @@ async fn of_cast(desk: &Desk, base: &str, wanted: Wanted, cast: &Cast) -> Result
             Ok((_, checked)) => {
                 let worst = checked.worst.unwrap_or_default();
                 fallback =
-                    Some(format!("WebGPU computes wrong numbers (they differ by {worst:.3} from the stored ones)."));
+                    Some(format!("WebGPU computes wrong results (they differ by {worst:.3} from the stored values)."));
             }
             Err(error) => fallback = Some(format!("WebGPU did not work: {error}")),
         }
@@ -169,7 +169,7 @@ async fn of_cast(desk: &Desk, base: &str, wanted: Wanted, cast: &Cast) -> Result
         let worst = checked.worst.unwrap_or_default();
         let error = Error::broken(
             "the models",
-            format!("what they compute differs by {worst} from the values that were stored with them"),
+            format!("their results differ by {worst} from the values that are stored with them"),
         );
         return Err(problem(&error));
     }
@@ -177,11 +177,11 @@ async fn of_cast(desk: &Desk, base: &str, wanted: Wanted, cast: &Cast) -> Result
     Ok((models, ready))
 }
 
-/// What the self-test found.
+/// Results of the check against golden values.
 struct Checked {
-    /// Largest difference from the golden values of the models that have some.
+    /// Largest difference from golden values; `None` if no model has any.
     worst: Option<f32>,
-    /// Models that have none.
+    /// Models without golden values.
     unchecked: Vec<String>,
     seconds: f64,
 }
@@ -193,14 +193,14 @@ impl Checked {
 
     fn add(&mut self, name: &str, off: Option<f32>) {
         match off {
-            // JSON has no infinity.
+            // Limited to finite values, as JSON has no infinity.
             Some(off) => self.worst = Some(self.worst.unwrap_or(0.0).max(off.min(f32::MAX))),
             None => self.unchecked.push(name.to_owned()),
         }
     }
 }
 
-/// Thresholds that suit a critic: the site's own is less sure than a large one.
+/// Default thresholds for a critic; probabilities of the site's small critic are lower than those of a large one.
 fn thresholds(cast: &Cast) -> Thresholds {
     let (paraphrase, summary) = if cast.critic.is_none() {
         let plan = Preset::Tiny.plan(DeviceSpec::Flex);
@@ -211,7 +211,7 @@ fn thresholds(cast: &Cast) -> Thresholds {
     Thresholds { paraphrase, summary }
 }
 
-/// The models on a device, and how far they are from their golden values.
+/// Loads the models on a device and checks them against their golden values.
 async fn open(desk: &Desk, found: &[Arc<dyn Files>], spec: DeviceSpec, cast: &Cast) -> Result<(Models, Checked)> {
     let [teacher_files, critic_files, student_files] = found else {
         return Err(Error::input("the models", "three", found.len()));
@@ -223,7 +223,7 @@ async fn open(desk: &Desk, found: &[Arc<dyn Files>], spec: DeviceSpec, cast: &Ca
     let folder = ModelFolder::open(student_files)?;
     let student = TextModel::load(&folder, &compute)?;
     let format = Format::parse(format::FILE, (*read_all(&**student_files, format::FILE, SMALL)?).as_ref())?;
-    desk.say(Response::Loading { what: "Checking what they compute".to_owned(), share: 1.0 });
+    desk.say(Response::Loading { what: "Checking the models".to_owned(), share: 1.0 });
     let start = now();
     let mut checked = Checked { worst: None, unchecked: Vec::new(), seconds: 0.0 };
     for (part, model, files) in [(Part::Teacher, &teacher, teacher_files), (Part::Student, &student, student_files)] {

@@ -1,4 +1,4 @@
-//! Trains the student on the pairs that are kept, and packs it.
+//! Training the student on the kept pairs, and packing it for download.
 
 use std::io::{Cursor, Write};
 
@@ -23,24 +23,24 @@ use super::distill::{Distilled, Shared};
 use super::models::Models;
 use protocol::{Look, Response, Training as Report};
 
-/// Sentences that are looked at before and after each epoch.
+/// Number of sentences that the student rewrites before the training and after each epoch.
 const LOOKS: usize = 4;
 
-/// Versions of each.
+/// Versions per sentence and task.
 const SAMPLES: u32 = 6;
 
-/// Length that summaries are asked for.
+/// Requested length of summaries as a fraction of the source's.
 const LENGTH: f32 = 0.6;
 
-/// A training, begun or finished.
+/// A training, unfinished or finished.
 pub(super) struct Training {
     lesson: Lesson,
-    /// What it learns from: other pairs are another training.
+    /// The training pairs; with other pairs a new training is started.
     pairs: Vec<(String, String)>,
     unseen: Vec<String>,
-    /// The epoch before which it was looked at last.
+    /// Number of finished epochs at the last sample versions.
     looked: Option<u64>,
-    /// What it writes on the way is judged by.
+    /// Critics of the sample versions.
     panel: Panel,
     seed: u64,
 }
@@ -58,7 +58,7 @@ fn pairs(kept: &[Kept]) -> Vec<(String, String)> {
     kept.iter().map(|k| (k.text.clone(), k.target.clone())).collect()
 }
 
-/// The training of the pairs that are kept now: the one that was stopped, or a new one.
+/// The training on the pairs that are kept now: the interrupted one if it has the same pairs, else a new one.
 pub(super) fn training(models: &Models, shared: &Shared, before: Option<Training>, epochs: u64) -> Result<Training> {
     let slot = shared.borrow();
     let distilled = slot.as_ref().ok_or_else(|| Error::input("training", "pairs of a distillation", "none"))?;
@@ -72,7 +72,7 @@ pub(super) fn training(models: &Models, shared: &Shared, before: Option<Training
     }
 }
 
-/// Looks at the student between epochs and tells the page of every step.
+/// Reports every step to the page, and sample versions after each epoch.
 struct Looking<'a> {
     desk: &'a Desk,
     critics: &'a mut Critics,
@@ -94,7 +94,7 @@ impl Looking<'_> {
         }
     }
 
-    /// What the student makes of a few sentences that it has not learned from, once an epoch.
+    /// Sends sample versions of sentences that are not in the training pairs, once per epoch.
     async fn look(&mut self, trainer: &Trainer<Likelihood>) -> Result<()> {
         let epoch = trainer.state.epoch;
         if *self.looked != Some(epoch) {
@@ -141,7 +141,7 @@ impl Course<Likelihood> for Looking<'_> {
     }
 }
 
-/// Trains to the end.
+/// Trains to the end, or until the user stops it.
 pub(super) async fn train(desk: &Desk, models: &mut Models, training: &mut Training) -> Result<()> {
     models.critics.panel = training.panel.clone();
     let Training { lesson, unseen, looked, seed, .. } = training;
@@ -155,17 +155,17 @@ pub(super) async fn train(desk: &Desk, models: &mut Models, training: &mut Train
     let last = looking.look(trainer).await;
     models.trained = Some(frame.student(&trainer.parameters)?);
     match last {
-        // It is trained all the same.
+        // Only the last sample versions were interrupted; the training is complete.
         Err(Error::Interrupted) => Ok(()),
         last => last,
     }
 }
 
-/// The trained student as a Hub-layout folder in a zip, for download.
+/// Packs the trained student as a model folder in a zip archive, for download.
 pub(super) async fn export(desk: &Desk, training: &Training) -> Result<()> {
     let mut model = training.lesson.trained().await?;
     model.card = format!(
-        "---\nlibrary_name: transformers\npipeline_tag: text2text-generation\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation, trained in a browser\n\n{} steps over {} pairs that a language model wrote and a critic kept in this browser. A demonstration: where the site's own tiny models were used, they have only seen the newswire of 1987, and their critic errs.\n",
+        "---\nlibrary_name: transformers\npipeline_tag: text2text-generation\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation, trained in a browser\n\n{} steps over {} pairs that a language model generated and a critic accepted in this browser. This is a demonstration: the site's own tiny models were trained on newswire of 1987 only, and their critic makes errors.\n",
         training.lesson.trainer.state.step,
         training.pairs.len(),
     );

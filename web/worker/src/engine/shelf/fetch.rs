@@ -1,4 +1,4 @@
-//! Brings a model onto this device: each file under a temporary name until all of it is there and its hash is right.
+//! Storing a model on this device. Each file has a temporary name until it is complete and its hash has been checked.
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
@@ -22,27 +22,27 @@ use protocol::{Keeping, Problem, Response, Run, Source, Stored, StoredFile};
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// Longest silence of a server.
+/// Milliseconds without data after which a download is interrupted.
 const SILENCE_MS: u32 = 45_000;
 
-/// Tries in a row that bring nothing.
+/// Number of successive attempts without data after which a download fails.
 const TRIES: u32 = 3;
 
-/// Milliseconds between two messages about a download.
+/// Minimum number of milliseconds between two progress messages.
 const SAY_MS: f64 = 120.0;
 
-/// Bytes that are hashed in one go.
+/// Number of bytes that are hashed at a time.
 const PIECE: usize = 1 << 20;
 
-/// Most bytes of a zip: it is opened in memory.
+/// Largest accepted zip archive in bytes, as it is opened in memory.
 const MOST_ZIP: u64 = 256 << 20;
 
-/// Most entries of a zip.
+/// Most entries of a zip archive.
 const MOST_ENTRIES: usize = 1024;
 
 const AGAIN: &str = "Press Resume to go on; what is there is kept.";
 
-/// The name of a source's folder, which is safe on every file system.
+/// Name of the folder for a source, which is valid on every file system.
 fn name_of(source: &Source) -> String {
     let text = match source {
         Source::Hub { repo, .. } => repo.replace('/', "--"),
@@ -63,14 +63,14 @@ fn origin(source: &Source) -> String {
     }
 }
 
-/// How far a run is, and where to say so.
+/// Progress of a download, with the connection to report it.
 struct Progress<'a> {
     desk: &'a Desk,
     keeping: Keeping,
-    /// When the first file began to come: the rate is that of the network.
+    /// Time at which the first file began to arrive; the transfer rate is measured from then on.
     began: Option<f64>,
     said: f64,
-    /// The folder is this run's.
+    /// Whether the folder belongs to this run.
     claimed: bool,
 }
 
@@ -93,7 +93,7 @@ impl Progress<'_> {
     }
 }
 
-/// Keeps a model, or goes on keeping it.
+/// Stores a model, or resumes an unfinished download.
 pub(super) async fn keep(desk: &Desk, run: Run, source: &Source, stop: &AbortSignal) -> Result<Stored> {
     let name = name_of(source);
     let keeping = Keeping { run, name: name.clone(), file: "the list of files".to_owned(), ..Keeping::default() };
@@ -111,14 +111,14 @@ pub(super) async fn keep(desk: &Desk, run: Run, source: &Source, stop: &AbortSig
         Some(url) => unpack(&models, &name, source, url, &mut progress, stop).await,
         None => bring(&models, &name, source, &mut progress, stop).await,
     };
-    // What was dropped can be dropped again; what came over a network is worth keeping.
+    // Dropped files can be dropped again, but downloaded parts are kept for resuming.
     if kept.is_err() && dropped && progress.claimed {
         drop(models.remove(&name).await);
     }
     kept
 }
 
-/// The zip, where that is all that was dropped.
+/// The zip archive, if a single one was dropped.
 fn zipped(source: &Source) -> Option<&protocol::DroppedFile> {
     match source {
         Source::Dropped { files, .. } => match &files[..] {
@@ -156,7 +156,7 @@ async fn bring(
             && let Some(bytes) = folder.small(&file.name, super::SMALL).await?
             && let Err(error) = plays(&bytes)
         {
-            // Before all the rest comes for nothing.
+            // Refused before the other files are downloaded in vain.
             models.remove(name).await?;
             return Err(problem(error.to_string(), "Nothing was kept. Take another model."));
         }
@@ -165,7 +165,8 @@ async fn bring(
     finish(models, &folder, name, source, listing.licence, files).await
 }
 
-/// The folder of a model that is begun. What another source has begun under the same name stays: someone waited for it.
+/// Creates or reopens the folder of an unfinished model. An unfinished model of the same name from another source is
+/// not overwritten.
 async fn claim(models: &Folder, name: &str, source: &Source, progress: &mut Progress<'_>) -> Result<Folder> {
     let ours = serde_json::to_vec(source).map_err(|e| problem(e.to_string(), "Try again."))?;
     if let Some(folder) = models.folder(name).await? {
@@ -186,7 +187,7 @@ async fn claim(models: &Folder, name: &str, source: &Source, progress: &mut Prog
     Ok(folder)
 }
 
-/// Lets go of files whose version is another by now or was not noted, and notes the versions that are to come.
+/// Removes files whose recorded version is missing or outdated, and records the current versions.
 async fn renew(folder: &Folder, files: &[Wanted]) -> Result<()> {
     let noted = folder.small(VERSIONS, super::SMALL).await?;
     let noted: BTreeMap<String, String> = noted.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
@@ -205,7 +206,7 @@ async fn renew(folder: &Folder, files: &[Wanted]) -> Result<()> {
     folder.put(VERSIONS, &serde_json::to_vec(&versions).map_err(|e| problem(e.to_string(), "Try again."))?).await
 }
 
-/// Bytes of a model that are there, of those that are wanted.
+/// Number of bytes of the listed files that are already stored.
 async fn there(folder: &Folder, files: &[Wanted]) -> Result<u64> {
     let mut bytes = 0;
     for wanted in files {
@@ -219,7 +220,7 @@ fn mb(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 
-/// Refuses what a tab has no room for.
+/// Checks that a model of this size fits into the memory of a tab.
 fn fits(bytes: u64) -> Result<()> {
     if bytes <= MOST_BYTES {
         return Ok(());
@@ -228,7 +229,7 @@ fn fits(bytes: u64) -> Result<()> {
     Err(problem(what, "Take a smaller one, or the native program."))
 }
 
-/// Refuses what this device has no room for: so many bytes more.
+/// Checks that this device has room for this number of further bytes.
 async fn room(bytes: u64) -> Result<()> {
     if let Some((used, quota)) = opfs::estimate().await
         && quota.saturating_sub(used) < bytes
@@ -240,7 +241,7 @@ async fn room(bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Checks what is there and writes the record, last of all.
+/// Opens the complete model to find its role, and writes the record, which marks it as complete.
 async fn finish(
     models: &Folder,
     folder: &Folder,
@@ -255,7 +256,7 @@ async fn finish(
         Err(error) if error.kind() == ErrorKind::Retry => return Err(problem(error.to_string(), AGAIN)),
         Err(error) => {
             drop(opened);
-            // Bytes that came whole and are no model will not become one.
+            // The files are complete, so resuming would not help.
             models.remove(name).await?;
             return Err(problem(
                 error.to_string(),
@@ -274,13 +275,13 @@ fn hex(hash: Sha256) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lets messages in, and ends where one of them says so.
+/// Yields so that messages are received; fails if the download was cancelled.
 async fn rest(progress: &Progress<'_>, stop: &AbortSignal) -> Result<()> {
     progress.desk.listen().await;
     if stop.aborted() { Err(problem("It was cancelled.".to_owned(), AGAIN)) } else { Ok(()) }
 }
 
-/// Hashes what is there of a file, letting messages in now and then.
+/// Hashes the stored part of a file, yielding for messages; returns hash state and length.
 async fn hashed(there: &File, progress: &mut Progress<'_>, stop: &AbortSignal) -> Result<(Sha256, u64)> {
     let (mut hash, mut at, size) = (Sha256::new(), 0, there.size()?);
     let mut piece = vec![0; PIECE];
@@ -295,7 +296,7 @@ async fn hashed(there: &File, progress: &mut Progress<'_>, stop: &AbortSignal) -
     Ok((hash, size))
 }
 
-/// One file, whole and under its own name.
+/// Downloads one file and gives it its final name, reusing what is already stored.
 async fn file(folder: &Folder, wanted: &Wanted, progress: &mut Progress<'_>, stop: &AbortSignal) -> Result<StoredFile> {
     let part = format!("{}.part", wanted.name);
     let name = wanted.name.clone();
@@ -307,14 +308,14 @@ async fn file(folder: &Folder, wanted: &Wanted, progress: &mut Progress<'_>, sto
         if same {
             return Ok(StoredFile { name, bytes, sha256 });
         }
-        // Another version of the model lies there by now.
+        // The stored file is of another version.
         folder.remove(&name).await?;
         progress.keeping.done -= bytes;
         progress.keeping.file_done -= bytes;
     }
     let to = folder.write(&part).await?;
     if wanted.bytes.is_none_or(|all| to.size().is_ok_and(|size| size > all)) {
-        // What is there is of another version, or of another size than the server counts in.
+        // The exact size is unknown, or the stored part is of another version: start from the beginning.
         to.cut(0)?;
     }
     let (mut hash, mut bytes) = hashed(&to, progress, stop).await?;
@@ -347,11 +348,11 @@ async fn file(folder: &Folder, wanted: &Wanted, progress: &mut Progress<'_>, sto
     Ok(StoredFile { name, bytes, sha256 })
 }
 
-/// Why a stream ended early.
+/// Why a download ended early.
 enum End {
-    /// Asking again may help.
+    /// A retry may help.
     Broken(String),
-    /// It will not.
+    /// A retry will not help.
     Final(Problem),
 }
 
@@ -361,7 +362,7 @@ impl From<Problem> for End {
     }
 }
 
-/// Appends what is missing of a file.
+/// Downloads the missing part of a file and appends it.
 async fn stream(
     wanted: &Wanted,
     to: &File,
@@ -381,7 +382,7 @@ async fn stream(
         }
         206 => {}
         200 => {
-            // The server begins anew.
+            // The server ignores the range and sends the whole file.
             progress.keeping.done -= *bytes;
             progress.keeping.file_done -= *bytes;
             (*hash, *bytes) = (Sha256::new(), 0);
@@ -420,7 +421,7 @@ async fn stream(
         hash.update(&chunk);
         *bytes += chunk.len() as u64;
         progress.moved(chunk.len() as u64, true);
-        // A server that is faster than the disk leaves no moment in which "cancel" would be heard.
+        // Yield explicitly, because with a server faster than the disk a cancel request would never be received.
         rest(progress, stop).await?;
     }
     match wanted.bytes {
@@ -429,7 +430,8 @@ async fn stream(
     }
 }
 
-/// A zip as this program and this page make them: files beside each other or in one folder, not compressed.
+/// Stores a model from a zip archive like those of this program and this page: uncompressed, with all files in one
+/// folder or none.
 async fn unpack(
     models: &Folder,
     name: &str,
@@ -460,7 +462,7 @@ async fn unpack(
         let entry = zip.by_index(i).map_err(|e| damaged(&e))?;
         let path = entry.name().map_err(|e| damaged(&e))?.into_owned();
         let file = path.rsplit('/').next().unwrap_or_default();
-        // What lies deeper is no part of the model.
+        // Files in deeper folders are not part of the model.
         if path.matches('/').count() > 1 || !known(file) {
             continue;
         }

@@ -1,4 +1,4 @@
-//! Which files a source has.
+//! Listing the files of a source.
 
 use futures_util::future::{Either, select};
 use gloo::net::http::{Method, RequestBuilder, Response};
@@ -21,45 +21,45 @@ pub(super) const CONFIG: &str = "config.json";
 const ALWAYS: [&str; 2] = [CONFIG, "tokenizer.json"];
 const MAYBE: [&str; 2] = [format::FILE, golden::FILE];
 
-/// Most shards of a model.
+/// Most weight files of a model.
 const MOST_SHARDS: usize = 64;
 
-/// A file to bring.
+/// A file to download.
 pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) url: String,
-    /// Its exact size: then it can be gone on with in the middle.
+    /// Exact size in bytes if known, which allows resuming.
     pub(super) bytes: Option<u64>,
-    /// About how large it is, to show progress.
+    /// Approximate size in bytes, for progress.
     pub(super) about: Option<u64>,
     pub(super) sha256: Option<String>,
-    /// Tells it from another file of this name and size: what the hub or the server calls this version of it.
+    /// Identifier of the file's version by the hub or the server.
     pub(super) version: Option<String>,
-    /// The server says the version with each answer.
+    /// Whether the server sends the version with each response.
     pub(super) served: bool,
 }
 
-/// What a source has for us.
+/// The files of a source, and its licence if stated.
 pub(super) struct Listing {
     pub(super) files: Vec<Wanted>,
     pub(super) licence: Option<String>,
 }
 
-/// Most bytes of an answer that lists files.
+/// Largest accepted response with a list of files, in bytes.
 const MOST_JSON: usize = 16 << 20;
 
-/// Longest wait for an answer.
+/// Milliseconds to wait for a response.
 const PATIENCE_MS: u32 = 45_000;
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// Whether a file of this name may be a part of a model.
+/// Whether a file with this name can be part of a model.
 pub(super) fn known(name: &str) -> bool {
     let weights = name.starts_with("model") && name.ends_with(".safetensors");
     ALWAYS.contains(&name) || MAYBE.contains(&name) || name == INDEX || weights
 }
 
-/// Refuses the config of a model that plays no part here.
+/// Checks that a configuration is of a supported language model or pair classifier.
 pub(super) fn plays(config: &[u8]) -> record::Result<()> {
     let config = Config::parse(CONFIG, config)?;
     match entailment_label(&config)? {
@@ -68,12 +68,12 @@ pub(super) fn plays(config: &[u8]) -> record::Result<()> {
     }
 }
 
-/// Address of a part of a path.
+/// Percent-encodes a path for a URL.
 fn escape(text: &str) -> String {
     String::from(js_sys::encode_uri_component(text)).replace("%2F", "/")
 }
 
-/// An answer, whatever its status.
+/// Sends a request, for the bytes from `from` on, and returns the response of any status.
 pub(super) async fn ask(method: Method, url: &str, from: u64, stop: &AbortSignal) -> Result<Response> {
     let mut request = RequestBuilder::new(url).method(method).abort_signal(Some(stop));
     if from > 0 {
@@ -95,14 +95,14 @@ pub(super) async fn ask(method: Method, url: &str, from: u64, stop: &AbortSignal
     })
 }
 
-/// Scheme and host: what may stand in a message.
+/// Scheme and host of a URL, the part that messages may show.
 pub(super) fn host(url: &str) -> &str {
     let start = url.find("://").map_or(0, |i| i + 3);
     let end = url[start..].find('/').map_or(url.len(), |i| start + i);
     &url[..end]
 }
 
-/// What a status means.
+/// The problem that an HTTP status means.
 pub(super) fn judged(status: u16, what: &str) -> Problem {
     let step = match status {
         401 | 403 => {
@@ -143,7 +143,7 @@ fn shards(index: &Value) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The files of a source. Names are plain: what lies in folders of their own is not read.
+/// Lists the files of a source that a model needs. Files in subfolders are ignored.
 pub(super) async fn list(source: &Source, stop: &AbortSignal) -> Result<Listing> {
     match source {
         Source::Hub { endpoint, repo, revision } => hub(endpoint, repo, revision, stop).await,
@@ -227,13 +227,13 @@ async fn hub(endpoint: &str, repo: &str, revision: &str, stop: &AbortSignal) -> 
     Ok(Listing { files, licence })
 }
 
-/// What a server calls the version of a file that it answers with.
+/// The version of a file, from the headers of a response.
 pub(super) fn version(response: &Response) -> Option<String> {
-    // A page may read the first of another site's answer without that site's leave.
+    // Unlike `etag`, a page may read `last-modified` of another site's response without permission (CORS).
     ["last-modified", "etag"].iter().find_map(|name| response.headers().get(name))
 }
 
-/// A file of a folder at an address: none where the server has none.
+/// A file in a folder at a URL; `None` if the server does not have it.
 async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wanted>> {
     let url = format!("{base}{}", escape(name));
     let response = ask(Method::HEAD, &url, 0, stop).await?;
@@ -241,7 +241,7 @@ async fn look(base: &str, name: &str, stop: &AbortSignal) -> Result<Option<Wante
         404 | 410 => Ok(None),
         _ if response.ok() => {
             let about = response.headers().get("content-length").and_then(|n| n.parse().ok()).filter(|n| *n > 0);
-            // Of text that a server compresses on the way, that is the compressed size.
+            // For text that the server compresses, `content-length` is the compressed size.
             let bytes = about.filter(|_| name.ends_with(".safetensors"));
             let version = version(&response);
             Ok(Some(Wanted { name: name.to_owned(), url, bytes, about, sha256: None, version, served: true }))

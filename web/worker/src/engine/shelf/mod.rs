@@ -1,4 +1,5 @@
-//! Models that are kept on this device, in the browser's private file system: a folder each, whose record is written last.
+//! Models stored on this device, in the browser's origin private file system. Each has a folder, and a record that is
+//! written last.
 
 mod fetch;
 mod listing;
@@ -24,26 +25,26 @@ use super::desk::Desk;
 use opfs::{File, Folder};
 use protocol::{Begun, Part, Problem, Request, Response, Run, Shelf as Contents, Source, Speed, Stored};
 
-/// What is known of a whole model, written last.
+/// File with the description of a complete model, written last.
 const RECORD: &str = "record.json";
 
-/// Where a model that was begun comes from.
+/// File with the source of an unfinished model.
 const SOURCE: &str = "source.json";
 
-/// Versions of the files that were to come.
+/// File with the versions of the files of an unfinished model.
 const VERSIONS: &str = "versions.json";
 
-/// Most bytes of each of those three.
+/// Largest accepted size of each of these files, in bytes.
 const SMALL: u64 = 1 << 20;
 
-/// Most bytes of a model: a tab has room for no more than four times as much.
+/// Largest accepted model in bytes, a quarter of the memory that a tab can have.
 const MOST_BYTES: u64 = 1 << 30;
 
 pub(super) fn problem(what: String, step: &str) -> Problem {
     Problem { what, step: step.to_owned() }
 }
 
-/// The runs that bring models, to stop them.
+/// Handles requests about stored models; holds the running downloads, to stop them.
 pub(super) struct Shelf {
     desk: Desk,
     runs: Rc<RefCell<BTreeMap<Run, AbortController>>>,
@@ -54,12 +55,12 @@ impl Shelf {
         Self { desk, runs: Rc::default() }
     }
 
-    /// Stops a run, if it is one of these.
+    /// Stops a run if it is a download; returns whether it is.
     pub(super) fn interrupt(&self, run: Run) -> bool {
         self.runs.borrow().get(&run).map(AbortController::abort).is_some()
     }
 
-    /// Answers beside whatever else is done.
+    /// Handles a request concurrently with other work.
     pub(super) fn answer(&self, request: Request) {
         let (desk, runs) = (self.desk.clone(), self.runs.clone());
         spawn_local(async move {
@@ -99,7 +100,7 @@ async fn record(folder: &Folder) -> Result<Option<Stored>, Problem> {
     Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }
 
-/// What is there.
+/// The stored models, and why they cannot be read if so.
 async fn contents() -> Contents {
     let mut contents = Contents::default();
     match look(&mut contents).await {
@@ -122,7 +123,7 @@ async fn look(contents: &mut Contents) -> Result<(), Problem> {
         }
         let source = folder.small(SOURCE, SMALL).await.ok().flatten();
         let source = source.and_then(|bytes| serde_json::from_slice::<Source>(&bytes).ok());
-        // What was dropped says nothing of where it came from.
+        // Models from dropped files have no record of their source.
         let source = source.unwrap_or_else(|| Source::Dropped { name: name.clone(), files: Vec::new() });
         let mut bytes = 0;
         for file in folder.names().await?.iter().filter(|file| ![SOURCE, VERSIONS].contains(&file.as_str())) {
@@ -133,7 +134,7 @@ async fn look(contents: &mut Contents) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The files of a kept model, read where they lie.
+/// The files of a stored model, which are read from storage when needed.
 pub(super) struct KeptFiles {
     model: String,
     files: BTreeMap<String, (SendWrapper<File>, u64)>,
@@ -165,15 +166,16 @@ async fn open(folder: &Folder, model: &str, names: impl Iterator<Item = &str>) -
     let mut files = BTreeMap::new();
     for name in names {
         let file = folder.read(name).await?;
-        let file = file
-            .ok_or_else(|| problem(format!("{model} has lost {name}."), "Delete it under Models, and get it again."))?;
+        let file = file.ok_or_else(|| {
+            problem(format!("The file {name} of {model} is missing."), "Delete it under Models, and get it again.")
+        })?;
         let size = file.size()?;
         files.insert(name.to_owned(), (SendWrapper::new(file), size));
     }
     Ok(Arc::new(KeptFiles { model: model.to_owned(), files }))
 }
 
-/// The files of a kept model; refuses one whose files have another size than when they were kept.
+/// The files of a stored model, after a check that their sizes have not changed.
 pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
     let lost = || problem(format!("{name} is not on this device any more."), "Get it again under Models.");
     let folder = Folder::models().await?.folder(name).await?.ok_or_else(lost)?;
@@ -181,7 +183,7 @@ pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
     let mut tries = 0;
     let files = loop {
         match open(&folder, name, stored.files.iter().map(|f| f.name.as_str())).await {
-            // The worker before may still hold them for a moment.
+            // A previous worker may still hold the files for a moment.
             Err(_) if tries < 20 => tries += 1,
             files => break files?,
         }
@@ -189,14 +191,14 @@ pub(super) async fn files(name: &str) -> Result<Arc<dyn Files>, Problem> {
     };
     for file in &stored.files {
         if files.size(&file.name).ok().flatten() != Some(file.bytes) {
-            let what = format!("{name}/{} is not as it was when it was kept.", file.name);
+            let what = format!("The size of {name}/{} has changed since it was stored.", file.name);
             return Err(problem(what, "Delete it under Models, and get it again."));
         }
     }
     Ok(files)
 }
 
-/// What a folder can play; opens everything but the weights themselves.
+/// The role that a model can have. Everything but the weights themselves is parsed.
 fn part(files: &Arc<dyn Files>) -> record::Result<Part> {
     let folder = ModelFolder::open(files)?;
     folder.tokenizer()?;
@@ -214,7 +216,7 @@ fn part(files: &Arc<dyn Files>) -> record::Result<Part> {
         return Err(Error::Missing {
             what: format::FILE.to_owned(),
             place: files.describe(format::FILE),
-            hint: "A model with an encoder can only be a student, and a student says there how it was asked."
+            hint: "A model with an encoder can only be a student, and this file has a student's prompt format."
                 .to_owned(),
         });
     }

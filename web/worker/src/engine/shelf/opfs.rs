@@ -1,4 +1,4 @@
-//! The browser's private file system (OPFS) as a worker may use it: handles that read and write at once.
+//! The browser's origin private file system (OPFS), with the synchronous access handles that workers may use.
 
 use js_sys::{AsyncIterator, Function, IteratorNext, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
@@ -11,7 +11,7 @@ use web_sys::{
 use super::problem;
 use protocol::Problem;
 
-/// Most entries of a folder that are looked at.
+/// Most entries of a folder that are listed.
 const MOST: usize = 4096;
 
 type Result<T> = std::result::Result<T, Problem>;
@@ -20,7 +20,7 @@ fn word(of: &JsValue, field: &str) -> String {
     Reflect::get(of, &field.into()).ok().and_then(|v| v.as_string()).unwrap_or_default()
 }
 
-/// What the browser says, with a next step.
+/// A browser error as a problem with a next step.
 pub(super) fn refused(doing: &str, error: &JsValue) -> Problem {
     let step = match word(error, "name").as_str() {
         "QuotaExceededError" => "This site's storage is full: delete a model under Models, or free space on the disk.",
@@ -47,21 +47,21 @@ fn storage() -> StorageManager {
     js_sys::global().unchecked_into::<WorkerGlobalScope>().navigator().storage()
 }
 
-/// Bytes that this site uses, and may use.
+/// The number of bytes that this site uses, and its quota; `None` if the browser does not report them.
 pub(super) async fn estimate() -> Option<(u64, u64)> {
     let estimate = done(storage().estimate().ok()?).await.ok()?;
     let number = |field: &str| Reflect::get(&estimate, &field.into()).ok()?.as_f64();
     Some((number("usage")? as u64, number("quota")? as u64))
 }
 
-/// A folder.
+/// A folder of the file system.
 pub(super) struct Folder(FileSystemDirectoryHandle);
 
 impl Folder {
     /// The folder of all models.
     pub(super) async fn models() -> Result<Self> {
         let doing = "Opening this site's storage";
-        // Pages that came over plain http have none.
+        // Pages loaded over http have no storage manager.
         if AsRef::<JsValue>::as_ref(&storage()).is_undefined() {
             return Err(problem(
                 "This browser keeps no files for pages without https.".into(),
@@ -72,7 +72,7 @@ impl Folder {
         Self(root.unchecked_into()).make("models").await
     }
 
-    /// A folder in it.
+    /// A subfolder; `None` if it does not exist.
     pub(super) async fn folder(&self, name: &str) -> Result<Option<Self>> {
         match done(self.0.get_directory_handle(name)).await {
             Ok(folder) => Ok(Some(Self(folder.unchecked_into()))),
@@ -81,7 +81,7 @@ impl Folder {
         }
     }
 
-    /// A folder in it, new if need be.
+    /// A subfolder, which is created if needed.
     pub(super) async fn make(&self, name: &str) -> Result<Self> {
         let options = FileSystemGetDirectoryOptions::new();
         options.set_create(true);
@@ -89,7 +89,7 @@ impl Folder {
         folder.map(|f| Self(f.unchecked_into())).map_err(|e| refused(&format!("Making {name}"), &e))
     }
 
-    /// Names of what is in it, in order.
+    /// Names of the entries, sorted.
     pub(super) async fn names(&self) -> Result<Vec<String>> {
         let failed = |e: &JsValue| refused("Reading this site's storage", e);
         let keys: AsyncIterator = self.0.keys();
@@ -116,7 +116,7 @@ impl Folder {
         }
     }
 
-    /// A file to write, new if need be.
+    /// Opens a file for writing, and creates it if needed.
     pub(super) async fn write(&self, name: &str) -> Result<File> {
         let failed = |e: &JsValue| refused(&format!("Writing {name}"), e);
         let handle = self.handle(name, true).await?.ok_or_else(|| failed(&JsValue::UNDEFINED))?;
@@ -124,11 +124,11 @@ impl Folder {
         Ok(File { handle: file.unchecked_into(), name: name.to_owned() })
     }
 
-    /// A file to read, beside other readers where the browser can.
+    /// Opens a file for reading, shared with other readers if the browser supports it; `None` if it does not exist.
     pub(super) async fn read(&self, name: &str) -> Result<Option<File>> {
         let failed = |e: &JsValue| refused(&format!("Reading {name}"), e);
         let Some(handle) = self.handle(name, false).await? else { return Ok(None) };
-        // Browsers that do not know the mode leave it out.
+        // Browsers without this mode ignore it.
         let mode = Object::new();
         let set = Reflect::set(&mode, &"mode".into(), &"read-only".into());
         let open = Reflect::get(&handle, &"createSyncAccessHandle".into()).ok().filter(|_| set.is_ok());
@@ -141,26 +141,26 @@ impl Folder {
         Ok(Some(File { handle: file.unchecked_into(), name: name.to_owned() }))
     }
 
-    /// A file as it is now, which keeps nobody from writing it.
+    /// The current content of a file, without locking it.
     async fn snapshot(&self, name: &str) -> Result<Option<web_sys::File>> {
         let Some(handle) = self.handle(name, false).await? else { return Ok(None) };
         let file = done(handle.get_file()).await.map_err(|e| refused(&format!("Reading {name}"), &e))?;
         Ok(Some(file.unchecked_into()))
     }
 
-    /// Bytes of a file; none where there is no such file.
+    /// Length of a file in bytes; `None` if it does not exist.
     pub(super) async fn length(&self, name: &str) -> Result<Option<u64>> {
         Ok(self.snapshot(name).await?.map(|file| file.size() as u64))
     }
 
-    /// All bytes of a small file; none where there is no such file, or it is not small.
+    /// Content of a file of at most `most` bytes; `None` if it does not exist or is larger.
     pub(super) async fn small(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
         let Some(file) = self.snapshot(name).await?.filter(|file| file.size() as u64 <= most) else { return Ok(None) };
         let bytes = done(file.array_buffer()).await.map_err(|e| refused(&format!("Reading {name}"), &e))?;
         Ok(Some(js_sys::Uint8Array::new(&bytes).to_vec()))
     }
 
-    /// Writes a small file under a temporary name, then gives it its own.
+    /// Writes a file under a temporary name, then renames it.
     pub(super) async fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let part = format!("{name}.part");
         let file = self.write(&part).await?;
@@ -171,12 +171,12 @@ impl Folder {
         self.rename(&part, name).await
     }
 
-    /// Gives a file another name, in place of what had it.
+    /// Renames a file, replacing an existing one.
     pub(super) async fn rename(&self, from: &str, to: &str) -> Result<()> {
         let failed = |e: &JsValue| refused(&format!("Renaming {from}"), e);
         let handle = self.handle(from, false).await?.ok_or_else(|| failed(&JsValue::UNDEFINED))?;
         self.remove(to).await?;
-        // In every browser that has this file system, but not in web-sys.
+        // Called through reflection, as web-sys lacks `move`.
         let rename = Reflect::get(&handle, &"move".into()).ok().and_then(|f| f.dyn_into::<Function>().ok());
         let Some(rename) = rename else {
             return Err(problem(
@@ -188,7 +188,7 @@ impl Folder {
         done(promise).await.map(drop).map_err(|e| failed(&e))
     }
 
-    /// Removes a file or a folder with all that is in it; nothing happens where there is none.
+    /// Removes a file or a folder with its content, if it exists.
     pub(super) async fn remove(&self, name: &str) -> Result<()> {
         let options = FileSystemRemoveOptions::new();
         options.set_recursive(true);
@@ -199,7 +199,7 @@ impl Folder {
     }
 }
 
-/// An open file; closed when it is dropped.
+/// An open file, which is closed when dropped.
 pub(super) struct File {
     handle: FileSystemSyncAccessHandle,
     name: String,
@@ -216,7 +216,7 @@ impl File {
         refused(&format!("{doing} {}", self.name), error)
     }
 
-    /// Bytes.
+    /// Size in bytes.
     pub(super) fn size(&self) -> Result<u64> {
         self.handle.get_size().map(|n| n as u64).map_err(|e| self.failed("Reading", &e))
     }
@@ -254,12 +254,12 @@ impl File {
         Ok(())
     }
 
-    /// Cuts it off at a length.
+    /// Truncates the file to a length.
     pub(super) fn cut(&self, length: u64) -> Result<()> {
         self.handle.truncate_with_f64(length as f64).map_err(|e| self.failed("Writing", &e))
     }
 
-    /// What was written is on the disk.
+    /// Writes buffered data to disk.
     pub(super) fn flush(&self) -> Result<()> {
         self.handle.flush().map_err(|e| self.failed("Writing", &e))
     }
