@@ -49,9 +49,10 @@ fn words(text: &str, replace: impl Fn(&str) -> Option<String>) -> String {
 pub fn same(name: &str, text: &str) -> Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
-        return Ok(std::fs::write(file, text)?);
+        return Ok(std::fs::write(file, format!("{text}\n"))?);
     }
     let expected = std::fs::read_to_string(&file).unwrap_or_default().replace("\r\n", "\n");
+    let expected = expected.trim_end();
     let at = text.lines().zip(expected.lines()).take_while(|(a, b)| a == b).count();
     ensure!(
         text == expected,

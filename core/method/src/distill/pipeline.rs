@@ -201,7 +201,7 @@ impl Pipeline<'_> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
 mod tests {
     use lm::lanes::wait;
     use record::monitor::{Progress, Signal, Unwatched, Watch};
@@ -228,9 +228,13 @@ mod tests {
 
     impl Memory {
         fn drafts(&self) -> Vec<&Draft> {
-            let draft = |call: &'_ Call| matches!(call, Call::KeepDraft(..));
-            let kept = self.calls.iter().filter(|call| draft(call));
-            kept.filter_map(|call| if let Call::KeepDraft(_, draft) = call { Some(draft) } else { None }).collect()
+            let mut drafts = Vec::new();
+            for call in &self.calls {
+                if let Call::KeepDraft(_, draft) = call {
+                    drafts.push(draft);
+                }
+            }
+            drafts
         }
     }
 
