@@ -84,7 +84,7 @@ fn distill_makes_a_dataset() -> Result<()> {
     let out = ["--out", "distilled"];
     all.call(0, &[&DISTILL[..], &out].concat())?;
     all.check("distill")?;
-    // Everything is there: the same command has nothing to do, and says the same.
+    // The run is finished, so the same command changes nothing and reports the same numbers.
     let again = told(&program.call(0, &[&DISTILL[..], &out, &["--json"]].concat())?)?;
     ensure!(again["run"] == "distilled" && again["contexts"] == 6, "{again}");
     for task in Task::ALL {
@@ -282,7 +282,7 @@ fn a_student_is_exported_and_rewrites() -> Result<()> {
         number(&serde_json::from_slice(&std::fs::read(program.at(folder).join("golden.json"))?)?, "log_sum")
     };
     let size = |folder: &str| -> Result<u64> { Ok(program.at(folder).join("model.safetensors").metadata()?.len()) };
-    // The carried weights are in half precision already: nothing is rounded.
+    // The built-in weights are stored in half precision, so exporting them in it rounds nothing.
     ensure!((log_sum("half")? - log_sum("whole")?).abs() < 1e-6, "{} and {}", log_sum("half")?, log_sum("whole")?);
     ensure!(size("half")? * 10 < size("whole")? * 6, "half precision is half the size");
     for file in ["config.json", "tokenizer.json", "generation_config.json", "README.md", "impossible.json"] {

@@ -245,12 +245,13 @@ impl<'a> Batches<'a> {
                     send((rows, wait(read(forward(&self.batch(rows)), place))));
                 },
                 |(rows, values)| {
-                    match values {
-                        Ok(values) => {
-                            each(rows, &values);
-                            ended = counted.count(rows.len(), monitor).err();
-                        }
-                        Err(error) => ended = Some(error),
+                    let counted = values.and_then(|values| {
+                        each(rows, &values);
+                        counted.count(rows.len(), monitor)
+                    });
+                    // Lanes at work when one of them failed still answer: the first error stays.
+                    if let Err(error) = counted {
+                        ended.get_or_insert(error);
                     }
                     ended.is_none()
                 },

@@ -45,18 +45,25 @@ impl Panel {
         nli: &mut dyn EntailmentModel,
         monitor: &mut Monitor<'_>,
     ) -> Result<Vec<Scored>> {
-        let mut rows: HashMap<&str, u32> = HashMap::new();
+        // Sentences that differ only in white space are one sentence, as in `SentenceSet::new`.
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut rows: HashMap<String, u32> = HashMap::new();
         let mut unique = Vec::new();
         for text in texts.iter().flat_map(|&(x, y)| [x, y]) {
-            rows.entry(text).or_insert_with(|| {
+            rows.entry(squeezed(text)).or_insert_with(|| {
                 let row = u32::try_from(unique.len()).unwrap_or(u32::MAX);
                 unique.push((row, text));
                 row
             });
         }
         let mut siblings = SentenceSet::new(unique)?;
-        let index = |text: &str| rows.get(text).and_then(|&row| siblings.index_of(row)).unwrap_or(0);
-        let wanted: Vec<Pair> = texts.iter().map(|&(x, y)| Pair { x: index(x), y: index(y) }).collect();
+        let index = |text: &str| rows.get(&squeezed(text)).and_then(|&row| siblings.index_of(row));
+        let wanted = texts.iter().map(|&(x, y)| {
+            let (x, y) = (index(x), index(y));
+            // A blank text is judged as a copy of the other one.
+            Pair { x: x.or(y).unwrap_or(0), y: y.or(x).unwrap_or(0) }
+        });
+        let wanted: Vec<Pair> = wanted.collect();
         let rules = match task {
             Task::Paraphrase => Rules::paraphrase(&self.paraphrase),
             Task::Summary => Rules::summary(&self.summary),
@@ -101,6 +108,31 @@ mod tests {
 
     use super::*;
     use crate::critic::panel::tests::{Letters, Nli, now, overlap, presets};
+
+    #[test]
+    fn white_space_makes_no_other_sentence() {
+        let panel = &presets()[2];
+        let (first, second) =
+            ("the bank rose by 3 percent.", "the company said that sales rose by 5 percent in London.");
+        let version = "in London, sales rose by 5 percent, the company said.";
+        let judged = |version: &str| {
+            let pairs = [(first, first), (second, version)];
+            let rows = now(panel.judge_pairs(
+                Task::Paraphrase,
+                &pairs,
+                Some(&mut Letters::default()),
+                &mut Nli::new(overlap),
+                &mut Monitor::new(&mut Unwatched, 0, 0),
+            ));
+            let row = &rows.unwrap()[1];
+            (row.rouge_l, row.length_ratio, row.refused_by)
+        };
+        let copy = judged(second);
+        assert_eq!(judged(&version.replace(' ', "  ")), judged(version));
+        assert_ne!(judged(version), copy);
+        assert_eq!(judged(&second.replace(' ', "\t ")), copy);
+        assert_eq!(judged(" "), copy);
+    }
 
     #[test]
     fn every_pair_gets_a_row_in_order_with_its_reason() {
