@@ -457,7 +457,8 @@ mod tests {
 
     #[test]
     fn each_entry_out_of_range_is_refused_by_name() {
-        let changes: &[(&str, &[fn(&mut Plan)])] = &[
+        type Change = fn(&mut Plan);
+        let changes: &[(&str, &[Change])] = &[
             ("seed", &[|p| p.seed = i64::MAX as u64, |p| p.seed = u64::MAX]),
             ("contexts.count", &[|p| p.contexts.count = 0, |p| p.contexts.count = 10_000_001]),
             ("contexts.min_sentences", &[|p| p.contexts.min_sentences = 0, |p| p.contexts.min_sentences = 65]),
