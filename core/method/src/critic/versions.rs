@@ -128,7 +128,7 @@ mod tests {
             (row.rouge_l, row.length_ratio, row.refused_by)
         };
         let copy = judged(second);
-        assert_eq!(judged(&version.replace(' ', "  ")), judged(version));
+        assert_eq!(judged(&format!(" {version}\n")), judged(version));
         assert_ne!(judged(version), copy);
         assert_eq!(judged(&second.replace(' ', "\t ")), copy);
         assert_eq!(judged(" "), copy);
