@@ -32,5 +32,7 @@ fn main() -> Result<()> {
     }
     let mut bindgen = Bindgen::new();
     bindgen.input_path(&file).web(true)?.typescript(false).out_name(&out_name);
+    // The worker is loaded by a call without the path of its module.
+    bindgen.omit_default_module_path(false);
     bindgen.generate(&out_dir).with_context(|| format!("{} cannot be bound", file.display()))
 }
