@@ -303,7 +303,7 @@ mod tests {
             ("{\"premise\": \"A.\", \"hypothesis\": \"B.\", \"probabilities\": {\"neutral\": 0.5}}", "add up to 1"),
             ("{\"premise\": \"A.\", \"hypothesis\": \" \"}", "empty"),
             ("{\"premise\": \"A.\"}", "hypothesis"),
-            ("[]", "no pair"),
+            ("[]", "not a pair"),
         ] {
             let error = read(bad).err().map(|e| e.to_string()).unwrap_or_default();
             assert!(error.contains(why), "{error}");
