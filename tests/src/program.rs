@@ -136,7 +136,7 @@ impl Called {
     }
 }
 
-/// Calls and what they wrote, to be compared with a file of `tests/snapshots`.
+/// Calls and what they wrote, to be compared with a file of `tests/all/snapshots`.
 pub struct Transcript<'a> {
     program: &'a Program,
     numbers: bool,

@@ -1,4 +1,4 @@
-//! Texts that are compared with files of `tests/snapshots`. `UPDATE_SNAPSHOTS=1` writes the files anew.
+//! Texts that are compared with files of `tests/all/snapshots`. `UPDATE_SNAPSHOTS=1` writes the files anew.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn words(text: &str, replace: impl Fn(&str) -> Option<String>) -> String {
 /// # Errors
 /// Where they differ, with both.
 pub fn same(name: &str, text: &str) -> Result<()> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.txt"));
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/all/snapshots").join(format!("{name}.txt"));
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         return Ok(std::fs::write(file, format!("{text}\n"))?);
     }

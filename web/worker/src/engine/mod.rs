@@ -16,6 +16,8 @@ use futures_channel::mpsc::{UnboundedSender, unbounded};
 use futures_util::StreamExt;
 use gloo::timers::future::TimeoutFuture;
 use gloo::worker::{HandlerId, Worker, WorkerScope};
+use impossible_worker::distilled::{self, Shared};
+use impossible_worker::training::{self, Training};
 use record::{Error, ErrorKind};
 use wasm_bindgen::closure::Closure;
 use wasm_bindgen::{JsCast, JsValue};
@@ -23,11 +25,9 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{DedicatedWorkerGlobalScope, ErrorEvent, EventTarget, PromiseRejectionEvent};
 
 use desk::Desk;
-use distill::Shared;
 use models::Models;
 use protocol::{Cast, Problem, Request, Response, Run, Speed, Student, Thresholds, Wanted};
 use shelf::Shelf;
-use student::Training;
 
 /// The worker, as an agent of `gloo-worker`.
 pub struct Engine {
@@ -92,7 +92,7 @@ impl Engine {
         spawn_local(async move {
             TimeoutFuture::new(0).await;
             let Some(thresholds) = wanted.take() else { return };
-            match distill::refilter(&distilled, thresholds) {
+            match distilled::refilter(&distilled, thresholds) {
                 Ok(pairs) => pairs.into_iter().for_each(|pairs| desk.say(Response::Pairs(pairs))),
                 Err(error) => desk.say(Response::Notice(problem(&error))),
             }
@@ -145,17 +145,19 @@ impl Bench {
                 None => Err(not_loaded()),
             },
             Request::Train { epochs, .. } => match &mut self.models {
-                Some(models) => match student::training(models, &self.distilled, self.training.take(), epochs) {
-                    Ok(training) => {
-                        let done = student::train(&self.desk, models, self.training.insert(training)).await;
-                        if matches!(&done, Err(error) if *error != Error::Interrupted) {
-                            // A resumed training would fail at the same step again.
-                            self.training = None;
+                Some(models) => {
+                    match training::training(models.base(), &self.distilled, self.training.take(), epochs) {
+                        Ok(training) => {
+                            let done = student::train(&self.desk, models, self.training.insert(training)).await;
+                            if matches!(&done, Err(error) if *error != Error::Interrupted) {
+                                // A resumed training would fail at the same step again.
+                                self.training = None;
+                            }
+                            done
                         }
-                        done
+                        Err(error) => Err(error),
                     }
-                    Err(error) => Err(error),
-                },
+                }
                 None => Err(not_loaded()),
             },
             Request::Use(student) => {

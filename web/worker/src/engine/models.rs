@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use gloo::net::http;
+use impossible_worker::training::Base;
 use lm::decode::TextModel;
 use lm::device::{Compute, DeviceSpec};
 use lm::model::ModelFolder;
@@ -65,6 +66,11 @@ impl Models {
     /// Whether the models are on a GPU.
     pub(super) fn on_gpu(&self) -> bool {
         !self.compute.is_host()
+    }
+
+    /// The student that a training starts from.
+    pub(super) fn base(&self) -> Base<'_> {
+        Base { folder: &self.folder, format: &self.format, compute: &self.compute }
     }
 
     /// A rewriter with the selected student and the critics.

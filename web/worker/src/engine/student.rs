@@ -2,75 +2,32 @@
 
 use std::io::{Cursor, Write};
 
+use impossible_worker::training::{LOOKS, Training};
 use js_sys::{Array, Uint8Array};
 use lm::decode::siblings::Limits;
 use lm::model::save::{Layout, save};
 use lm::train::Parameters;
 use lm::train::course::{self, Course, Step};
 use lm::train::objective::Likelihood;
-use lm::train::trainer::{Settings, Trainer};
-use method::critic::{Critics, Panel};
+use lm::train::trainer::Trainer;
+use method::critic::Critics;
+use method::student::Lesson;
 use method::student::lesson::Frame;
 use method::student::rewrite::{Options, Rewriter, sampling};
-use method::student::{Lesson, lesson as lessons};
-use record::{Error, Kept, Monitor, Result, Sample, Style, Task};
+use record::{Error, Monitor, Result, Sample, Style, Task};
 use web_sys::{Blob, Url};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use super::desk::{Attention, Desk};
-use super::distill::{Distilled, Shared};
 use super::models::Models;
 use protocol::{Look, Response, Training as Report};
-
-/// Number of sentences that the student rewrites before the training and after each epoch.
-const LOOKS: usize = 4;
 
 /// Versions per sentence and task.
 const SAMPLES: u32 = 6;
 
 /// Requested length of summaries as a fraction of the source's.
 const LENGTH: f32 = 0.6;
-
-/// A training, unfinished or finished.
-pub(super) struct Training {
-    lesson: Lesson,
-    /// The training pairs; with other pairs a new training is started.
-    pairs: Vec<(String, String)>,
-    unseen: Vec<String>,
-    /// Number of finished epochs at the last sample versions.
-    looked: Option<u64>,
-    /// Critics of the sample versions.
-    panel: Panel,
-    seed: u64,
-}
-
-fn begin(models: &Models, distilled: &Distilled, kept: &[Kept], epochs: u64) -> Result<Training> {
-    let settings = Settings { epochs, evaluate_every: 0, ..lessons::settings(models.folder.parameters(), true) };
-    let (seed, format) = (distilled.plan.seed, models.format.clone());
-    let lesson = Lesson::new(&models.folder, kept, format, settings, seed, &models.compute)?;
-    let panel = Panel::new(&distilled.thresholds.paraphrase, &distilled.thresholds.summary);
-    let unseen = distilled.unseen(kept, LOOKS);
-    Ok(Training { lesson, pairs: pairs(kept), unseen, looked: None, panel, seed })
-}
-
-fn pairs(kept: &[Kept]) -> Vec<(String, String)> {
-    kept.iter().map(|k| (k.text.clone(), k.target.clone())).collect()
-}
-
-/// The training on the pairs that are kept now: the interrupted one if it has the same pairs, else a new one.
-pub(super) fn training(models: &Models, shared: &Shared, before: Option<Training>, epochs: u64) -> Result<Training> {
-    let slot = shared.borrow();
-    let distilled = slot.as_ref().ok_or_else(|| Error::input("training", "pairs of a distillation", "none"))?;
-    let kept = distilled.filter()?.kept;
-    if kept.is_empty() {
-        return Err(Error::input("training", "at least one kept pair", "none; loosen the thresholds"));
-    }
-    match before.filter(|training| !training.lesson.trainer.finished() && training.pairs == pairs(&kept)) {
-        Some(training) => Ok(training),
-        None => begin(models, distilled, &kept, epochs.clamp(1, 50)),
-    }
-}
 
 /// Reports every step to the page, and sample versions after each epoch.
 struct Looking<'a> {

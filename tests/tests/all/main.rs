@@ -1,0 +1,14 @@
+//! All tests of whole programs and of parity with reference libraries. They are one binary, which is linked once.
+
+mod bad_files;
+mod commands;
+mod devices;
+mod new_models;
+mod parity;
+mod real;
+mod runs;
+mod searches;
+mod students;
+mod tiny;
+mod training;
+mod worker;
