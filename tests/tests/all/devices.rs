@@ -21,12 +21,12 @@ use record::monitor::Unwatched;
 use record::random::Purpose;
 use safetensors::SafeTensors;
 
-const CONFIG: &[u8] = include_bytes!("../golden/models/llama/config.json");
-const WEIGHTS: &[u8] = include_bytes!("../golden/models/llama/model.safetensors");
-const EXPECTED: &[u8] = include_bytes!("../golden/models/llama/expected.safetensors");
-const TOKENIZER: &[u8] = include_bytes!("../golden/browser/tokenizer.json");
+const CONFIG: &[u8] = include_bytes!("../../golden/models/llama/config.json");
+const WEIGHTS: &[u8] = include_bytes!("../../golden/models/llama/model.safetensors");
+const EXPECTED: &[u8] = include_bytes!("../../golden/models/llama/expected.safetensors");
+const TOKENIZER: &[u8] = include_bytes!("../../golden/browser/tokenizer.json");
 /// The texts of the siblings that every device must sample.
-const ROWS: &str = include_str!("../golden/browser/rows.json");
+const ROWS: &str = include_str!("../../golden/browser/rows.json");
 
 /// The results of one device.
 struct Report {
