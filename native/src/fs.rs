@@ -1,5 +1,7 @@
 //! Atomic file writing: files are written beside their target, synced and renamed, so that they are complete or absent.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +14,8 @@ use sha2::{Digest, Sha256};
 
 /// Part of every temporary name of this program; [`sweep`] removes nothing else.
 const MARK: &str = ".impossible-tmp";
+/// After [`MARK`], the name of a folder that is being replaced.
+const OLD: &str = "-old";
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -136,7 +140,7 @@ impl Batch {
     /// # Errors
     /// [`Error::Io`] when the temporary file cannot be created.
     pub fn file(&mut self, target: &Path) -> Result<Sink> {
-        let temp = sibling(target, &format!("-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        let temp = sibling(target, &unique());
         self.staged.push((temp.clone(), target.to_path_buf()));
         Sink::create(&temp, target)
     }
@@ -183,6 +187,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
 pub struct StagedDir {
     temp: PathBuf,
     target: PathBuf,
+    /// Names of the files written so far.
+    names: RefCell<BTreeSet<String>>,
 }
 
 impl StagedDir {
@@ -191,12 +197,9 @@ impl StagedDir {
     /// # Errors
     /// [`Error::Io`] when the temporary folder cannot be created.
     pub fn new(target: &Path) -> Result<Self> {
-        let temp = sibling(target, "");
-        if temp.exists() {
-            fs::remove_dir_all(&temp).map_err(io_error("removing", &temp))?;
-        }
+        let temp = sibling(target, &unique());
         fs::create_dir(&temp).map_err(io_error("writing", target))?;
-        Ok(Self { temp, target: target.to_path_buf() })
+        Ok(Self { temp, target: target.to_path_buf(), names: RefCell::default() })
     }
 
     /// Starts writing a file of the folder.
@@ -204,25 +207,53 @@ impl StagedDir {
     /// # Errors
     /// [`Error::Io`] when the file cannot be created.
     pub fn file(&self, name: &str) -> Result<Sink> {
+        self.names.borrow_mut().insert(name.to_owned());
         Sink::create(&self.temp.join(name), &self.target.join(name))
     }
 
-    /// Renames the folder to `target` and removes what was there before.
+    /// Renames the folder to `target` and removes what was there before. If this is cut off in between, [`sweep`] of
+    /// the parent folder brings the former one back.
     ///
     /// # Errors
-    /// [`Error::Io`] when a rename fails.
+    /// [`Error::Input`] if the former folder has an entry that is not one of the files written; [`Error::Io`] when a
+    /// rename fails. The former folder is then unchanged.
     pub fn commit(self) -> Result<()> {
+        self.check()?;
         sync_dir(&self.temp);
-        let old = sibling(&self.target, "-old");
-        if self.target.exists() {
-            if old.exists() {
-                fs::remove_dir_all(&old).map_err(io_error("removing", &old))?;
+        let old = sibling(&self.target, &format!("{OLD}{}", unique()));
+        let replaced = match fs::rename(&self.target, &old) {
+            Ok(()) => true,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(e) => return Err(io_error("writing", &self.target)(e)),
+        };
+        if let Err(e) = fs::rename(&self.temp, &self.target) {
+            if replaced {
+                fs::rename(&old, &self.target).map_err(io_error("restoring", &self.target))?;
             }
-            fs::rename(&self.target, &old).map_err(io_error("writing", &self.target))?;
+            return Err(io_error("writing", &self.target)(e));
         }
-        fs::rename(&self.temp, &self.target).map_err(io_error("writing", &self.target))?;
         sync_parent(&self.target);
-        let _ = fs::remove_dir_all(&old);
+        if replaced {
+            // What cannot be removed now is swept later.
+            let _ = fs::remove_dir_all(&old);
+        }
+        Ok(())
+    }
+
+    /// Checks that nothing but files of these names would be replaced.
+    fn check(&self) -> Result<()> {
+        let entries = match fs::read_dir(&self.target) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) => return Err(io_error("reading", &self.target)(e)),
+        };
+        for entry in entries {
+            let name = entry.map_err(io_error("reading", &self.target))?.file_name().to_string_lossy().into_owned();
+            if !temporary(&name) && !self.names.borrow().contains(&name) {
+                let found = format!("{name}, which this program did not write; move it elsewhere");
+                return Err(Error::input(self.target.display(), "a folder whose files can be replaced", found));
+            }
+        }
         Ok(())
     }
 }
@@ -233,7 +264,14 @@ impl Drop for StagedDir {
     }
 }
 
-/// Removes temporary files and folders that a killed run left in `dir`; does nothing if `dir` does not exist.
+/// Whether a name is one that this program gives to temporary files and folders.
+#[must_use]
+pub fn temporary(name: &str) -> bool {
+    name.starts_with('.') && name.contains(MARK)
+}
+
+/// Removes temporary files and folders that a killed process left in `dir`, which must be locked, and brings back a
+/// folder whose replacement was cut off. Does nothing if `dir` does not exist.
 ///
 /// # Errors
 /// [`Error::Io`] when listing or removing fails.
@@ -245,14 +283,22 @@ pub fn sweep(dir: &Path) -> Result<()> {
     };
     for entry in entries {
         let path = entry.map_err(io_error("reading", dir))?.path();
-        let ours = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with('.') && n.contains(MARK));
-        if ours {
-            let is_dir = path.symlink_metadata().is_ok_and(|m| m.is_dir());
-            let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(io_error("removing", &path))?;
+        let Some(name) = path.file_name().and_then(|n| n.to_str()).filter(|name| temporary(name)) else { continue };
+        let former = name.split_once(&format!("{MARK}{OLD}")).and_then(|(former, _)| former.get(1..));
+        if let Some(target) = former.map(|former| dir.join(former)).filter(|target| !target.exists()) {
+            fs::rename(&path, &target).map_err(io_error("restoring", &target))?;
+            continue;
         }
+        let is_dir = path.symlink_metadata().is_ok_and(|m| m.is_dir());
+        let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(io_error("removing", &path))?;
     }
     Ok(())
+}
+
+/// A suffix of temporary names that no other file of this machine has.
+fn unique() -> String {
+    format!("-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn sibling(target: &Path, suffix: &str) -> PathBuf {
@@ -268,7 +314,7 @@ fn sync_parent(path: &Path) {
 }
 
 /// Syncs a folder and ignores failures, as some systems cannot do it and the files themselves are already synced.
-fn sync_dir(dir: &Path) {
+pub fn sync_dir(dir: &Path) {
     if cfg!(unix)
         && let Ok(handle) = File::open(dir)
     {
@@ -356,6 +402,31 @@ mod tests {
         fs::write(dir.path().join(".mine"), b"").unwrap();
         sweep(dir.path()).unwrap();
         assert_eq!(names(dir.path()), [".mine", "00000"]);
+    }
+
+    #[test]
+    fn a_folder_with_a_file_of_others_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("model");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("notes.txt"), "mine").unwrap();
+        let staged = StagedDir::new(&target).unwrap();
+        staged.file("f").unwrap().finish().unwrap();
+        let e = staged.commit().unwrap_err().to_string();
+        assert!(e.contains("notes.txt"), "{e}");
+        assert_eq!((names(dir.path()), names(&target)), (vec!["model".to_owned()], vec!["notes.txt".to_owned()]));
+    }
+
+    #[test]
+    fn a_replacement_that_was_cut_off_is_undone() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = dir.path().join(".model.impossible-tmp-old-1-1");
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join("f"), "one").unwrap();
+        fs::create_dir(dir.path().join(".model.impossible-tmp-1-0")).unwrap();
+        sweep(dir.path()).unwrap();
+        assert_eq!(names(dir.path()), ["model"]);
+        assert_eq!(fs::read(dir.path().join("model/f")).unwrap(), b"one");
     }
 
     #[cfg(target_os = "linux")]

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::fs::sha256;
+
 /// A number with commas as thousands separators.
 #[must_use]
 pub fn count(n: u64) -> String {
@@ -46,6 +48,31 @@ pub fn page(title: &str, body: &str) -> String {
     )
 }
 
+/// Start of the last line of a sealed page.
+const SEAL: &str = "<!-- sha256 of all lines above: ";
+
+/// The page with its hash in a comment at the end, by which [`unsealed`] notices damage.
+#[must_use]
+pub fn sealed(page: &str) -> String {
+    format!("{page}{SEAL}{} -->\n", sha256(page.as_bytes()))
+}
+
+/// A page without its seal. Pages of older versions have none.
+///
+/// # Errors
+/// The reason, if the page is not the one that was sealed.
+pub fn unsealed(page: &str) -> Result<&str, &'static str> {
+    let Some(at) = page.rfind(SEAL) else {
+        return if page.ends_with("</html>\n") { Ok(page) } else { Err("its end is missing") };
+    };
+    let (content, seal) = page.split_at(at);
+    if seal == format!("{SEAL}{} -->\n", sha256(content.as_bytes())) {
+        Ok(content)
+    } else {
+        Err("its own hash does not match")
+    }
+}
+
 /// Left edge and total width of bar charts, in SVG units.
 pub(crate) const LEFT: f64 = 8.0;
 pub(crate) const WIDTH: f64 = 320.0;
@@ -69,6 +96,20 @@ pub(crate) fn bars(out: &mut String, class: &str, bins: &[u64], height: f64, bas
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn damage_of_a_sealed_page_is_noticed() {
+        let plain = page("A", "<p>b</p>\n");
+        assert_eq!(unsealed(&plain), Ok(&*plain));
+        let whole = sealed(&plain);
+        assert_eq!(unsealed(&whole), Ok(&*plain));
+        for i in 0..whole.len() {
+            let mut bad = whole.clone().into_bytes();
+            bad[i] ^= 1;
+            assert!(unsealed(&String::from_utf8_lossy(&bad)).is_err(), "byte {i}");
+            assert!(unsealed(&whole[..i]).is_err() || whole[..i] == plain, "cut at {i}");
+        }
+    }
 
     #[test]
     fn thousands_and_escapes() {

@@ -10,6 +10,7 @@ use record::{Error, Result};
 
 use crate::args::{PlanFlags, Thresholds};
 use crate::run::jsonl::read_seeds;
+use crate::run::planfile::flag;
 use crate::run::read_plan;
 
 /// Overrides thresholds by those that flags set.
@@ -75,7 +76,7 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
         plan.contexts.seeds = file.display().to_string();
     }
     if plan.contexts.source == Source::Seeds {
-        plan.contexts.seeds_sha256 = crate::fs::hash_file(Path::new(&plan.contexts.seeds))?.1;
+        plan.contexts.seeds_sha256 = seeds_hash(Path::new(&plan.contexts.seeds))?;
         plan.contexts.max_sentences = plan.contexts.max_sentences.max(plan.contexts.min_sentences);
     }
     if let Some(count) = flags.contexts {
@@ -84,8 +85,38 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     if plan.needs_encoder() && plan.models.encoder.is_empty() {
         plan.models.encoder = Preset::Small.model(Role::Encoder).to_owned();
     }
-    plan.validate()?;
+    plan.validate().map_err(by_flag)?;
     Ok(plan)
+}
+
+/// SHA-256 of the file of seeds, which is read once more later.
+fn seeds_hash(path: &Path) -> Result<String> {
+    match path.metadata() {
+        Ok(meta) if meta.is_file() => Ok(crate::fs::hash_file(path)?.1),
+        Ok(_) => Err(Error::input(
+            "--seeds",
+            "a file (it is read twice, so it cannot be a pipe or a folder)",
+            path.display(),
+        )),
+        Err(_) => Err(Error::Missing {
+            what: "the file of seeds".to_owned(),
+            place: path.display().to_string(),
+            hint: "Name an existing file with --seeds.".to_owned(),
+        }),
+    }
+}
+
+/// The error with the flag in place of the plan's entry, if a flag sets it.
+#[must_use]
+pub fn by_flag(error: Error) -> Error {
+    match error {
+        Error::Input { name, expected, found } => {
+            let known = flag(&name);
+            let name = if known.starts_with("--") { format!("{known} ({name})") } else { name };
+            Error::Input { name, expected, found }
+        }
+        other => other,
+    }
 }
 
 /// Seeds from the plan's file of the user's sentences, none for other sources. Sets the plan's number of contexts to
@@ -104,6 +135,9 @@ pub fn seeds(plan: &mut Plan, flags: &PlanFlags) -> Result<Vec<Seed>> {
     let seeds = contexts::seeds(texts, plan.contexts.max_sentences);
     if seeds.is_empty() {
         return Err(Error::input(&plan.contexts.seeds, "at least one sentence", "none"));
+    }
+    if let Some(asked) = flags.contexts.filter(|asked| *asked > seeds.len()) {
+        note!("--contexts asks for {asked}, but {} has {} usable texts; these are used.", path.display(), seeds.len());
     }
     plan.contexts.count = flags.contexts.unwrap_or(seeds.len()).min(seeds.len());
     Ok(seeds)
@@ -147,11 +181,11 @@ mod tests {
     #[test]
     fn values_out_of_range_are_refused_by_name() {
         for (flags, name) in [
-            (&["--k", "1"][..], "siblings.k"),
-            (&["--temperature", "0"], "siblings.temperature"),
-            (&["--contexts", "0"], "contexts.count"),
-            (&["--cosine-min", "1.5"], "paraphrase.cosine_min"),
-            (&["--summary-length-max", "2"], "summary.length_max"),
+            (&["--k", "1"][..], "--k (siblings.k)"),
+            (&["--temperature", "0"], "--temperature (siblings.temperature)"),
+            (&["--contexts", "0"], "--contexts (contexts.count)"),
+            (&["--cosine-min", "1.5"], "--cosine-min (paraphrase.cosine_min)"),
+            (&["--summary-length-max", "2"], "--summary-length-max (summary.length_max)"),
         ] {
             let error = planned(flags).unwrap_err().to_string();
             assert!(error.starts_with(name), "{flags:?}: {error}");

@@ -1,16 +1,20 @@
 //! The progress bar on stderr, handling of Ctrl-C, and stage timings.
 
 use std::cell::RefCell;
+use std::io::IsTerminal;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use record::monitor::{Progress, Signal, Stage, Watch};
 use record::{Error, Result};
 
 use crate::run::timings::Timings;
+
+/// Time between the lines of progress where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Installs a Ctrl-C handler and returns the flag that it sets. A second Ctrl-C ends the process at once.
 ///
@@ -23,7 +27,7 @@ pub fn stop_flag() -> Result<Arc<AtomicBool>> {
         if set.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nStopping after this step. Press Ctrl-C again to stop at once.");
+        note!("\nStopping after this step. Press Ctrl-C again to stop at once.");
     })
     .map_err(|e| Error::io("watching", "Ctrl-C", e))?;
     Ok(flag)
@@ -49,21 +53,33 @@ pub struct Bar {
     since: Instant,
     first_done: u64,
     note: Note,
+    /// What is counted.
+    units: String,
+    /// Without a terminal: when the last line was written.
+    line: Option<Instant>,
     /// Seconds spent in each stage.
     pub timings: Timings,
 }
 
 impl Bar {
-    /// A bar over `total` units, of which an earlier run finished `done`; hidden if `quiet`.
+    /// A bar over `total` units, of which an earlier run finished `done`; hidden if `quiet`. Without a terminal a line is
+    /// written every half minute.
     #[must_use]
     pub fn new(units: &str, done: u64, total: u64, quiet: bool, stop: Arc<AtomicBool>) -> Self {
         let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
-        let style = ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:24}} {{pos}}/{{len}} {units}  {{msg}}"));
+        let style =
+            ProgressStyle::with_template(&format!("{{prefix:>9}} {{bar:24}} {{pos}}/{{len}} {units}  {{wide_msg}}"));
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_position(done);
         let now = Instant::now();
         let (stage, timings) = (Stage::default(), Timings::default());
-        Self { bar, stop, start: now, stage, since: now, first_done: done, note: Note::default(), timings }
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let line = (!quiet && (dumb || !std::io::stderr().is_terminal())).then_some(now);
+        if line.is_some() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let (units, note) = (units.to_owned(), Note::default());
+        Self { bar, stop, start: now, stage, since: now, first_done: done, note, units, line, timings }
     }
 
     /// A handle to the text after the position.
@@ -117,7 +133,12 @@ impl Watch for Bar {
         self.enter(progress.stage);
         self.bar.set_length(progress.total);
         self.bar.set_position(progress.done);
-        self.bar.set_message(self.message(progress));
+        let message = self.message(progress);
+        if self.line.is_some_and(|last| last.elapsed() > LINE_EVERY) {
+            self.line = Some(Instant::now());
+            note!("{}: {}/{} {}  {message}", progress.stage.name(), progress.done, progress.total, self.units);
+        }
+        self.bar.set_message(message);
         if self.stop.load(Ordering::Relaxed) { Signal::Stop } else { Signal::Continue }
     }
 }

@@ -11,11 +11,13 @@ use lm::device::{Compute, DeviceSpec};
 use lm::scoring::{PairModel, TextEncoder};
 use method::critic::{Critics, Panel, SentenceEncoder};
 use record::plan::Plan;
+use record::presets::Role;
 use serde::Serialize;
 
 use crate::args::Args;
 use crate::models::{self, Store};
 use crate::progress::{Bar, stop_flag};
+use crate::run::identity::{Identities, Identity};
 
 /// The settings and resources that all commands share.
 pub struct Session {
@@ -118,6 +120,24 @@ impl Session {
             None
         };
         Ok(Critics { panel, entailment, encoder })
+    }
+
+    /// The models of a plan by the hashes of their weights.
+    ///
+    /// # Errors
+    /// As [`Store::resolve`] and [`models::Place::weights_hash`].
+    pub fn identities(&self, plan: &Plan) -> record::Result<Identities> {
+        let models = &plan.models;
+        let mut named = vec![(Role::Teacher, &models.teacher), (Role::Critic, &models.critic)];
+        if plan.needs_encoder() {
+            named.push((Role::Encoder, &models.encoder));
+        }
+        named
+            .into_iter()
+            .map(|(role, name)| {
+                Ok((role.as_str().to_owned(), Identity { sha256: self.store.resolve(name)?.weights_hash()? }))
+            })
+            .collect()
     }
 
     /// Prints `value` as one line of JSON if `json` is set, else `text`, to stdout.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use impossible::models::Store;
 use record::presets::{TINY_CRITIC, TINY_STUDENT, TINY_TEACHER};
 use serde_json::Value;
 
@@ -40,7 +39,7 @@ impl Called {
 }
 
 impl Program {
-    /// The binary in a folder, which is emptied first. The models that it carries are unpacked there.
+    /// The binary in a folder, which is emptied first. Its subfolder `models` has copies of the built-in models.
     ///
     /// # Errors
     /// When the folder cannot be made.
@@ -57,9 +56,9 @@ impl Program {
             std::fs::remove_dir_all(dir)?;
         }
         std::fs::create_dir_all(dir)?;
-        // One after the other: the calls of several tests would do it at once.
-        for name in [TINY_TEACHER, TINY_CRITIC, TINY_STUDENT] {
-            Store::at(models).resolve(name)?;
+        let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/tiny");
+        for (name, folder) in [(TINY_TEACHER, "teacher"), (TINY_CRITIC, "critic"), (TINY_STUDENT, "student")] {
+            copy_folder(&assets.join(folder), &models.join(name))?;
         }
         Ok(Self { binary: binary.into(), dir: dir.to_owned(), models: models.to_owned() })
     }
@@ -111,6 +110,15 @@ impl Program {
         called.expect(code, args)?;
         Ok(called)
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        std::fs::copy(&path, to.join(path.file_name().context("no name")?))?;
+    }
+    Ok(())
 }
 
 /// Waits for a call.

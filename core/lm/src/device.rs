@@ -80,10 +80,11 @@ fn absent(spec: DeviceSpec) -> Error {
         DeviceSpec::Cuda(_) => "cuda",
         _ => "gpu",
     };
-    Error::Device {
-        device: spec.to_string(),
-        reason: format!("this build does not have it; rebuild with --features {feature}, or use --device flex"),
-    }
+    Error::input(
+        "--device",
+        "a device of this build, such as flex",
+        format_args!("{spec}, for which the program must be built with --features {feature}"),
+    )
 }
 
 #[cfg(all(feature = "gpu", not(target_family = "wasm")))]

@@ -89,6 +89,9 @@ pub struct EvaluateArgs {
     /// Also write evaluation.json, evaluation.md and evaluation.html into this folder.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Replace an earlier evaluation in that folder.
+    #[arg(long, requires = "out")]
+    pub force: bool,
     /// Print Markdown instead of the table.
     #[arg(long)]
     pub markdown: bool,

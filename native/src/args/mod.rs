@@ -2,6 +2,7 @@
 
 mod choice;
 pub mod evaluate;
+mod help;
 mod new;
 mod plan;
 mod student;
@@ -15,6 +16,7 @@ use record::plan::Critics;
 use record::{Preset, Task};
 
 use evaluate::EvaluateArgs;
+pub use help::command;
 pub use new::{Pretrain, Size, TrainCritic};
 pub use plan::{PlanFlags, Thresholds};
 pub use student::{Export, FitFlags, Refine, Rewrite, Train, TrainFlags};
@@ -32,60 +34,86 @@ pub struct Args {
     #[command(subcommand)]
     pub command: Command,
     /// Folder of models (default: $IMPOSSIBLE_MODELS, or else the platform's cache folder).
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub models: Option<PathBuf>,
     /// Device to compute on: auto, flex (CPU), or in builds with GPU support vulkan, metal, dx12, webgpu, cuda:N.
     /// `auto` uses a hardware GPU if there is one, else flex.
-    #[arg(long, global = true, value_name = "DEVICE", default_value = "auto", value_parser = str::parse::<DeviceSpec>)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DEVICE",
+        default_value = "auto",
+        value_parser = str::parse::<DeviceSpec>,
+        help_heading = "Global options"
+    )]
     pub device: DeviceSpec,
     /// Print machine-readable output (JSON) on stdout.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
     /// Show no progress on stderr.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the method: contexts, siblings, critics, dataset. An interrupted run is resumed.
+    /// Run the method: contexts, siblings, critics, dataset.
+    ///
+    /// An interrupted run is resumed by the same command, and a run grows with a larger --contexts.
     Distill(Box<Distill>),
     /// Sample the first sentences that a teacher writes after a context.
     Generate(Generate),
-    /// Train a language model for a domain from scratch, including its tokenizer.
+    /// Train a language model and its tokenizer from scratch.
     Pretrain(Box<Pretrain>),
-    /// Train an entailment critic for a domain, on labelled pairs or by distilling a larger critic.
+    /// Train an entailment critic.
+    ///
+    /// On labelled pairs, or by distilling a larger critic.
     TrainCritic(Box<TrainCritic>),
-    /// Train a student on the pairs of a run. An interrupted training is resumed.
+    /// Train a student on the pairs of a run.
+    ///
+    /// An interrupted training is resumed by the same command.
     Train(Box<Train>),
-    /// Let the student rewrite new sentences, filter the resulting pairs, and train it on them (self-distillation).
+    /// Train the student further on its own filtered pairs.
+    ///
+    /// Self-distillation: the student rewrites new sentences, the critics filter its versions, and the next student is
+    /// trained on the accepted ones.
     Refine(Box<Refine>),
     /// Paraphrase sentences with a student.
     Paraphrase(Box<Rewrite>),
     /// Shorten sentences with a student.
     Summarize(Box<Rewrite>),
-    /// Export a student, teacher or critic as a model folder for other libraries, optionally in half precision.
+    /// Export a model for other libraries and browsers.
+    ///
+    /// Writes a student, teacher or critic as a model folder, optionally in half precision.
     Export(Export),
     /// Apply other thresholds to a finished run, without sampling again.
     Filter(Filter),
     /// Show pairs side by side.
     Inspect(Inspect),
-    /// Score a random sample of pairs without the floors on cosine and ROUGE-L, to see what these gain and lose.
+    /// Measure what the floors on cosine and ROUGE-L exclude.
+    ///
+    /// Scores a random sample of all pairs without these floors.
     Audit(Audit),
-    /// Judge pairs by hand without seeing their scores; prints the precision with its confidence interval.
+    /// Judge pairs by hand, blind; prints the precision.
+    ///
+    /// Pairs are shown without their scores. The precision has a 95 % confidence interval.
     Judge(Judge),
-    /// Evaluate systems on a benchmark along with baselines, or compute statistics of a dataset.
+    /// Evaluate systems on a benchmark, or describe a dataset.
+    ///
+    /// Systems are compared with simple baselines and with each other.
     Evaluate(Box<EvaluateArgs>),
     /// Merge runs that were made with --shard.
     Merge(Merge),
-    /// Check the hash of every file of a run.
+    /// Check every file of a run or of another output.
     Verify(Verify),
     /// Download models: small, paper, biomedical, or a repository.
     Pull(Pull),
     /// Show what this machine offers, and what is missing.
     Doctor,
-    /// Measure the speed of sampling, entailment and embedding on this machine.
+    /// Measure the speed of this machine.
+    ///
+    /// Sampling, entailment, embedding, and on request decoding and training.
     Bench(Bench),
     /// Print shell completions.
     Completions {
@@ -108,9 +136,6 @@ pub enum Until {
 /// `distill`.
 #[derive(Debug, ClapArgs)]
 pub struct Distill {
-    /// The plan.
-    #[command(flatten)]
-    pub plan: PlanFlags,
     /// Run folder (default: runs/PRESET).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -123,15 +148,18 @@ pub struct Distill {
     /// With `--until refined`: number of sentences to rewrite.
     #[arg(long, value_name = "N")]
     pub sources: Option<usize>,
-    /// Training settings, with `--until student` or `refined`.
-    #[command(flatten)]
-    pub train: TrainFlags,
     /// Do only the i-th (from 1) of N parts of the work, to share it among machines.
     #[arg(long, value_name = "i/N")]
     pub shard: Option<String>,
     /// Show this many kept pairs from the first contexts, then stop.
     #[arg(long, value_name = "N")]
     pub preview: Option<usize>,
+    /// The plan.
+    #[command(flatten)]
+    pub plan: PlanFlags,
+    /// Training settings, with `--until student` or `refined`.
+    #[command(flatten)]
+    pub train: TrainFlags,
 }
 
 /// `generate`.
@@ -153,6 +181,9 @@ pub struct Filter {
     /// Folder for the new dataset (default: `RUN/filtered`).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Replace an earlier dataset of other thresholds in the folder.
+    #[arg(long)]
+    pub force: bool,
     /// Set of critics to start from (default: that of the run).
     #[arg(long, value_parser = choice::critics())]
     pub critics: Option<Critics>,

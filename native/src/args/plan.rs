@@ -10,6 +10,7 @@ use super::choice;
 
 /// The options that change a plan.
 #[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Plan")]
 pub struct PlanFlags {
     /// Models and defaults to start from (default: `tiny`, or `small` if a model is specified).
     #[arg(long, value_parser = choice::preset())]
@@ -69,6 +70,7 @@ impl PlanFlags {
 
 /// Thresholds of the critics.
 #[derive(Debug, ClapArgs, Default)]
+#[command(next_help_heading = "Thresholds")]
 pub struct Thresholds {
     /// Minimum ROUGE-L F of a paraphrase pair.
     #[arg(long, value_name = "F")]

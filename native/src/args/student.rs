@@ -19,6 +19,7 @@ pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 
 /// Settings common to all training commands.
 #[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Training")]
 pub struct FitFlags {
     /// Number of epochs.
     #[arg(long, value_name = "N")]
@@ -66,6 +67,7 @@ pub struct FitFlags {
 
 /// Settings of a student's training.
 #[derive(Debug, Clone, Default, ClapArgs)]
+#[command(next_help_heading = "Training")]
 pub struct TrainFlags {
     /// Settings common to all training commands.
     #[command(flatten)]
@@ -122,6 +124,9 @@ pub struct Refine {
     /// Student that rewrites the sentences (default: RUN/student/stage0/model).
     #[arg(long, value_name = "DIR")]
     pub student: Option<PathBuf>,
+    /// Training folder of the next student (default: RUN/student/stage1).
+    #[arg(long, value_name = "DIR", conflicts_with = "pairs_only")]
+    pub out: Option<PathBuf>,
     /// File of sentences to rewrite: .txt (one text per line) or .jsonl (default: new ones written by the teacher).
     #[arg(long, value_name = "FILE")]
     pub sentences: Option<PathBuf>,
@@ -150,7 +155,7 @@ pub struct Rewrite {
     /// Model folder or training folder of the student; `tiny-student` is built in.
     #[arg(long, value_name = "DIR")]
     pub student: PathBuf,
-    /// File of texts: .txt (one per line) or .jsonl.
+    /// File of texts: one per line, or .jsonl, whose other fields are kept in the output of --json; `-` is stdin.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Field of the text in a .jsonl file.
@@ -230,12 +235,15 @@ pub struct Rewrite {
 /// `export`.
 #[derive(Debug, ClapArgs)]
 pub struct Export {
-    /// Model folder (of a student, teacher or critic), or training folder.
+    /// Model folder (of a student, teacher or critic), training folder, or name in the model folder.
     #[arg(long, value_name = "DIR", visible_alias = "student")]
     pub model: PathBuf,
-    /// Folder to write to.
+    /// Folder to write to: a new or empty one.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
+    /// Replace an earlier export in the folder.
+    #[arg(long)]
+    pub force: bool,
     /// Number type of the weights.
     #[arg(long, value_parser = choice::precision(), default_value = "f32")]
     pub precision: lm::model::save::Precision,

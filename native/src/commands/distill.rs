@@ -33,8 +33,14 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
     let done = json!({"run": out, "contexts": contexts, "paraphrase": paraphrase, "summary": summary});
     session.say(&done, || {
         let out = out.display();
+        // Some attempts at contexts are refused; the report says why.
+        let made = if contexts < written.contexts {
+            format!("{contexts} of {} contexts", written.contexts)
+        } else {
+            format!("{contexts} contexts")
+        };
         format!(
-            "{paraphrase} paraphrase pairs and {summary} summary pairs from {contexts} contexts.\n  {out}/dataset/paraphrase.jsonl\n  {out}/dataset/summary.jsonl\n  {out}/report.html\nRead them: impossible inspect {out}\nOther thresholds: impossible filter --run {out} --rouge-max 0.6"
+            "{paraphrase} paraphrase pairs and {summary} summary pairs from {made}.\n  {out}/dataset/paraphrase.jsonl\n  {out}/dataset/summary.jsonl\n  {out}/report.html\nRead them: impossible inspect {out}\nOther thresholds: impossible filter --run {out} --rouge-max 0.6"
         )
     })
 }

@@ -8,9 +8,11 @@ use record::Monitor;
 use crate::args::evaluate::EvaluateArgs;
 use crate::evaluate::models::{bert, critic, or_missing, zero_shot};
 use crate::evaluate::{self, Models, datasets};
+use crate::output::{Kind, Staged};
 use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
+    let staged = args.out.as_deref().map(|dir| Staged::begin(dir, Kind::Evaluation, args.force)).transpose()?;
     let mut bar = session.bar("items", 0, 0)?;
     let mut monitor = Monitor::new(&mut bar, 0, 0);
     // Files are read first, so that their errors are reported before models are loaded.
@@ -23,10 +25,11 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
     let Some(mut loaded) = loaded else {
         let found = wait(datasets::measure(args, encoder, &mut monitor))?;
         bar.finish();
-        session.say(&found.json(), || if args.markdown { found.markdown() } else { found.text() })?;
-        if let Some(dir) = &args.out {
-            found.write(dir)?;
+        if let Some(staged) = staged {
+            found.write(staged.folder())?;
+            staged.commit()?;
         }
+        session.say(&found.json(), || if args.markdown { found.markdown() } else { found.text() })?;
         return Ok(evaluate::finish(found.problems)?);
     };
     if let Some(name) = &args.zero_shot
@@ -36,9 +39,10 @@ pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
     }
     let found = wait(evaluate::score(args, loaded, Models { judge, encoder }, &mut monitor))?;
     bar.finish();
-    session.say(&found.json(), || if args.markdown { found.markdown() } else { found.text() })?;
-    if let Some(dir) = &args.out {
-        found.write(dir, args.examples)?;
+    if let Some(staged) = staged {
+        found.write(staged.folder(), args.examples)?;
+        staged.commit()?;
     }
+    session.say(&found.json(), || if args.markdown { found.markdown() } else { found.text() })?;
     Ok(evaluate::finish(found.problems)?)
 }

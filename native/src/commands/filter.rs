@@ -5,7 +5,9 @@ use record::plan::{Paraphrase, Summary};
 use serde::Serialize;
 
 use crate::args::Filter;
+use crate::output::{Kind, Staged};
 use crate::plans;
+use crate::run::planfile::plan_text;
 use crate::run::{RunFolder, dataset};
 use crate::session::Session;
 use crate::stages::filter::{Filtered, filter};
@@ -26,10 +28,15 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
         plan.summary = Summary::preset(critics);
     }
     plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
-    plan.validate()?;
-    let Filtered { kept, funnel, missing } = filter(&folder, &plan)?;
+    plan.validate().map_err(plans::by_flag)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("filtered"));
-    dataset::write_pairs(&out, &plan, &kept, &funnel)?;
+    // The same thresholds give the same files.
+    let same =
+        std::fs::read(out.join(dataset::FILTER)).is_ok_and(|text| plan_text(&plan).is_ok_and(|t| t.as_bytes() == text));
+    let staged = Staged::begin(&out, Kind::Pairs, args.force || same)?;
+    let Filtered { kept, funnel, missing } = filter(&folder, &plan)?;
+    dataset::write_pairs(staged.folder(), &plan, &kept, &funnel)?;
+    staged.commit()?;
     let done = Done { out, paraphrase: kept[0].len() as u64, summary: kept[1].len() as u64, missing };
     session.say(&done, || {
         let mut text = format!(

@@ -6,7 +6,7 @@ use anyhow::Result;
 use lm::device::Compute;
 use lm::lanes::wait;
 use method::distill::pipeline::siblings;
-use record::{Context, Monitor};
+use record::{Context, Error, Monitor};
 
 use crate::args::Generate;
 use crate::plans;
@@ -17,9 +17,13 @@ pub(super) fn run(session: &Session, args: &Generate) -> Result<()> {
     let text = match &args.context {
         Some(text) => text.clone(),
         None => {
-            let mut text = String::new();
-            std::io::stdin().take(1 << 20).read_to_string(&mut text)?;
-            text
+            const MOST: u64 = 1 << 20;
+            let mut bytes = Vec::new();
+            std::io::stdin().take(MOST + 1).read_to_end(&mut bytes)?;
+            if bytes.len() as u64 > MOST {
+                return Err(Error::input("the context on stdin", "at most 1 MB", "more").into());
+            }
+            String::from_utf8(bytes).map_err(|_| Error::input("the context on stdin", "UTF-8", "other bytes"))?
         }
     };
     let teacher = session.text_model(&plan.models.teacher, &Compute::open(plan.device)?)?;

@@ -24,8 +24,16 @@ fn refusal(name: &str) -> record::Result<Refusal> {
         .ok_or_else(|| Error::input("--refused-by", format!("all, {}", known.join(", ")), format!("\"{name}\"")))
 }
 
+/// Columns of the output: those of the terminal, else of the variable `COLUMNS`, else 100.
+fn width() -> usize {
+    let terminal = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let named = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    terminal.or(named).unwrap_or(100)
+}
+
 pub(super) fn run(session: &Session, args: &Inspect) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
+    let by = args.sort.as_deref().map(Score::parse).transpose()?;
     let filter = Filter {
         task: args.task,
         kept: Some(args.refused_by.is_none()),
@@ -40,16 +48,20 @@ pub(super) fn run(session: &Session, args: &Inspect) -> Result<()> {
             break;
         }
     }
-    if let Some(name) = &args.sort {
-        sort(&mut pairs, Score::parse(name)?, !args.ascending);
+    if let Some(score) = by {
+        if !pairs.is_empty() && pairs.iter().all(|pair| score.of(&pair.scored).is_none()) {
+            let expected = "a score of these pairs";
+            return Err(Error::input("--sort", expected, format!("{}, which none of them has", score.name())).into());
+        }
+        sort(&mut pairs, score, !args.ascending);
     }
-    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(100);
-    let style = Style { width, colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() };
+    let plain = std::env::var_os("NO_COLOR").is_some() || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let style = Style { width: width(), colour: std::io::stdout().is_terminal() && !plain };
     for pair in pairs.iter().take(args.limit) {
         session.say(pair, || render(pair, style))?;
     }
     if pairs.is_empty() {
-        eprintln!("No pair matches.");
+        note!("No pair matches.");
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) fn run(session: &Session, args: &Judge) -> Result<()> {
     let mut answers = Judgements::open(&args.run.join(JUDGEMENTS))?;
     let questions = draw.finish();
     let total = questions.len();
-    eprintln!(
+    note!(
         "Is the second sentence a good {} of the first? y = yes, p = partly, n = no, q = stop. Answers are saved.",
         task.name()
     );
@@ -32,8 +32,9 @@ pub(super) fn run(session: &Session, args: &Judge) -> Result<()> {
             continue;
         }
         loop {
-            eprint!("\n[{}/{total}]\n  {}\n  {}\n> ", i + 1, question.text(), question.target());
-            std::io::stderr().flush()?;
+            let mut out = std::io::stderr();
+            write!(out, "\n[{}/{total}]\n  {}\n  {}\n> ", i + 1, question.text(), question.target())?;
+            out.flush()?;
             let answer = match input.next().transpose()?.as_deref().map(str::trim) {
                 Some("y" | "yes") => Answer::Yes,
                 Some("p" | "partly") => Answer::Partly,

@@ -14,11 +14,12 @@ mod refine;
 mod train;
 mod verify;
 
+use std::io::Write;
+
 use anyhow::Result;
-use clap::CommandFactory;
 use record::Task;
 
-use crate::args::{Args, Command};
+use crate::args::{self, Args, Command};
 use crate::bench;
 use crate::session::Session;
 use crate::stages::{audit, critic, pretraining, rewriting};
@@ -50,8 +51,10 @@ pub fn run(args: Args) -> Result<()> {
         Command::Doctor => doctor::run(&session),
         Command::Bench(a) => bench::run(&session, &a),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "impossible", &mut std::io::stdout());
-            Ok(())
+            // Generated to memory first, because the generator panics if it cannot write.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut args::command(), "impossible", &mut script);
+            Ok(std::io::stdout().write_all(&script)?)
         }
     }
 }

@@ -13,6 +13,6 @@ pub(super) fn run(session: &Session, args: &Refine) -> Result<()> {
     if args.pairs_only {
         return session.say(&pairs, || pairs.told());
     }
-    let done = next_student(session, &run, args.student.as_deref(), &pairs, &args.train)?;
+    let done = next_student(session, &run, (args.student.as_deref(), args.out.as_deref()), &pairs, &args.train)?;
     session.say(&done, || done.told())
 }

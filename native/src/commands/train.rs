@@ -13,6 +13,7 @@ pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
     let request = Request {
         data: if args.data.is_empty() { vec![args.run.join("dataset")] } else { args.data.clone() },
         out: args.out.clone().unwrap_or_else(|| args.run.join("student/stage0")),
+        own: args.out.is_none(),
         base: args.base.clone().unwrap_or_else(|| base(&run)),
         tasks: args.task.map_or(Task::ALL.to_vec(), |task| vec![task]),
         seed: args.seed.unwrap_or(run.plan().seed),

@@ -19,8 +19,8 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<()> {
             State::Broken(reason) => Some(format!("{}: {reason}", f.path)),
         })
         .collect();
-    let row = json!({"files": seen.files.len(), "broken": broken, "unfinished": seen.unfinished, "gaps": seen.gaps,
-        "complete": seen.is_complete()});
+    let row = json!({"files": seen.files.len(), "broken": broken, "unfinished": seen.unfinished,
+        "unchecked": seen.unchecked, "gaps": seen.gaps, "complete": seen.is_complete()});
     session.say(&row, || {
         let mut text = format!("{} files read, {} broken or missing.", seen.files.len(), broken.len());
         for line in &broken {
@@ -29,15 +29,31 @@ pub(super) fn run(session: &Session, args: &Verify) -> Result<()> {
         for gap in &seen.gaps {
             text += &format!("\nContexts {} to {} are not done yet.", gap.start, gap.end - 1);
         }
+        if !seen.unchecked.is_empty() {
+            text += &format!("\nNot checked, as no hash is recorded: {}.", seen.unchecked.join(", "));
+        }
         text
     })?;
     if seen.is_ok() {
         Ok(())
     } else {
-        let reason = format!(
-            "{} of its files are broken or missing; delete the named shards and run distill again",
-            broken.len()
-        );
+        let reason = format!("{} of its files are broken or missing. {}", broken.len(), advice(&broken));
         Err(Error::broken(args.run.display(), reason).into())
+    }
+}
+
+/// What to do about broken files.
+fn advice(broken: &[String]) -> String {
+    let within = |folder: &str| broken.iter().any(|line| line.starts_with(folder));
+    let mut steps = Vec::new();
+    if within("shards/") {
+        steps.push("Remove the named folders in shards/");
+    }
+    if ["student/", "refine/", "filtered/", "earlier/"].iter().any(|folder| within(folder)) {
+        steps.push("Remove the folders that hold the named files, such as student/stage0");
+    }
+    match steps.is_empty() {
+        true => "The command that made the folder writes them again.".to_owned(),
+        false => format!("{}; the command that made the folder then makes them again.", steps.join(". ")),
     }
 }

@@ -203,7 +203,7 @@ impl Outcome {
 pub fn finish(problems: Vec<Error>) -> Result<()> {
     let mut problems = problems.into_iter();
     let first = problems.next();
-    problems.for_each(|problem| eprintln!("error: {problem}"));
+    problems.for_each(|problem| note!("error: {problem}"));
     first.map_or(Ok(()), Err)
 }
 

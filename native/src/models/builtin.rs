@@ -1,16 +1,20 @@
-//! The three tiny models that are built into the program, so that it works without downloads.
+//! The three tiny models that are built into the program, so that it works without downloads and without a place to
+//! write to.
 
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use lm::model::ModelFolder;
+use lm::model::files::{Files, MemoryFiles};
+use record::Result;
 use record::presets::{TINY_CRITIC, TINY_STUDENT, TINY_TEACHER};
-use record::{Error, Result};
 
-use super::origin::{RECORD, Record, RecordedFile, read_record};
-use crate::fs::{StagedDir, io_error, sha256};
+use crate::fs::sha256;
 
 /// A model folder that is part of the program.
-struct Builtin {
-    name: &'static str,
+#[derive(Debug)]
+pub struct Builtin {
+    /// Name of the model.
+    pub name: &'static str,
     files: &'static [(&'static str, &'static [u8])],
 }
 
@@ -40,44 +44,34 @@ static ALL: [Builtin; 3] = [
     carried!(TINY_STUDENT, "student", "generation_config.json", "impossible.json"),
 ];
 
-/// Unpacks the built-in model of that name to a folder in `root`, unless the same version is already there. Returns the
-/// folder, or `None` for another name.
-///
-/// # Errors
-/// [`Error::Io`], for example if `root` is not writable.
-pub fn unpack(name: &str, root: &Path) -> Result<Option<PathBuf>> {
-    let Some(model) = ALL.iter().find(|m| m.name == name) else { return Ok(None) };
-    let files: Vec<RecordedFile> = model
-        .files
-        .iter()
-        .map(|(name, bytes)| RecordedFile { name: (*name).to_owned(), size: bytes.len() as u64, sha256: sha256(bytes) })
-        .collect();
-    let listed: String = files.iter().map(|f| format!("{} {}\n", f.sha256, f.name)).collect();
-    let record = Record { repo: "carried by impossible".into(), revision: sha256(listed.as_bytes()), files };
-    let dir = root.join(name);
-    // An older version of the program may have left other weights with the same name.
-    if read_record(&dir).is_some_and(|r| r == record)
-        && model
-            .files
-            .iter()
-            .all(|(name, bytes)| dir.join(name).metadata().is_ok_and(|m| m.len() == bytes.len() as u64))
-    {
-        return Ok(Some(dir));
+impl Builtin {
+    /// The built-in model of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|model| model.name == name)
     }
-    std::fs::create_dir_all(root).map_err(io_error("creating", root))?;
-    let staged = StagedDir::new(&dir)?;
-    let write = |name: &str, bytes: &[u8]| {
-        let mut file = staged.file(name)?;
-        file.put(bytes)?;
-        file.finish()
-    };
-    for (name, bytes) in model.files {
-        write(name, bytes)?;
+
+    /// The content of one of its files.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<&'static [u8]> {
+        self.files.iter().find(|file| file.0 == name).map(|file| file.1)
     }
-    let text = serde_json::to_vec_pretty(&record).map_err(|e| Error::broken(RECORD, e.to_string()))?;
-    write(RECORD, &text)?;
-    staged.commit()?;
-    Ok(Some(dir))
+
+    /// Opens the model.
+    ///
+    /// # Errors
+    /// As [`ModelFolder::open`].
+    pub fn open(&self) -> Result<ModelFolder> {
+        let files: MemoryFiles = self.files.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect();
+        let files: Arc<dyn Files> = Arc::new(files);
+        ModelFolder::open(&files)
+    }
+
+    /// SHA-256 of its weights.
+    #[must_use]
+    pub fn weights_hash(&self) -> Option<String> {
+        self.file("model.safetensors").map(sha256)
+    }
 }
 
 #[cfg(test)]
@@ -86,19 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unpacked_once_and_again_when_it_differs() {
-        let temp = tempfile::tempdir().unwrap();
-        assert_eq!(unpack("gpt2", temp.path()).unwrap(), None);
+    fn every_built_in_model_opens() {
         for model in &ALL {
-            let dir = unpack(model.name, temp.path()).unwrap().unwrap();
-            let weights = dir.join("model.safetensors");
-            let first = weights.metadata().unwrap().modified().unwrap();
-            unpack(model.name, temp.path()).unwrap();
-            assert_eq!(weights.metadata().unwrap().modified().unwrap(), first, "written twice");
-            std::fs::write(&weights, b"cut").unwrap();
-            unpack(model.name, temp.path()).unwrap();
-            let carried = model.files.iter().find(|f| f.0 == "model.safetensors").unwrap().1;
-            assert_eq!(std::fs::read(&weights).unwrap(), carried);
+            assert!(std::ptr::eq(Builtin::named(model.name).unwrap(), model));
+            let folder = model.open().unwrap();
+            assert!(folder.parameters() > 100_000, "{}", model.name);
+            assert_eq!(model.weights_hash().unwrap().len(), 64);
         }
+        assert!(Builtin::named("gpt2").is_none());
     }
 }

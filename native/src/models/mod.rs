@@ -9,14 +9,16 @@ use lm::model::safetensors::{self, INDEX, TensorIndex};
 use lm::model::tensors::Tensors;
 use record::{Error, Result};
 
-mod builtin;
+pub mod builtin;
 pub mod files;
 pub mod origin;
+pub mod place;
 pub mod pytorch;
 pub mod store;
 pub mod student;
 
 use self::files::FolderFiles;
+pub use self::place::Place;
 use self::pytorch::PytorchTensors;
 pub use self::store::Store;
 use crate::fs::{hash_file, io_error, read_small, sha256};
@@ -26,10 +28,14 @@ use crate::fs::{hash_file, io_error, read_small, sha256};
 /// # Errors
 /// As [`Store::resolve`]; errors of reading the files.
 pub fn open(store: &Store, name: &str) -> Result<ModelFolder> {
-    let path = store.resolve(name)?;
+    store.resolve(name)?.open()
+}
+
+/// Opens a model folder or a GGUF file by its path.
+fn open_path(path: &Path) -> Result<ModelFolder> {
     if path.is_dir() {
-        let files = Arc::new(FolderFiles::new(&path)?);
-        if let Some(file) = only_gguf(&path, &files)? {
+        let files = Arc::new(FolderFiles::new(path)?);
+        if let Some(file) = only_gguf(path, &files)? {
             let files: Arc<dyn Files> = files;
             return ModelFolder::open_gguf(&files, &file);
         }

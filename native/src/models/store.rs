@@ -6,8 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use record::{Error, Result, presets};
 use serde::Serialize;
 
-use super::builtin;
+use super::builtin::Builtin;
 use super::origin::{RECORD, Record, UNDERWAY, read_json, read_record};
+use super::place::Place;
 
 /// A model in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,25 +86,24 @@ impl Store {
         found.into_iter().next()
     }
 
-    /// The model folder or `.gguf` file that `name` refers to: an existing path, or else an entry of the store,
-    /// ignoring case. `owner/repo` refers to the folder that a pull of it creates; a built-in model is unpacked into
-    /// the store.
+    /// The model that `name` refers to: that of an existing path, or else a built-in one, or else an entry of the store,
+    /// ignoring case. `owner/repo` refers to the folder that a pull of it creates.
     ///
     /// # Errors
     /// [`Error::Missing`], with the command that fetches the model, if there is none or it is incomplete;
     /// [`Error::Unsupported`] for a file that is not a GGUF.
-    pub fn resolve(&self, name: &str) -> Result<PathBuf> {
+    pub fn resolve(&self, name: &str) -> Result<Place> {
         if name.trim().is_empty() {
             return Err(Error::input("model", "a name or a path", "an empty name"));
         }
         let given = Path::new(name);
         let spelled_as_path = given.is_absolute() || given.components().count() > 1 || name.ends_with(['/', '\\']);
         if given.is_dir() && (spelled_as_path || given.join("config.json").is_file()) {
-            return Ok(given.to_path_buf());
+            return Ok(Place::Disk(given.to_path_buf()));
         }
         if given.is_file() {
             if is_gguf(given) {
-                return Ok(given.to_path_buf());
+                return Ok(Place::Disk(given.to_path_buf()));
             }
             return Err(Error::Unsupported {
                 file: name.into(),
@@ -111,8 +111,8 @@ impl Store {
                 expected: "a model folder with config.json, or a .gguf file".into(),
             });
         }
-        if let Some(path) = builtin::unpack(name, &self.root)? {
-            return Ok(path);
+        if let Some(model) = Builtin::named(name) {
+            return Ok(Place::Carried(model));
         }
         let folder = presets::folder_of(name);
         let Some(path) = self.find(name).or_else(|| self.find(&folder)) else {
@@ -123,7 +123,7 @@ impl Store {
             });
         };
         match inspect(&path).lacks {
-            None => Ok(path),
+            None => Ok(Place::Disk(path)),
             Some(lacks) => Err(Error::Missing {
                 what: format!("a complete model {name}"),
                 place: path.display().to_string(),

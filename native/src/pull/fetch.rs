@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use ureq::http::header;
 use ureq::{Body, http::Response};
 
-use super::hub::{Failure, Hub, RemoteFile, text_header};
+use super::address::without_query;
+use super::hub::{Failure, Hub, RemoteFile, WEB_PAGE, is_page, text_header};
 use crate::models::origin::read_json;
 
 /// Maximum size in bytes of a file whose size neither the listing nor the server states.
@@ -101,7 +102,8 @@ impl Part {
         let mut part = Self { path, origin_path, origin: fresh, file, hasher: Sha256::new(), length: 0, received: 0 };
         match earlier {
             Some(earlier) => {
-                part.origin = earlier;
+                // The bytes are kept, but asked for at the new address; a tag is known to the server that gave it.
+                part.origin.etag = earlier.etag.filter(|_| earlier.url == url);
                 part.rehash(stop)?;
                 if wanted.size.is_some_and(|size| part.length > size) {
                     part.restart()?;
@@ -185,6 +187,9 @@ impl Part {
     /// states it.
     fn accept(&mut self, response: &Response<Body>) -> Result<Option<u64>, Failure> {
         let etag = text_header(response, header::ETAG).map(str::to_owned);
+        if text_header(response, header::CONTENT_TYPE).is_some_and(is_page) {
+            return Err(Error::broken(without_query(&self.origin.url), WEB_PAGE).into());
+        }
         match response.status().as_u16() {
             206 => {
                 let range = text_header(response, header::CONTENT_RANGE).and_then(content_range);

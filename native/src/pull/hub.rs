@@ -179,7 +179,10 @@ impl Hub {
                 let next = next_page(&response).and_then(|next| self.within(url, &next));
                 let text = response.body_mut().with_config().limit(JSON_LIMIT).read_to_vec();
                 let text = text.map_err(|error| Failure::Retry(error.to_string()))?;
-                let value = serde_json::from_slice(&text).map_err(|error| Error::broken(url, error))?;
+                let value = serde_json::from_slice(&text).map_err(|error| {
+                    let page = text.trim_ascii_start().starts_with(b"<");
+                    Error::broken(without_query(url), if page { WEB_PAGE.to_owned() } else { error.to_string() })
+                })?;
                 Ok((value, next))
             });
             match answer {
@@ -290,7 +293,10 @@ impl Hub {
             _ => return Error::io("downloading", place, error).into(),
         };
         if unreachable && !self.reached.load(Ordering::Relaxed) {
-            let reason = format!("the hub cannot be reached ({error}). {WITHOUT_HUB}");
+            let proxy = self.agent.config().proxy().map_or_else(String::new, |proxy| {
+                format!(" through the proxy {}, which an environment variable names", proxy.host())
+            });
+            let reason = format!("the hub cannot be reached{proxy} ({error}). {WITHOUT_HUB}");
             return Error::io("connecting to", &self.endpoint, reason).into();
         }
         Failure::Retry(error.to_string())
@@ -318,6 +324,15 @@ fn listed(page: &Value, url: &str) -> Result<Vec<RemoteFile>> {
         files.push(RemoteFile { name: name.into(), size, sha256 });
     }
     Ok(files)
+}
+
+/// Reason of the error for a web page in place of a file or a listing.
+pub(super) const WEB_PAGE: &str = "the server sent a web page (HTML) instead; a log-in page or a proxy may be in between, or the address \
+                                   is not that of a hub";
+
+/// Whether a content type is that of a web page, which no file of a model has.
+pub(super) fn is_page(content_type: &str) -> bool {
+    content_type.trim_start().to_ascii_lowercase().starts_with("text/html")
 }
 
 pub(super) fn text_header(response: &Response<Body>, name: header::HeaderName) -> Option<&str> {

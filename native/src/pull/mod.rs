@@ -91,6 +91,10 @@ pub fn pull_one(target: &Target, options: &Options<'_>) -> Result<Report> {
         }
         Claim::Take(earlier) => earlier,
     };
+    if let Some((variable, value)) = offline() {
+        let expected = format!("unset or 0, to download {}", target.repo);
+        return Err(Error::input(variable, expected, value));
+    }
 
     let asked = target.revision.as_deref().unwrap_or("main");
     let snapshot = options.hub.snapshot(&target.repo, asked, options.stop)?;
@@ -112,6 +116,14 @@ pub fn pull_one(target: &Target, options: &Options<'_>) -> Result<Report> {
     }
     job.run(&wanted)?;
     job.end()
+}
+
+/// The environment variable that forbids downloads, with its value.
+fn offline() -> Option<(&'static str, String)> {
+    let on = |value: &String| !matches!(value.trim().to_ascii_lowercase().as_str(), "" | "0" | "off" | "no" | "false");
+    ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"]
+        .into_iter()
+        .find_map(|variable| Some((variable, std::env::var(variable).ok().filter(on)?)))
 }
 
 enum Claim {
@@ -313,7 +325,7 @@ fn write_json(path: &Path, record: &Record) -> Result<()> {
 
 fn say(options: &Options<'_>, text: &str) {
     if !options.quiet {
-        eprintln!("{text}");
+        note!("{text}");
     }
 }
 

@@ -83,7 +83,7 @@ fn takes_what_is_needed_and_nothing_twice() {
     assert_eq!((cached.len(), cached[0].lacks.clone(), cached[0].bytes > 300_000), (1, None, true));
     assert_eq!(cached[0].architecture.as_deref(), Some("GPT2LMHeadModel"));
     for name in ["me/Tiny", "TINY", "tiny"] {
-        assert_eq!(Store::at(&place.0).resolve(name).unwrap(), report.path);
+        assert_eq!(Store::at(&place.0).resolve(name).unwrap().path().unwrap(), report.path);
     }
 
     let before = server.requests("/").len();
@@ -317,8 +317,8 @@ fn names_mean_folders() {
     let (gguf, text) = (place.0.join("A.gguf"), place.0.join("a.txt"));
     fs::write(&gguf, "x").unwrap();
     fs::write(&text, "x").unwrap();
-    assert_eq!(store.resolve(gguf.to_str().unwrap()).unwrap(), gguf);
-    assert_eq!(store.resolve("a.GGUF").unwrap(), gguf);
+    assert_eq!(store.resolve(gguf.to_str().unwrap()).unwrap().path().unwrap(), gguf);
+    assert_eq!(store.resolve("a.GGUF").unwrap().path().unwrap(), gguf);
     assert!(matches!(store.resolve(text.to_str().unwrap()), Err(Error::Unsupported { .. })));
     assert_eq!(store.list().unwrap()[0].architecture.as_deref(), Some("GGUF"));
 }

@@ -10,8 +10,9 @@ pub mod students;
 use record::Result;
 
 use crate::fs::write_file;
+use crate::html;
 use crate::run::dataset::Written;
-use crate::run::{RunFolder, timings};
+use crate::run::{REPORT, RunFolder, timings};
 
 /// Writes the report of a run whose dataset has just been written.
 ///
@@ -20,5 +21,5 @@ use crate::run::{RunFolder, timings};
 pub fn write(folder: &RunFolder, written: &Written) -> Result<()> {
     let (times, students) = (timings::read(folder.dir())?, students::section(folder.dir()));
     let html = page::report(folder.plan(), folder.hash(), written, &times, &students)?;
-    write_file(&folder.dir().join("report.html"), html.as_bytes())
+    write_file(&folder.dir().join(REPORT), html::sealed(&html).as_bytes())
 }

@@ -4,13 +4,14 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use record::Result;
+use record::{Error, Result};
 use record::{Refusal, Rewrites};
 
 use super::curve;
 use super::showcase;
 use crate::fs::{io_error, read_lines, read_small, write_file};
-use crate::html::{count, escape};
+use crate::html::{self, count, escape};
+use crate::run::REPORT;
 use crate::training::folder::{self, Line};
 
 const BEGIN: &str = "<!-- students -->\n";
@@ -102,14 +103,15 @@ fn hits(out: &mut String, run: &Path) {
 /// Updates the section in a run's report; a report without markers, of an older version, is left unchanged.
 ///
 /// # Errors
-/// [`record::Error::Io`] when reading or writing fails.
+/// [`Error::Broken`] for a damaged report; [`Error::Io`] when reading or writing fails.
 pub fn refresh(run: &Path) -> Result<()> {
-    let report = run.join("report.html");
+    let report = run.join(REPORT);
     if !report.is_file() {
         return Ok(());
     }
-    let page = fs::read_to_string(&report).map_err(io_error("reading", &report))?;
+    let text = fs::read_to_string(&report).map_err(io_error("reading", &report))?;
+    let page = html::unsealed(&text).map_err(|reason| Error::broken(report.display(), reason))?;
     let (Some(from), Some(to)) = (page.find(BEGIN), page.find(END)) else { return Ok(()) };
     let (before, after) = (page.get(..from).unwrap_or(""), page.get(to + END.len()..).unwrap_or(""));
-    write_file(&report, format!("{before}{}{after}", section(run)).as_bytes())
+    write_file(&report, html::sealed(&format!("{before}{}{after}", section(run))).as_bytes())
 }

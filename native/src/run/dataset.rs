@@ -10,7 +10,7 @@ use record::{Funnel, Kept, Task};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::manifest::{DatasetManifest, FORMAT, FileEntry, MANIFEST, to_json};
+use super::manifest::{DatasetManifest, FORMAT, FileEntry, MANIFEST, Sealed, to_json};
 use super::parquet::{ROW_GROUP, TableWriter};
 use super::shard::put;
 use super::survey::Survey;
@@ -121,11 +121,15 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
     let path = dir.join("funnel.json");
     entries.insert("funnel.json".into(), put(batch.file(&path)?, &to_json(&written.funnel, &path)?, 0)?);
     let path = dir.join(MANIFEST);
-    let manifest = DatasetManifest { format: FORMAT, plan_hash: folder.hash().to_owned(), contexts, files: entries };
-    put(batch.file(&path)?, &to_json(&manifest, &path)?, 0)?;
+    let manifest =
+        DatasetManifest { format: FORMAT, plan_hash: folder.hash().to_owned(), contexts, files: entries, seal: None };
+    put(batch.file(&path)?, &manifest.sealed(&path)?, 0)?;
     batch.commit()?;
     Ok(written)
 }
+
+/// File of the plan and thresholds of a dataset without a run folder.
+pub const FILTER: &str = "filter.toml";
 
 /// Writes a dataset without a run folder: both files of each task, the plan with its thresholds, and the funnel.
 ///
@@ -142,7 +146,7 @@ pub fn write_pairs(dir: &Path, plan: &Plan, kept: &[Vec<Kept>; 2], funnel: &impl
         files.finish()?;
     }
     put(batch.file(&dir.join("funnel.json"))?, &to_json(funnel, &dir.join("funnel.json"))?, 0)?;
-    put(batch.file(&dir.join(super::PLAN))?, super::planfile::plan_text(plan)?.as_bytes(), 0)?;
+    put(batch.file(&dir.join(FILTER))?, super::planfile::plan_text(plan)?.as_bytes(), 0)?;
     batch.commit()
 }
 

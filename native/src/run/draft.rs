@@ -39,12 +39,12 @@ pub(super) fn save(dir: &Path, plan: &str, range: &Range<u64>, draft: &Draft) ->
     write_file(&path, &serde_json::to_vec(&saved).map_err(json)?)
 }
 
-/// The draft of a range; `None` if it is missing, damaged or of another plan.
-pub(super) fn load(dir: &Path, plan: &str, range: &Range<u64>) -> Option<Draft> {
+/// The draft of a range; `None` if it is missing, damaged or of none of these plans.
+pub(super) fn load(dir: &Path, plans: &[&str], range: &Range<u64>) -> Option<Draft> {
     let bytes = read_small(&file(dir, range), LIMIT).ok()?;
     let saved: Saved = serde_json::from_slice(&bytes).ok()?;
     let whole = serde_json::to_vec(&saved.draft).is_ok_and(|bytes| sha256(&bytes) == saved.sha256);
-    (saved.plan == plan && whole).then_some(saved.draft)
+    (plans.contains(&saved.plan.as_str()) && whole).then_some(saved.draft)
 }
 
 /// Ranges that have a draft.
@@ -82,15 +82,15 @@ mod tests {
         let sample = Sample { context: 4, row: 0, text: "A sentence.".into(), tokens: 3, finish: Finish::Sentence };
         let draft = Draft { samples: Some(vec![sample]), ..Draft::default() };
         save(temp.path(), "plan", &(4..8), &draft).unwrap();
-        assert_eq!(load(temp.path(), "plan", &(4..8)), Some(draft));
-        assert_eq!(load(temp.path(), "other", &(4..8)), None);
-        assert_eq!(load(temp.path(), "plan", &(0..4)), None);
+        assert_eq!(load(temp.path(), &["plan"], &(4..8)), Some(draft));
+        assert_eq!(load(temp.path(), &["other"], &(4..8)), None);
+        assert_eq!(load(temp.path(), &["plan"], &(0..4)), None);
         let path = file(temp.path(), &(4..8));
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("A sentence", "B sentence")).unwrap();
-        assert_eq!(load(temp.path(), "plan", &(4..8)), None);
+        assert_eq!(load(temp.path(), &["plan"], &(4..8)), None);
         fs::write(&path, &text[..text.len() / 2]).unwrap();
-        assert_eq!(load(temp.path(), "plan", &(4..8)), None);
+        assert_eq!(load(temp.path(), &["plan"], &(4..8)), None);
         remove(temp.path(), &(4..8)).unwrap();
         remove(temp.path(), &(4..8)).unwrap();
         assert!(!folder(temp.path()).exists());

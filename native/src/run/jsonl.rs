@@ -1,4 +1,4 @@
-//! Reading the user's text files: one text or one JSON object per line.
+//! Reading the user's text files, or stdin: one text or one JSON object per line.
 //!
 //! A byte-order mark, CRLF line ends, blank lines (which are skipped), a missing newline at the end and lines of up to
 //! 1 MB are accepted. If a key occurs twice, its last value is used. A line is refused if it is not UTF-8 or not one
@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use record::{Error, Result};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::fs::io_error;
 
@@ -71,25 +71,96 @@ pub struct Seed {
     pub text: String,
 }
 
-/// Reads the user's texts: from `.txt` one per line, from `.jsonl` the given field, by default `text`.
+/// How a file of texts is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Layout {
+    /// One text per line.
+    Lines,
+    /// One JSON object per line.
+    Json,
+}
+
+/// The layout that a file's extension or a named field asks for; `None` if the content decides.
+fn layout(path: &Path, field: Option<&str>) -> Result<Option<Layout>> {
+    /// Formats that are not lines of text.
+    const OTHERS: [&str; 15] = [
+        "csv", "tsv", "json", "parquet", "arrow", "html", "xml", "pdf", "docx", "odt", "xlsx", "zip", "gz", "zst",
+        "bz2",
+    ];
+    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+    match (extension.as_str(), field) {
+        ("jsonl" | "ndjson", _) => Ok(Some(Layout::Json)),
+        ("txt" | "text", None) => Ok(Some(Layout::Lines)),
+        ("txt" | "text", Some(field)) => {
+            let expected = "a .jsonl file, as a field is named";
+            Err(Error::input(path.display(), expected, format_args!("a text file and the field `{field}`")))
+        }
+        (other, _) if OTHERS.contains(&other) => Err(Error::Unsupported {
+            file: path.display().to_string(),
+            found: format!(".{extension}"),
+            expected: "a text a line (.txt), or a JSON object a line (.jsonl)".to_owned(),
+        }),
+        (_, Some(_)) => Ok(Some(Layout::Json)),
+        _ => Ok(None),
+    }
+}
+
+/// The texts of a file or of stdin, with the other fields of their JSON objects.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Texts {
+    /// The texts.
+    pub seeds: Vec<Seed>,
+    /// For each text the fields of its object; empty for lines of text.
+    pub fields: Vec<Map<String, Value>>,
+}
+
+/// Reads the user's texts: from `.txt` one per line, from `.jsonl` the given field, by default `text`. For any other
+/// extension, and for `-` (stdin), the first character decides: `{` starts a JSON object.
 ///
 /// # Errors
 /// [`Error::Line`] with the first invalid line; [`Error::Input`] for an empty or too large file; [`Error::Unsupported`]
-/// for another kind of file or UTF-16; [`Error::Missing`] if the file does not exist; [`Error::Io`] when reading fails.
+/// for a file of another format or UTF-16; [`Error::Missing`] if the file does not exist; [`Error::Io`] when reading
+/// fails.
+pub fn read_texts(path: &Path, field: Option<&str>) -> Result<Texts> {
+    let mut fields = Vec::new();
+    let seeds = read(path, field, |object| fields.push(object))?;
+    Ok(Texts { seeds, fields })
+}
+
+/// The texts of [`read_texts`] alone.
+///
+/// # Errors
+/// As [`read_texts`].
 pub fn read_seeds(path: &Path, field: Option<&str>) -> Result<Vec<Seed>> {
-    let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let rows = match (extension.as_str(), field) {
-        ("jsonl" | "ndjson", field) => read_rows(path, &[field.unwrap_or("text")])?,
-        ("txt" | "text", None) => read_lines(path)?,
-        ("txt" | "text", Some(field)) => {
-            let expected = "a .jsonl file, as a field is named";
-            return Err(Error::input(path.display(), expected, format_args!("a text file and the field `{field}`")));
+    read(path, field, drop)
+}
+
+/// Reads texts and calls `keep` with the fields of each.
+fn read(path: &Path, field: Option<&str>, mut keep: impl FnMut(Map<String, Value>)) -> Result<Vec<Seed>> {
+    let asked = layout(path, field)?;
+    let mut input: Box<dyn BufRead> =
+        if path == Path::new("-") { Box::new(BufReader::new(std::io::stdin())) } else { Box::new(open(path)?) };
+    let layout = match asked {
+        Some(layout) => layout,
+        None => {
+            let start = input.fill_buf().map_err(io_error("reading", path))?;
+            let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
+            let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
+            if first == Some(&b'{') { Layout::Json } else { Layout::Lines }
         }
-        _ => {
-            let found = if extension.is_empty() { "a file without extension".into() } else { format!(".{extension}") };
-            let expected = ".txt (a text a line), .jsonl (a JSON object a line)".to_owned();
-            return Err(Error::Unsupported { file: path.display().to_string(), found, expected });
-        }
+    };
+    let rows = match layout {
+        Layout::Lines => each_row(&mut input, path, |line| {
+            let text = clean(line)?;
+            keep(Map::new());
+            Ok(vec![text])
+        })?,
+        Layout::Json => each_row(&mut input, path, |line| {
+            let object = object(line)?;
+            let text = text_of(&object, field.unwrap_or("text"))?;
+            keep(object);
+            Ok(vec![text])
+        })?,
     };
     let rows = rows.strict(path)?;
     if rows.is_empty() {
@@ -99,25 +170,30 @@ pub fn read_seeds(path: &Path, field: Option<&str>) -> Result<Vec<Seed>> {
     Ok(rows.into_iter().filter_map(text).collect())
 }
 
+fn object(line: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(line).map_err(|e| format!("is not one JSON value: {e}"))? {
+        Value::Object(object) => Ok(object),
+        _ => Err("is no JSON object".to_owned()),
+    }
+}
+
+fn text_of(object: &Map<String, Value>, name: &str) -> Result<String, String> {
+    match object.get(name) {
+        Some(Value::String(text)) => clean(text).map_err(|e| format!("field `{name}` {e}")),
+        Some(_) => Err(format!("field `{name}` is no text")),
+        None => Err(format!("has no field `{name}`")),
+    }
+}
+
 /// Reads the named text fields of every line of a `.jsonl` file, which may be empty.
 ///
 /// # Errors
 /// As [`read_seeds`], but invalid lines are part of the result.
 pub fn read_rows(path: &Path, fields: &[&str]) -> Result<Rows> {
     each_line(path, |line| {
-        let value: Value = serde_json::from_str(line).map_err(|e| format!("is not one JSON value: {e}"))?;
-        let Value::Object(mut object) = value else { return Err("is no JSON object".to_owned()) };
-        let text = |name: &&str| match object.remove(*name) {
-            Some(Value::String(text)) => clean(&text).map_err(|e| format!("field `{name}` {e}")),
-            Some(_) => Err(format!("field `{name}` is no text")),
-            None => Err(format!("has no field `{name}`")),
-        };
-        fields.iter().map(text).collect()
+        let object = object(line)?;
+        fields.iter().map(|name| text_of(&object, name)).collect()
     })
-}
-
-fn read_lines(path: &Path) -> Result<Rows> {
-    each_line(path, |line| Ok(vec![clean(line)?]))
 }
 
 fn clean(text: &str) -> Result<String, String> {
@@ -131,12 +207,19 @@ fn clean(text: &str) -> Result<String, String> {
     }
 }
 
-pub(crate) fn each_line(path: &Path, mut parse: impl FnMut(&str) -> Result<Vec<String>, String>) -> Result<Rows> {
-    let mut input = open(path)?;
+pub(crate) fn each_line(path: &Path, parse: impl FnMut(&str) -> Result<Vec<String>, String>) -> Result<Rows> {
+    each_row(&mut open(path)?, path, parse)
+}
+
+fn each_row(
+    input: &mut impl BufRead,
+    path: &Path,
+    mut parse: impl FnMut(&str) -> Result<Vec<String>, String>,
+) -> Result<Rows> {
     let (mut rows, mut line, mut number, mut total) = (Rows::default(), Vec::new(), 0, 0u64);
     loop {
         line.clear();
-        let read = next_line(&mut input, &mut line).map_err(io_error("reading", path))?;
+        let read = next_line(input, &mut line).map_err(io_error("reading", path))?;
         if read == 0 {
             return Ok(rows);
         }
@@ -195,7 +278,7 @@ fn open(path: &Path) -> Result<BufReader<File>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
             let place = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let (place, hint) = (place.display().to_string(), "Check the path".to_owned());
+            let (place, hint) = (place.display().to_string(), "Name an existing file.".to_owned());
             return Err(Error::Missing { what: name, place, hint });
         }
         Err(e) => return Err(io_error("reading", path)(e)),
@@ -285,13 +368,24 @@ mod tests {
     }
 
     #[test]
+    fn without_a_known_extension_the_first_character_decides() {
+        let (_dir, path) = file("notes", b"\n{\"text\": \"one\", \"id\": 7}\n");
+        let texts = read_texts(&path, None).unwrap();
+        assert_eq!((texts.seeds[0].text.as_str(), &texts.fields[0]["id"]), ("one", &Value::from(7)));
+        let (_dir, path) = file("notes.md", b"one\ntwo\n");
+        let texts = read_texts(&path, None).unwrap();
+        assert!(texts.seeds.len() == 2 && texts.fields.iter().all(Map::is_empty));
+        assert!(matches!(read_texts(&path, Some("body")), Err(Error::Line { line: 1, .. })));
+    }
+
+    #[test]
     fn overlong_lines_are_skipped_and_counted() {
         let mut bytes = vec![b'a'; LINE_LIMIT];
         bytes.push(b'\n');
         bytes.extend(vec![b'b'; 3 * LINE_LIMIT]);
         bytes.extend(b"\nlast");
         let (_dir, path) = file("a.txt", &bytes);
-        let rows = read_lines(&path).unwrap();
+        let rows = each_line(&path, |line| Ok(vec![clean(line)?])).unwrap();
         assert_eq!(rows.rows.iter().map(|r| r.line).collect::<Vec<_>>(), [1, 3]);
         assert_eq!(rows.bad, [(2, "is longer than 1 MB".to_owned())]);
     }

@@ -7,7 +7,7 @@ use std::path::{Component, Path};
 use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::fs::{hash_file, io_error, read_small};
+use crate::fs::{hash_file, io_error, read_small, sha256};
 
 /// Version of the folder layout.
 pub const FORMAT: u32 = 1;
@@ -44,6 +44,9 @@ pub struct ShardManifest {
     pub last_context: u64,
     /// Files by name.
     pub files: BTreeMap<String, FileEntry>,
+    /// SHA-256 of the manifest without this entry; older versions wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
 }
 
 /// `manifest.json` of the run folder: the merged outputs.
@@ -58,6 +61,38 @@ pub struct DatasetManifest {
     pub contexts: u64,
     /// Files by path relative to the run folder, with `/`.
     pub files: BTreeMap<String, FileEntry>,
+    /// SHA-256 of the manifest without this entry; older versions wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal: Option<String>,
+}
+
+/// A manifest with its own hash.
+pub trait Sealed: Serialize + Clone {
+    /// The manifest's own hash.
+    fn seal(&mut self) -> &mut Option<String>;
+
+    /// The manifest with its hash, as the content of its file.
+    ///
+    /// # Errors
+    /// As [`to_json`].
+    fn sealed(&self, shown: &Path) -> Result<Vec<u8>> {
+        let mut whole = self.clone();
+        *whole.seal() = None;
+        *whole.seal() = Some(sha256(&to_json(&whole, shown)?));
+        to_json(&whole, shown)
+    }
+}
+
+impl Sealed for ShardManifest {
+    fn seal(&mut self) -> &mut Option<String> {
+        &mut self.seal
+    }
+}
+
+impl Sealed for DatasetManifest {
+    fn seal(&mut self) -> &mut Option<String> {
+        &mut self.seal
+    }
 }
 
 impl ShardManifest {
@@ -108,8 +143,13 @@ impl DatasetManifest {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    serde_json::from_slice(&read_small(path, MOST_BYTES)?).map_err(|e| Error::broken(path.display(), e))
+fn parse<T: serde::de::DeserializeOwned + Sealed>(path: &Path) -> Result<T> {
+    let bytes = read_small(path, MOST_BYTES)?;
+    let mut manifest: T = serde_json::from_slice(&bytes).map_err(|e| Error::broken(path.display(), e))?;
+    if manifest.seal().is_some() && manifest.sealed(path)? != bytes {
+        return Err(Error::broken(path.display(), "its own hash does not match"));
+    }
+    Ok(manifest)
 }
 
 /// JSON as written to run folders: indented, with a newline at the end.
@@ -155,7 +195,7 @@ mod tests {
         let entry = FileEntry { bytes: 0, sha256: String::new(), rows: 0 };
         for name in ["../x", "/etc/x", "a/../../x"] {
             let files = BTreeMap::from([(name.to_owned(), entry.clone())]);
-            let manifest = DatasetManifest { format: FORMAT, plan_hash: String::new(), contexts: 0, files };
+            let manifest = DatasetManifest { format: FORMAT, plan_hash: String::new(), contexts: 0, files, seal: None };
             std::fs::write(dir.path().join(MANIFEST), serde_json::to_vec(&manifest).unwrap()).unwrap();
             assert!(matches!(DatasetManifest::read(dir.path()), Err(Error::Broken { .. })), "{name}");
         }
@@ -168,7 +208,14 @@ mod tests {
         let mut files: BTreeMap<_, _> = SHARD_FILES.iter().map(|n| ((*n).to_owned(), entry.clone())).collect();
         let write = |files: &BTreeMap<String, FileEntry>, first, last| {
             let (plan_hash, files) = (String::new(), files.clone());
-            let m = ShardManifest { format: FORMAT, plan_hash, first_context: first, last_context: last, files };
+            let m = ShardManifest {
+                format: FORMAT,
+                plan_hash,
+                first_context: first,
+                last_context: last,
+                files,
+                seal: None,
+            };
             std::fs::write(dir.path().join(MANIFEST), serde_json::to_vec(&m).unwrap()).unwrap();
             ShardManifest::read(dir.path())
         };

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use record::{Error, Result};
 
-use super::manifest::{MANIFEST, ShardManifest, check_file};
-use super::shard::shard_dir;
-use super::{PLAN, RunFolder, planfile};
+use super::manifest::{MANIFEST, Sealed, ShardManifest, check_file};
+use super::shard::{put, shard_dir};
+use super::{RunFolder, growth, identity, planfile};
 use crate::fs::{StagedDir, io_error};
 
 /// Result of a merge.
@@ -36,19 +36,28 @@ pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<(RunFolder, Merged)> {
         return Err(Error::input("folders to merge", "at least one run folder", "none"));
     };
     for other in &sources[1..] {
-        if other.plan() != first.plan() {
-            return Err(planfile::other_plan(&first.dir().join(PLAN), first.plan(), other.plan())?);
+        let counts = [first, other].map(|run| run.plan().contexts.count);
+        if !growth::same(first.plan(), other.plan()) || counts[0] != counts[1] {
+            return Err(planfile::not_mergeable((first.dir(), first.plan()), (other.dir(), other.plan()))?);
         }
     }
     let folder = RunFolder::create_or_resume(out, first.plan())?;
+    for source in &sources {
+        // Runs of older versions do not say which models they used.
+        if let Some(models) = identity::read(source.dir())? {
+            folder.settle_models(&models)?;
+        }
+    }
     let mut merged = Merged::default();
     let mut present = folder.finished()?;
     for source in &sources {
-        for manifest in source.finished()? {
+        for mut manifest in source.finished()? {
+            // Plans that spell their paths differently have different hashes.
+            folder.hash().clone_into(&mut manifest.plan_hash);
             let range = manifest.range();
             let clash = present.iter().find(|m| m.first_context < range.end && range.start < m.range().end);
             match clash {
-                Some(m) if *m == manifest => merged.same += 1,
+                Some(m) if m.files == manifest.files && m.range() == range => merged.same += 1,
                 Some(m) => return Err(conflict(source.dir(), &manifest, m)),
                 None => {
                     copy(source.dir(), out, &manifest)?;
@@ -75,11 +84,9 @@ fn conflict(dir: &Path, found: &ShardManifest, other: &ShardManifest) -> Error {
 fn copy(from: &Path, to: &Path, manifest: &ShardManifest) -> Result<()> {
     let source = shard_dir(from, manifest.first_context);
     let staged = StagedDir::new(&shard_dir(to, manifest.first_context))?;
-    for name in manifest.files.keys().map(String::as_str).chain([MANIFEST]) {
+    for (name, entry) in &manifest.files {
         let path = source.join(name);
-        if let Some(entry) = manifest.files.get(name) {
-            check_file(&path, entry)?;
-        }
+        check_file(&path, entry)?;
         let mut file = File::open(&path).map_err(io_error("reading", &path))?;
         let (mut sink, mut buffer) = (staged.file(name)?, vec![0u8; 1 << 16]);
         loop {
@@ -90,6 +97,7 @@ fn copy(from: &Path, to: &Path, manifest: &ShardManifest) -> Result<()> {
         }
         sink.finish()?;
     }
+    put(staged.file(MANIFEST)?, &manifest.sealed(&source.join(MANIFEST))?, 0)?;
     staged.commit()
 }
 
@@ -155,7 +163,7 @@ mod tests {
         other.seed = 12;
         drop(RunFolder::create_or_resume(&c, &other).unwrap());
         let e = merge(&[a, c], &out).unwrap_err();
-        assert!(matches!(&e, Error::Input { name, .. } if name.ends_with("seed")), "{e}");
+        assert!(matches!(&e, Error::Input { name, .. } if name.starts_with("plan entry seed of")), "{e}");
         assert!(matches!(merge(&[], &out), Err(Error::Input { .. })));
     }
 

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! DIR/plan.toml                 the plan; its SHA-256 is the plan hash
+//! DIR/plans/0001.toml           earlier plans of a run that has grown, with fewer contexts
+//! DIR/models.json               SHA-256 of the weights of the run's models
 //! DIR/shards/00000000/          contexts.jsonl links.jsonl samples.parquet scored.parquet funnel.json manifest.json
 //! DIR/drafts/                   contexts and samples of unfinished ranges; removed when the run is finished
 //! DIR/dataset/                  paraphrase.parquet paraphrase.jsonl summary.parquet summary.jsonl README.md
@@ -16,9 +18,10 @@
 pub mod card;
 pub mod dataset;
 mod draft;
+pub mod growth;
+pub mod identity;
 pub mod jsonl;
 pub mod judge;
-mod lock;
 pub mod manifest;
 pub mod merge;
 pub mod parquet;
@@ -50,12 +53,16 @@ pub use read::{Shard, Shards};
 pub use shard::ShardData;
 
 use crate::fs::{hash_file, io_error, sweep, write_file};
-use lock::Lock;
+use crate::output::{self, Kind, Lock};
+use growth::History;
 use manifest::ShardManifest;
 use timings::Timings;
 
 /// Name of the plan's file.
 pub const PLAN: &str = "plan.toml";
+
+/// Name of the report's file.
+pub const REPORT: &str = "report.html";
 
 /// A run folder, open for reading, or locked and open for writing.
 #[derive(Debug)]
@@ -63,38 +70,35 @@ pub struct RunFolder {
     dir: PathBuf,
     plan: Plan,
     plan_hash: String,
+    history: History,
     lock: Option<Lock>,
 }
 
 impl RunFolder {
-    /// Starts a run in `dir`, or resumes one with the same plan. Acquires the folder's lock and removes temporary files
-    /// of a killed run.
+    /// Starts a run in `dir`, resumes one with the same plan, or lets it grow to the plan's larger number of contexts.
+    /// Acquires the folder's lock and removes temporary files of a killed run.
     ///
     /// # Errors
-    /// [`Error::Input`] when another run is using the folder, or when it was started with another plan, with the first
-    /// entry that differs; errors of [`read_plan`] for its `plan.toml`; [`Error::Io`] when the folder is not writable.
+    /// [`Error::Input`] when `dir` holds something else, when another run is using it, or when it was started with
+    /// another plan, with the first entry that differs; errors of [`read_plan`] for its `plan.toml`; [`Error::Io`] when
+    /// the folder is not writable.
     pub fn create_or_resume(dir: &Path, plan: &Plan) -> Result<Self> {
         plan.validate()?;
         let text = planfile::plan_text(plan)?;
-        let shards = dir.join("shards");
-        fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
-        let lock = Lock::take(dir)?;
-        let file = dir.join(PLAN);
-        // Plans are compared by value: the file may have been written by an older version with other default entries.
-        if file.exists() {
-            let theirs = read_plan(&file)?;
-            if theirs != *plan {
-                return Err(planfile::other_plan(&file, &theirs, plan)?);
-            }
-        } else {
-            write_file(&file, text.as_bytes())?;
-        }
+        let lock = output::claim(dir, Kind::Run)?;
+        let (file, shards) = (dir.join(PLAN), dir.join("shards"));
         for sub in [dir, &shards, &dir.join("dataset"), &draft::folder(dir)] {
             sweep(sub)?;
         }
+        let plan = if file.exists() {
+            take_up(dir, &file, plan)?
+        } else {
+            write_file(&file, text.as_bytes())?;
+            plan.clone()
+        };
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
-        let plan_hash = hash_file(&file)?.1;
-        let this = Self { dir: dir.into(), plan: plan.clone(), plan_hash, lock: Some(lock) };
+        let (plan_hash, history) = (hash_file(&file)?.1, History::read(dir, &plan)?);
+        let this = Self { dir: dir.into(), plan, plan_hash, history, lock: Some(lock) };
         // Drafts left by a run that was killed between writing a shard and removing its draft.
         for range in draft::ranges(dir).into_iter().filter(|range| this.shard_done(range)) {
             draft::remove(dir, &range)?;
@@ -109,12 +113,15 @@ impl RunFolder {
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join(PLAN);
         if file.metadata().is_err_and(|e| matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)) {
-            let hint = "Every run folder has one; check the path".to_owned();
+            if let Some(other) = output::kind_of(dir) {
+                return Err(Error::input(dir.display(), "the folder of a run", other.title()));
+            }
+            let hint = "The folder of a run has one; name the --out of `impossible distill`.".to_owned();
             return Err(Error::Missing { what: PLAN.to_owned(), place: dir.display().to_string(), hint });
         }
         let plan = read_plan(&file)?;
-        let plan_hash = hash_file(&file)?.1;
-        Ok(Self { dir: dir.into(), plan, plan_hash, lock: None })
+        let (plan_hash, history) = (hash_file(&file)?.1, History::read(dir, &plan)?);
+        Ok(Self { dir: dir.into(), plan, plan_hash, history, lock: None })
     }
 
     /// Path of the folder, as the user gave it.
@@ -135,11 +142,34 @@ impl RunFolder {
         &self.plan_hash
     }
 
+    /// SHA-256 of `plan.toml` and of the run's earlier plans.
+    #[must_use]
+    pub fn hashes(&self) -> Vec<&str> {
+        self.history.hashes.iter().chain([&self.plan_hash]).map(String::as_str).collect()
+    }
+
+    /// The ranges of at most `size` contexts that the run consists of, of which machine `part` (from 0) of `parts`
+    /// makes its share.
+    #[must_use]
+    pub fn ranges(&self, size: u64, share: (u64, u64)) -> Vec<Range<u64>> {
+        self.history.ranges(self.plan.contexts.count as u64, size, share)
+    }
+
+    /// Saves the models of the run, or checks that they are those that it was started with.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for another model, or if the folder was opened for reading; [`Error::Broken`] for an invalid
+    /// `models.json`; [`Error::Io`] when reading or writing fails.
+    pub fn settle_models(&self, models: &identity::Identities) -> Result<()> {
+        self.writable()?;
+        identity::settle(&self.dir, models)
+    }
+
     /// Whether the range's shard is complete and of this plan. Only file lengths are compared; [`verify::verify`]
     /// compares hashes.
     #[must_use]
     pub fn shard_done(&self, range: &Range<u64>) -> bool {
-        read::is_done(&self.dir, &self.plan_hash, range)
+        read::is_done(&self.dir, &self.hashes(), range)
     }
 
     /// Writes a range's shard atomically, replacing an unfinished one, and removes its draft. Several threads may write
@@ -166,7 +196,7 @@ impl RunFolder {
     /// The saved draft of an unfinished range of this plan, if there is one.
     #[must_use]
     pub fn draft(&self, range: &Range<u64>) -> Option<Draft> {
-        draft::load(&self.dir, &self.plan_hash, range)
+        draft::load(&self.dir, &self.hashes(), range)
     }
 
     /// Manifests of the finished shards, in the order of contexts.
@@ -174,7 +204,7 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Broken`] when two of them overlap; [`Error::Io`] when the folder cannot be listed.
     pub fn finished(&self) -> Result<Vec<ShardManifest>> {
-        read::finished(&self.dir, &self.plan_hash)
+        read::finished(&self.dir, &self.hashes())
     }
 
     /// The finished shards in the order of contexts, read one at a time, with a check of their hashes.
@@ -182,7 +212,7 @@ impl RunFolder {
     /// # Errors
     /// As [`Self::finished`]; an item is [`Error::Broken`] if its files have changed since they were written.
     pub fn shards(&self) -> Result<Shards> {
-        Shards::new(&self.dir, &self.plan_hash)
+        Shards::new(&self.dir, &self.hashes())
     }
 
     /// Contexts of the plan that no finished shard covers.
@@ -217,6 +247,36 @@ impl RunFolder {
         }
         Err(Error::input(self.dir.display(), "a run folder opened for writing", "one opened for reading"))
     }
+}
+
+/// The plan of an existing run that continues with `given`: its own, with more contexts if `given` has more.
+fn take_up(dir: &Path, file: &Path, given: &Plan) -> Result<Plan> {
+    // Plans are compared by value: the file may have been written by an older version with other default entries.
+    let theirs = read_plan(file)?;
+    if growth::same(&theirs, given) && given.contexts.count >= theirs.contexts.count {
+        let grown = Plan {
+            contexts: record::plan::Contexts { count: given.contexts.count, ..theirs.contexts.clone() },
+            ..theirs.clone()
+        };
+        if grown != theirs {
+            if !nothing_made(dir)? {
+                growth::keep(dir, file)?;
+            }
+            write_file(file, planfile::plan_text(&grown)?.as_bytes())?;
+        }
+        return Ok(grown);
+    }
+    // A run that failed before it made anything takes another plan; a plan without `shards` may be the user's own file.
+    if dir.join("shards").is_dir() && nothing_made(dir)? {
+        write_file(file, planfile::plan_text(given)?.as_bytes())?;
+        return Ok(given.clone());
+    }
+    Err(planfile::other_plan(dir, &theirs, given)?)
+}
+
+/// Whether a run has neither a shard nor a draft.
+fn nothing_made(dir: &Path) -> Result<bool> {
+    Ok(read::folders(dir)?.is_empty() && draft::ranges(dir).is_empty())
 }
 
 impl Store for RunFolder {
@@ -318,17 +378,45 @@ mod tests {
     #[test]
     fn another_plan_is_refused_with_the_entry_named() {
         let dir = tempfile::tempdir().unwrap();
-        drop(RunFolder::create_or_resume(dir.path(), &plan()).unwrap());
         let mut other = plan();
         other.siblings.k = 7;
+        // Before anything is made, another plan takes the place of the first.
+        drop(RunFolder::create_or_resume(dir.path(), &other).unwrap());
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        folder.write_shard(&(0..4), range_data(&(0..4)).view()).unwrap();
+        drop(folder);
         let e = RunFolder::create_or_resume(dir.path(), &other).unwrap_err().to_string();
-        assert!(e.contains("siblings.k") && e.contains("found 7"), "{e}");
+        assert!(e.starts_with("--k: expected 4, with which ") && e.ends_with("found 7, as requested now"), "{e}");
         drop(RunFolder::create_or_resume(dir.path(), &plan()).unwrap());
         let mut text = fs::read_to_string(dir.path().join(PLAN)).unwrap();
         text.insert_str(0, "sed = 1\n");
         fs::write(dir.path().join(PLAN), text).unwrap();
         let e = RunFolder::create_or_resume(dir.path(), &plan()).unwrap_err();
         assert!(matches!(&e, Error::Line { line: 1, reason, .. } if reason.contains("`sed`")), "{e}");
+    }
+
+    #[test]
+    fn a_run_grows_and_keeps_its_shards() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut small = plan();
+        small.contexts.count = 6;
+        let folder = RunFolder::create_or_resume(dir.path(), &small).unwrap();
+        for range in folder.ranges(4, (0, 1)) {
+            folder.write_shard(&range, range_data(&range).view()).unwrap();
+        }
+        drop(folder);
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        assert_eq!(folder.gaps().unwrap(), [6..10]);
+        let todo: Vec<_> = folder.ranges(4, (0, 1)).into_iter().filter(|range| !folder.shard_done(range)).collect();
+        assert_eq!(todo, [6..10]);
+        folder.write_shard(&(6..10), range_data(&(6..10)).view()).unwrap();
+        drop(folder);
+        let folder = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
+        assert!(folder.gaps().unwrap().is_empty());
+        assert_eq!(folder.hash(), plan_hash(&plan()).unwrap(), "the plan of a run that began with ten contexts");
+        drop(folder);
+        let e = RunFolder::create_or_resume(dir.path(), &small).unwrap_err().to_string();
+        assert!(e.starts_with("--contexts: expected 10"), "{e}");
     }
 
     #[test]
@@ -366,12 +454,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let first = RunFolder::create_or_resume(dir.path(), &plan()).unwrap();
         let e = RunFolder::create_or_resume(dir.path(), &plan()).unwrap_err().to_string();
-        assert!(e.contains("another run is using it"), "{e}");
+        assert!(e.contains("which is writing a run"), "{e}");
         let reader = RunFolder::open(dir.path()).unwrap();
         assert_eq!(reader.hash(), first.hash());
         assert!(reader.write_shard(&(0..4), range_data(&(0..4)).view()).is_err());
         let file = dir.path().join(PLAN);
-        assert!(matches!(RunFolder::create_or_resume(&file.join("x"), &plan()), Err(Error::Io { .. })));
+        assert!(matches!(RunFolder::create_or_resume(&file.join("x"), &plan()), Err(Error::Input { .. })));
         assert!(matches!(RunFolder::open(&dir.path().join("nothing")), Err(Error::Missing { .. })));
     }
 

@@ -80,16 +80,62 @@ pub fn first_difference(left: &Plan, right: &Plan) -> Result<Option<Difference>>
     }))
 }
 
+/// The flag that sets an entry of the plan, or else the entry's name.
+#[must_use]
+pub fn flag(entry: &str) -> String {
+    let flag = match entry {
+        "seed" => "--seed",
+        "device" => "--device",
+        "models.teacher" => "--teacher",
+        "models.critic" => "--critic",
+        "models.encoder" => "--encoder",
+        "contexts.count" => "--contexts",
+        "contexts.seeds" | "contexts.seeds_sha256" => "--seeds",
+        "siblings.k" => "--k",
+        "siblings.temperature" => "--temperature",
+        "siblings.top_p" => "--top-p",
+        "siblings.batch" => "--batch",
+        "paraphrase.rouge_min" => "--rouge-min",
+        "paraphrase.rouge_max" => "--rouge-max",
+        "paraphrase.cosine_min" => "--cosine-min",
+        "paraphrase.entailment_min" => "--entailment-min",
+        "summary.entailment_min" => "--summary-entailment-min",
+        "summary.cosine_min" => "--summary-cosine-min",
+        "summary.length_max" => "--summary-length-max",
+        "paraphrase.modality" | "summary.modality" => "--modality",
+        "paraphrase.diversity" | "summary.diversity" => "--diversity",
+        _ => return format!("plan entry {entry}"),
+    };
+    flag.to_owned()
+}
+
 /// The error for a plan that differs from the folder's.
-pub(super) fn other_plan(file: &Path, theirs: &Plan, given: &Plan) -> Result<Error> {
-    let difference = first_difference(theirs, given)?;
-    Ok(match difference {
+pub(super) fn other_plan(dir: &Path, theirs: &Plan, given: &Plan) -> Result<Error> {
+    let mut given = given.clone();
+    if given.contexts.count >= theirs.contexts.count {
+        // A run may grow.
+        given.contexts.count = theirs.contexts.count;
+    }
+    Ok(match first_difference(theirs, &given)? {
         Some(d) => Error::input(
-            format_args!("{}: {}", file.display(), d.entry),
-            format_args!("{} (this folder was started with it; choose another folder for another plan)", d.left),
+            flag(&d.entry),
+            format_args!("{}, with which {} was started; choose another --out for another plan", d.left, dir.display()),
+            format_args!("{}, as requested now", d.right),
+        ),
+        None => Error::broken(dir.join(super::PLAN).display(), "it does not match its own hash"),
+    })
+}
+
+/// The error for two runs that cannot be merged.
+pub(super) fn not_mergeable(first: (&Path, &Plan), other: (&Path, &Plan)) -> Result<Error> {
+    let ((a, first), (b, other)) = (first, other);
+    Ok(match first_difference(first, other)? {
+        Some(d) => Error::input(
+            format_args!("plan entry {} of {}", d.entry, b.display()),
+            format_args!("{}, as in {} (runs to merge have the same plan)", d.left, a.display()),
             d.right,
         ),
-        None => Error::broken(file.display(), "it does not match its own hash"),
+        None => Error::broken(b.join(super::PLAN).display(), "it does not match its own hash"),
     })
 }
 

@@ -46,11 +46,11 @@ impl Shard {
     }
 }
 
-/// Whether a shard folder is complete and belongs to the plan, by its manifest, range and file lengths.
-pub(super) fn is_done(dir: &Path, plan_hash: &str, range: &Range<u64>) -> bool {
+/// Whether a shard folder is complete and belongs to one of the plans, by its manifest, range and file lengths.
+pub(super) fn is_done(dir: &Path, plans: &[&str], range: &Range<u64>) -> bool {
     let shard = shard_dir(dir, range.start);
     ShardManifest::read(&shard)
-        .is_ok_and(|m| m.plan_hash == plan_hash && m.range() == *range && sizes_match(&shard, &m.files))
+        .is_ok_and(|m| plans.contains(&m.plan_hash.as_str()) && m.range() == *range && sizes_match(&shard, &m.files))
 }
 
 /// First context and path of the folders in `DIR/shards`, finished or not, without temporary ones.
@@ -75,15 +75,15 @@ pub(super) fn folders(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Manifests of the finished shards of the plan, in the order of contexts.
+/// Manifests of the finished shards of the plans, in the order of contexts.
 ///
 /// # Errors
 /// [`Error::Broken`] when two shards cover the same context.
-pub(super) fn finished(dir: &Path, plan_hash: &str) -> Result<Vec<ShardManifest>> {
+pub(super) fn finished(dir: &Path, plans: &[&str]) -> Result<Vec<ShardManifest>> {
     let mut out: Vec<ShardManifest> = Vec::new();
     for (first, path) in folders(dir)? {
         let Ok(manifest) = ShardManifest::read(&path) else { continue };
-        if manifest.first_context != first || !is_done(dir, plan_hash, &manifest.range()) {
+        if manifest.first_context != first || !is_done(dir, plans, &manifest.range()) {
             continue;
         }
         if let Some(last) = out.last()
@@ -142,8 +142,8 @@ pub struct Shards {
 }
 
 impl Shards {
-    pub(super) fn new(dir: &Path, plan_hash: &str) -> Result<Self> {
-        Ok(Self { dir: dir.into(), manifests: finished(dir, plan_hash)?.into_iter() })
+    pub(super) fn new(dir: &Path, plans: &[&str]) -> Result<Self> {
+        Ok(Self { dir: dir.into(), manifests: finished(dir, plans)?.into_iter() })
     }
 }
 

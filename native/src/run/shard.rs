@@ -8,7 +8,7 @@ use method::critic::Link;
 use record::{Context, Funnel, Sample, Scored};
 use record::{Error, Result};
 
-use super::manifest::{FORMAT, FileEntry, MANIFEST, SHARD_FILES, ShardManifest, to_json};
+use super::manifest::{FORMAT, FileEntry, MANIFEST, SHARD_FILES, Sealed, ShardManifest, to_json};
 use super::parquet::{Column, Field, ROW_GROUP, TableWriter};
 use super::tables::{SAMPLES, SCORED, sample_columns, scored_columns};
 use crate::fs::{Sink, StagedDir};
@@ -63,8 +63,9 @@ pub(super) fn write(dir: &Path, plan_hash: &str, range: &Range<u64>, data: Shard
         first_context: range.start,
         last_context: range.end - 1,
         files,
+        seal: None,
     };
-    put(staged.file(MANIFEST)?, &to_json(&manifest, &target.join(MANIFEST))?, 0)?;
+    put(staged.file(MANIFEST)?, &manifest.sealed(&target.join(MANIFEST))?, 0)?;
     staged.commit()
 }
 

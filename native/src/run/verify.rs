@@ -1,18 +1,21 @@
-//! Checking all files of a run folder against its manifests.
+//! Checking all files of a run folder, or of another output, against their manifests.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
-use record::Result;
+use record::{Error, Result};
 
 use super::manifest::{DatasetManifest, FileEntry, MANIFEST, ShardManifest, check_file};
-use super::{RunFolder, gaps, read};
+use super::{PLAN, REPORT, RunFolder, gaps, identity, read};
+use crate::fs::temporary;
+use crate::html::unsealed;
+use crate::output::{self, Manifest};
 
 /// State of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// Length and SHA-256 match the manifest.
+    /// Length and SHA-256 are as recorded.
     Ok,
     /// The file does not match, for this reason.
     Broken(String),
@@ -23,22 +26,24 @@ pub enum State {
 /// A file with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileState {
-    /// Path within the run folder, with `/`.
+    /// Path within the folder, with `/`.
     pub path: String,
     /// State of the file.
     pub state: State,
 }
 
-/// The state of a run folder.
+/// The state of a run folder or of another output.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verification {
-    /// Every file that a manifest lists, shards first.
+    /// Every file with a recorded hash, shards first.
     pub files: Vec<FileState>,
-    /// Shard folders without a valid manifest, which the next run writes again.
+    /// Shard folders without a manifest, which the next run writes again.
     pub unfinished: Vec<String>,
+    /// Files and folders without a recorded hash, which are therefore not checked.
+    pub unchecked: Vec<String>,
     /// Contexts of the plan that no shard covers.
     pub gaps: Vec<Range<u64>>,
-    /// Whether the run's dataset has been written.
+    /// Whether the run's dataset has been written; true for other outputs.
     pub has_dataset: bool,
 }
 
@@ -55,60 +60,159 @@ impl Verification {
         self.is_ok() && self.gaps.is_empty() && self.has_dataset
     }
 
-    fn check(&mut self, dir: &Path, prefix: &str, files: &BTreeMap<String, FileEntry>) {
+    fn check(&mut self, dir: &Path, prefix: &str, name: &str, entry: &FileEntry) {
+        let path = dir.join(name);
+        let state = match check_file(&path, entry) {
+            Ok(()) => State::Ok,
+            Err(_) if !path.exists() => State::Missing,
+            Err(Error::Broken { reason, .. }) => State::Broken(reason),
+            Err(e) => State::Broken(e.to_string()),
+        };
+        self.files.push(FileState { path: format!("{prefix}{name}"), state });
+    }
+
+    fn check_all(&mut self, dir: &Path, prefix: &str, files: &BTreeMap<String, FileEntry>) {
         for (name, entry) in files {
-            let path = dir.join(name);
-            let state = match check_file(&path, entry) {
-                Ok(()) => State::Ok,
-                Err(_) if !path.exists() => State::Missing,
-                Err(e) => State::Broken(e.to_string()),
-            };
-            self.files.push(FileState { path: format!("{prefix}{name}"), state });
+            self.check(dir, prefix, name, entry);
         }
     }
 
-    fn broken(&mut self, path: String, reason: &dyn ToString) {
-        self.files.push(FileState { path, state: State::Broken(reason.to_string()) });
+    fn broken(&mut self, path: String, reason: &str) {
+        self.files.push(FileState { path, state: State::Broken(reason.to_owned()) });
+    }
+
+    fn of(&mut self, path: String, result: std::result::Result<(), String>) {
+        let state = result.map_or_else(State::Broken, |()| State::Ok);
+        self.files.push(FileState { path, state });
+    }
+
+    /// Checks an output folder by its manifest.
+    fn output(&mut self, dir: &Path, prefix: &str) {
+        match Manifest::read(dir) {
+            Ok(Some(manifest)) => {
+                for (name, entry) in &manifest.files {
+                    let entry = FileEntry { bytes: entry.bytes, sha256: entry.sha256.clone(), rows: 0 };
+                    self.check(dir, prefix, name, &entry);
+                }
+            }
+            Ok(None) => self.unchecked.push(format!("{prefix} (not finished, or by an older version)")),
+            Err(e) => self.broken(format!("{prefix}{MANIFEST}"), &reason(e)),
+        }
     }
 }
 
-/// Checks the run folder `dir`.
+fn reason(error: Error) -> String {
+    match error {
+        Error::Broken { reason, .. } => reason,
+        other => other.to_string(),
+    }
+}
+
+/// Checks the run folder `dir`, or another output of this program.
 ///
 /// # Errors
 /// As [`RunFolder::open`]; [`record::Error::Io`] when the folder cannot be listed. Damage is not an error but part of
 /// the result.
 pub fn verify(dir: &Path) -> Result<Verification> {
-    let folder = RunFolder::open(dir)?;
     let mut out = Verification::default();
+    if !dir.join(PLAN).exists() && Manifest::read(dir)?.is_some() {
+        out.output(dir, "");
+        out.has_dataset = true;
+        return Ok(out);
+    }
+    let folder = RunFolder::open(dir)?;
+    let covered = shards(&mut out, &folder)?;
+    let contexts: u64 = covered.iter().map(|range| range.end - range.start).sum();
+    out.gaps = gaps(covered.into_iter(), folder.plan().contexts.count as u64);
+    dataset(&mut out, &folder, contexts);
+    if dir.join(identity::FILE).exists() {
+        out.of(identity::FILE.to_owned(), identity::read(dir).map(drop).map_err(reason));
+    }
+    let page = dir.join(REPORT);
+    if page.exists() {
+        let text = std::fs::read(&page).map_err(|e| e.to_string()).map(|b| String::from_utf8_lossy(&b).into_owned());
+        out.of(REPORT.to_owned(), text.and_then(|text| unsealed(&text).map(drop).map_err(str::to_owned)));
+    }
+    outputs(&mut out, dir, "")?;
+    Ok(out)
+}
+
+/// Checks the shards; returns the ranges that they cover.
+fn shards(out: &mut Verification, folder: &RunFolder) -> Result<Vec<Range<u64>>> {
     let mut covered: Vec<Range<u64>> = Vec::new();
-    for (first, path) in read::folders(dir)? {
+    for (first, path) in read::folders(folder.dir())? {
         let prefix = format!("shards/{first:08}/");
-        let Ok(manifest) = ShardManifest::read(&path) else {
+        if !path.join(MANIFEST).exists() {
             out.unfinished.push(format!("shards/{first:08}"));
             continue;
+        }
+        let manifest = match ShardManifest::read(&path) {
+            Ok(manifest) => manifest,
+            Err(e) => {
+                out.broken(prefix + MANIFEST, &reason(e));
+                continue;
+            }
         };
         let range = manifest.range();
-        if manifest.plan_hash != folder.hash() {
-            out.broken(prefix + MANIFEST, &"it belongs to another plan");
+        if !folder.hashes().contains(&manifest.plan_hash.as_str()) {
+            out.broken(prefix + MANIFEST, "it belongs to another plan");
         } else if range.start != first || covered.last().is_some_and(|last| last.end > first) {
             out.broken(prefix + MANIFEST, &format!("its contexts {} to {} overlap others", range.start, range.end - 1));
         } else {
-            out.check(&path, &prefix, &manifest.files);
+            out.check_all(&path, &prefix, &manifest.files);
             covered.push(range);
         }
     }
-    out.gaps = gaps(covered.into_iter(), folder.plan().contexts.count as u64);
-    if dir.join(MANIFEST).exists() {
-        match DatasetManifest::read(dir) {
-            Ok(manifest) if manifest.plan_hash == folder.hash() => {
-                out.has_dataset = true;
-                out.check(dir, "", &manifest.files);
+    Ok(covered)
+}
+
+/// Checks the dataset, and that the shards it was made of are still there; `contexts` is the number that they cover.
+fn dataset(out: &mut Verification, folder: &RunFolder, contexts: u64) {
+    let dir = folder.dir();
+    if !dir.join(MANIFEST).exists() {
+        return;
+    }
+    match DatasetManifest::read(dir) {
+        Ok(manifest) if folder.hashes().contains(&manifest.plan_hash.as_str()) => {
+            out.has_dataset = true;
+            out.check_all(dir, "", &manifest.files);
+            if manifest.contexts > contexts {
+                for gap in &out.gaps {
+                    let path = format!("shards/{:08} (contexts {} to {})", gap.start, gap.start, gap.end - 1);
+                    out.files.push(FileState { path, state: State::Missing });
+                }
             }
-            Ok(_) => out.broken(MANIFEST.to_owned(), &"it belongs to another plan"),
-            Err(e) => out.broken(MANIFEST.to_owned(), &e),
+        }
+        Ok(_) => out.broken(MANIFEST.to_owned(), "it belongs to another plan"),
+        Err(e) => out.broken(MANIFEST.to_owned(), &reason(e)),
+    }
+}
+
+/// Checks the outputs in subfolders (students, self-distillation, filtered pairs) and lists what has no hash.
+fn outputs(out: &mut Verification, dir: &Path, prefix: &str) -> Result<()> {
+    /// What other functions check, and the folders whose content is listed.
+    const KNOWN: [&str; 8] = [PLAN, "shards", "dataset", "funnel.json", MANIFEST, identity::FILE, REPORT, "plans"];
+    let entries = std::fs::read_dir(dir).map_err(crate::fs::io_error("reading", dir))?;
+    let mut names: Vec<String> =
+        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    for name in names {
+        let path = dir.join(&name);
+        if temporary(&name) || name.starts_with('.') || (prefix.is_empty() && KNOWN.contains(&name.as_str())) {
+            continue;
+        }
+        let inner = format!("{prefix}{name}/");
+        if !path.is_dir() {
+            out.unchecked.push(format!("{prefix}{name}"));
+        } else if output::kind_of(&path).is_some() || path.join(MANIFEST).exists() {
+            out.output(&path, &inner);
+        } else if name == "drafts" {
+            out.unchecked.push(inner);
+        } else {
+            outputs(out, &path, &inner)?;
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -125,7 +229,7 @@ mod tests {
         finish_run(dir.path(), &plan(), 5);
         let good = verify(dir.path()).unwrap();
         assert!(good.is_complete(), "{good:?}");
-        assert_eq!(good.files.len(), 2 * 5 + 6);
+        assert_eq!(good.files.len(), 2 * 5 + 6 + 1);
         for file in &good.files {
             let path = dir.path().join(&file.path);
             let bytes = fs::read(&path).unwrap();
@@ -136,20 +240,49 @@ mod tests {
             let state = |v: &Verification| v.files.iter().find(|f| f.path == file.path).unwrap().state.clone();
             let found = verify(dir.path()).unwrap();
             assert!(matches!(state(&found), State::Broken(_)) && !found.is_ok(), "{}", file.path);
-            fs::remove_file(&path).unwrap();
-            assert_eq!(state(&verify(dir.path()).unwrap()), State::Missing);
+            if file.path != REPORT {
+                fs::remove_file(&path).unwrap();
+                assert_eq!(state(&verify(dir.path()).unwrap()), State::Missing);
+            }
             fs::write(&path, bytes).unwrap();
         }
         assert!(verify(dir.path()).unwrap().is_complete());
     }
 
     #[test]
-    fn unfinished_is_not_broken() {
+    fn unfinished_is_not_broken_but_a_shard_of_the_dataset_must_be_there() {
         let dir = tempfile::tempdir().unwrap();
         finish_run(dir.path(), &plan(), 5);
-        fs::remove_file(dir.path().join("shards/00000005/manifest.json")).unwrap();
+        let shard = dir.path().join("shards/00000005");
+        fs::remove_file(shard.join(MANIFEST)).unwrap();
+        let found = verify(dir.path()).unwrap();
+        assert_eq!((found.unfinished.clone(), found.gaps.clone()), (vec!["shards/00000005".to_owned()], vec![5..10]));
+        assert!(!found.is_ok(), "the dataset was made of it");
+        fs::remove_file(dir.path().join(MANIFEST)).unwrap();
         let found = verify(dir.path()).unwrap();
         assert!(found.is_ok() && !found.is_complete());
-        assert_eq!((found.unfinished, found.gaps), (vec!["shards/00000005".to_owned()], vec![5..10]));
+        fs::write(shard.join(MANIFEST), "{").unwrap();
+        assert!(!verify(dir.path()).unwrap().is_ok(), "a manifest that cannot be read");
+    }
+
+    #[test]
+    fn other_outputs_are_checked_and_files_without_a_hash_are_listed() {
+        let dir = tempfile::tempdir().unwrap();
+        finish_run(dir.path(), &plan(), 5);
+        let stage = dir.path().join("student/stage0");
+        fs::create_dir_all(stage.join("model")).unwrap();
+        fs::write(stage.join("student.toml"), "").unwrap();
+        fs::write(stage.join("model/model.safetensors"), "weights").unwrap();
+        fs::write(dir.path().join("judgements.jsonl"), "").unwrap();
+        let unfinished = "student/stage0/ (not finished, or by an older version)";
+        assert_eq!(verify(dir.path()).unwrap().unchecked, ["judgements.jsonl", unfinished]);
+        Manifest::write(&stage, output::Kind::Student).unwrap();
+        let found = verify(dir.path()).unwrap();
+        assert!(found.is_complete() && found.unchecked == ["judgements.jsonl"], "{found:?}");
+        fs::write(stage.join("model/model.safetensors"), "weightz").unwrap();
+        let found = verify(dir.path()).unwrap();
+        let bad: Vec<&FileState> = found.files.iter().filter(|f| f.state != State::Ok).collect();
+        assert!(bad.len() == 1 && bad[0].path == "student/stage0/model/model.safetensors", "{bad:?}");
+        assert!(!verify(&stage).unwrap().is_ok());
     }
 }

@@ -24,9 +24,10 @@ use record::{Error, Monitor};
 use serde::Serialize;
 
 use crate::args::{Size, TrainCritic};
-use crate::fs::{hash_file, io_error, sha256, write_file};
+use crate::fs::{hash_file, sha256, write_file};
 use crate::html::escape;
 use crate::models;
+use crate::output::{self, Kind, Manifest};
 use crate::report::curve;
 use crate::session::Session;
 use crate::training::folder::{self, Folder, Line};
@@ -190,7 +191,7 @@ fn plan_of(session: &Session, args: &TrainCritic, start: &Start, pairs: &Pairs) 
         ..Settings::default()
     };
     let hash_of = |name: &Option<String>| -> record::Result<Option<String>> {
-        Ok(name.as_ref().map(|n| models::weights_hash(&session.store.resolve(n)?)).transpose()?.flatten())
+        name.as_ref().map(|n| session.store.resolve(n)?.weights_hash()).transpose()
     };
     Ok(CriticPlan {
         seed: args.seed,
@@ -211,12 +212,15 @@ fn plan_of(session: &Session, args: &TrainCritic, start: &Start, pairs: &Pairs) 
 /// Errors of reading pairs, models and folders; [`Error::Input`] without held-out pairs; [`Error::Interrupted`] after
 /// Ctrl-C, with a checkpoint saved.
 pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
+    output::check(&args.out, Kind::Critic)?;
     let compute = session.compute()?;
     let start = Start::open(session, args, &compute)?;
     let mut pairs = Pairs::read(args, &start.labels)?;
     let plan = plan_of(session, args, &start, &pairs)?;
     let plan_file = args.out.join(PLAN);
-    plan::check(&plan_file, &plan, &plan.train)?;
+    // Labels are saved while they are being made.
+    let _lock = output::claim(&args.out, Kind::Critic)?;
+    let hash = plan::begin(&plan_file, &plan, &plan.train)?;
     pairs.label(session, args, &start, &plan)?;
     let train = read_pairs(pairs.train, &start.tokenizer, start.longest)?;
     let test = read_pairs(pairs.test, &start.tokenizer, start.longest)?;
@@ -230,12 +234,9 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
             "pairs that are held out, to measure on: --validation above 0, and pairs of two premises or contexts";
         return Err(Error::input("--validation", expected, "none").into());
     }
-    // Up to here only labels have been written, so that a failing request leaves nothing else behind.
-    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
-    let hash = plan::begin(&plan_file, &plan, &plan.train)?;
     let count = trainer.parameters.count().0;
     if !session.quiet {
-        eprintln!("{:.2} million parameters; {learned} pairs, {held_out} held out.", count as f64 / 1e6);
+        note!("{:.2} million parameters; {learned} pairs, {held_out} held out.", count as f64 / 1e6);
     }
     let metrics = folder::train(session, &Folder::new(&args.out, &hash), &mut trainer, |_, _| Ok(()))?;
     let done = Done {
@@ -248,6 +249,7 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     write_file(&args.out.join("measured.json"), &serde_json::to_vec_pretty(&done)?)?;
     write_file(&args.out.join("report.html"), page(&done, &metrics).as_bytes())?;
     write(&trainer, &done, &start, &plan)?;
+    Manifest::write(&args.out, Kind::Critic)?;
     session.say(&done, || told(&done, &args.out))
 }
 
@@ -326,7 +328,7 @@ fn read_pairs(pairs: Vec<LabelledPair>, tokenizer: &Tokenizer, longest: usize) -
         example.group = pair.group;
     }
     if unknown + long > 0 {
-        eprintln!(
+        note!(
             "Left out: {long} pairs of more than the critic's {longest} tokens, {unknown} pairs that the teacher critic could not score."
         );
     }

@@ -13,8 +13,8 @@ use record::{ContextOutcome, Error, Monitor, SampleOutcome};
 
 use crate::progress::Bar;
 use crate::report;
+use crate::run::RunFolder;
 use crate::run::dataset::Written;
-use crate::run::{RunFolder, ranges};
 use crate::session::Session;
 
 /// What to generate, and where.
@@ -38,19 +38,20 @@ pub fn make(session: &Session, request: &Request<'_>) -> Result<(RunFolder, Writ
     let plan = request.plan;
     let compute = Compute::open(plan.device)?;
     let mut folder = RunFolder::create_or_resume(request.out, plan)?;
-    let mine = ranges(plan.contexts.count as u64, RANGE, request.part.0, request.part.1);
+    let mine = folder.ranges(RANGE, request.part);
     let todo: Vec<_> = mine.iter().filter(|range| !folder.shard_done(range)).cloned().collect();
     let (total, left) = (count(&mine), count(&todo));
     let mut bar = session.bar("contexts", total - left, total)?;
     let made = if todo.is_empty() {
         Ok(())
     } else {
+        folder.settle_models(&session.identities(plan)?)?;
         run(session, &compute, (plan, request.seeds), &todo, &mut folder, (&mut bar, total - left, total))
     };
     bar.finish();
     folder.add_timings(&bar.timings)?;
     if let Err(Error::Interrupted) = made {
-        eprintln!(
+        note!(
             "What was finished is saved in {}: complete ranges of {RANGE} contexts, and contexts and samples of the \
              current one. The same command goes on from there.",
             request.out.display()

@@ -25,8 +25,9 @@ use record::{Error, Monitor};
 use serde::Serialize;
 
 use crate::args::{Pretrain, Size};
-use crate::fs::{hash_file, io_error, read_lines, sha256, write_file, write_lines};
+use crate::fs::{hash_file, read_lines, sha256, write_file, write_lines};
 use crate::html::escape;
+use crate::output::{self, Manifest};
 use crate::report::curve;
 use crate::run::jsonl::read_seeds;
 use crate::session::Session;
@@ -146,17 +147,18 @@ pub fn run(session: &Session, args: &Pretrain) -> Result<()> {
     if !(16..=4096).contains(&args.length) {
         return Err(Error::input("--length", "16 to 4096", args.length).into());
     }
+    output::check(&args.out, output::Kind::Pretraining)?;
     let texts = texts(args)?;
     let work = Work::new(session, args, &texts)?;
     let (mut trainer, tokens) = work.trainer(&texts.documents)?;
     // Nothing has been written up to here, so that a failing request leaves nothing behind.
-    std::fs::create_dir_all(&args.out).map_err(io_error("creating", &args.out))?;
-    write_file(&args.out.join(TOKENIZER), work.tokenizer_text.as_bytes())?;
+    let _lock = output::claim(&args.out, output::Kind::Pretraining)?;
     let hash = plan::begin(&args.out.join(PLAN), &work.plan, &work.plan.train)?;
+    write_file(&args.out.join(TOKENIZER), work.tokenizer_text.as_bytes())?;
     let (learned, held_out) = trainer.sizes();
     let parameters = trainer.parameters.count().0;
     if !session.quiet {
-        eprintln!(
+        note!(
             "{:.2} million parameters; {} documents, {tokens} tokens; {learned} examples, {held_out} held out.",
             parameters as f64 / 1e6,
             texts.documents.len()
@@ -190,6 +192,7 @@ pub fn run(session: &Session, args: &Pretrain) -> Result<()> {
     // Only the sample texts of the best weights, which are the ones that are saved.
     let written: Vec<&Written> = written.iter().filter(|w| best.is_none_or(|step| w.step == step)).collect();
     work.save(&trainer, &done, &written)?;
+    Manifest::write(&args.out, output::Kind::Pretraining)?;
     session.say(&done, || told(&done, &written, &args.out))
 }
 

@@ -10,7 +10,6 @@ use lm::decode::siblings::Limits;
 use lm::device::Compute;
 use lm::lanes::wait;
 use method::distill::contexts::make;
-use method::student::format;
 use method::student::rewrite::{Options, Rewriter};
 use record::plan::Source;
 use record::{Error, Kept, Monitor, Rewrites, Task, VersionCounts};
@@ -19,13 +18,15 @@ use text::sentence;
 
 use super::student::{self, Request, train};
 use crate::args::{Refine, TrainFlags};
-use crate::fs::{hash_file, io_error, read_small, sweep, write_file};
-use crate::models;
-use crate::models::student::{model_folder, open_student, read_format};
+use crate::fs::{hash_file, io_error, read_lines, read_small, sweep, write_file, write_lines};
+use crate::models::Place;
+use crate::models::student::{format_of, locate, open_student};
+use crate::output::{self, Kind, Lock, Manifest};
 use crate::run::RunFolder;
 use crate::run::dataset::write_pairs;
 use crate::run::jsonl::read_seeds;
 use crate::session::Session;
+use crate::training::plan::set_aside;
 
 /// Number of sentences whose versions are sampled, judged and saved together.
 const PART: usize = 64;
@@ -51,6 +52,15 @@ struct Plan {
     temperature: f32,
     top_p: f32,
     no_repeat_ngram: usize,
+}
+
+/// File name of a [`Plan`].
+const PLAN: &str = "refine.toml";
+
+impl Plan {
+    fn text(&self) -> record::Result<String> {
+        toml::to_string(self).map_err(|e| Error::input("refine", "values that TOML can hold", e))
+    }
 }
 
 /// A saved part.
@@ -93,25 +103,28 @@ impl Pairs {
     }
 }
 
-/// Trains the next student, starting from the weights of the one that wrote the pairs.
+/// Trains the next student, starting from the weights of the one that wrote the pairs: by default from `stage0` to
+/// `stage1` of the run.
 ///
 /// # Errors
 /// As [`train`].
 pub fn next_student(
     session: &Session,
     run: &RunFolder,
-    student: Option<&Path>,
+    (student, out): (Option<&Path>, Option<&Path>),
     pairs: &Pairs,
     flags: &TrainFlags,
 ) -> Result<student::Done> {
     let student = student.map_or_else(|| run.dir().join("student/stage0"), Path::to_owned);
-    let base = model_folder(&student);
+    let base = locate(&session.store, &student)?;
+    let format = format_of(&base)?.ok_or_else(|| no_student(run, &base))?;
     let request = Request {
         run,
         data: vec![pairs.folder.clone()],
-        out: run.dir().join("student/stage1"),
-        tasks: read_format(&base.join(format::FILE))?.tasks,
-        base: base.display().to_string(),
+        out: out.map_or_else(|| run.dir().join("student/stage1"), Path::to_owned),
+        own: out.is_none(),
+        tasks: format.tasks,
+        base: base.to_string(),
         seed: run.plan().seed + 1,
         flags,
     };
@@ -203,19 +216,21 @@ fn prefix(text: &str) -> usize {
 /// Generates the pairs of a run's student, continuing after the last saved part.
 ///
 /// # Errors
-/// [`Error::Missing`] without a student; [`Error::Input`] for pairs started with other settings; errors of the models;
+/// [`Error::Missing`] without a student; [`Error::Input`] while another process makes them; errors of the models;
 /// [`Error::Interrupted`] when the user asked to stop.
 pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<Pairs> {
     let student = args.student.clone().unwrap_or_else(|| run.dir().join("student/stage0"));
+    let student = locate(&session.store, &student)?;
     let plan = plan_of(run, args, &student)?;
     let dir = run.dir().join("refine");
     let parts = dir.join("parts");
+    let _lock = begin(run, &dir, &plan)?;
     std::fs::create_dir_all(&parts).map_err(io_error("creating", &parts))?;
-    for folder in [&dir, &parts] {
+    for folder in [&dir, &parts, &dir.join("dataset")] {
         sweep(folder)?;
     }
-    begin(&dir, &plan)?;
     let texts = texts(session, run, args, &dir)?;
+    write_file(&dir.join(PLAN), plan.text()?.as_bytes())?;
     let numbered: Vec<(u64, &str)> = (0..).zip(texts.iter().map(String::as_str)).collect();
     let groups: Vec<&[(u64, &str)]> = numbered.chunks(PART).collect();
     let file = |i: usize| parts.join(format!("{i:08}.json"));
@@ -227,7 +242,16 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
         let mut bar = session.bar("sentences", done, total)?;
         let mut monitor = Monitor::new(&mut bar, done, total);
         for i in todo {
-            let part = writer.part(groups[i], LENGTHS[i % LENGTHS.len()], &mut monitor)?;
+            let part = match writer.part(groups[i], LENGTHS[i % LENGTHS.len()], &mut monitor) {
+                Err(error) if error.downcast_ref() == Some(&Error::Interrupted) => {
+                    let dir = dir.display();
+                    note!(
+                        "Finished parts of {PART} sentences are saved in {dir}. The same command goes on from there."
+                    );
+                    return Err(error);
+                }
+                part => part?,
+            };
             write_file(&file(i), &serde_json::to_vec(&part)?)?;
             monitor.count(groups[i].len() as u64);
             monitor.tell()?;
@@ -248,6 +272,7 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
     }
     let folder = dir.join("dataset");
     write_pairs(&folder, run.plan(), &kept, &rewrites)?;
+    Manifest::write(&dir, Kind::Refinement)?;
     Ok(Pairs { folder, sources: texts.len(), kept: [kept[0].len(), kept[1].len()] })
 }
 
@@ -261,9 +286,9 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn open(session: &Session, run: &'a RunFolder, plan: &'a Plan, student: &Path) -> Result<Self> {
+    fn open(session: &Session, run: &'a RunFolder, plan: &'a Plan, student: &Place) -> Result<Self> {
         let compute = Compute::open(run.plan().device)?;
-        let (student, format) = open_student(&session.store, student, None, &compute)?;
+        let (student, format) = open_student(student, None, &compute)?;
         Ok(Self { student, format, critics: session.critics(run.plan(), &compute)?, run, plan })
     }
 
@@ -302,17 +327,19 @@ impl<'a> Writer<'a> {
     }
 }
 
+fn no_student(run: &RunFolder, place: &Place) -> Error {
+    let hint = format!("Train one first: impossible train --run {}", run.dir().display());
+    Error::Missing { what: "the student".into(), place: place.to_string(), hint }
+}
+
 /// The settings that the pairs of a run and its student depend on.
-fn plan_of(run: &RunFolder, args: &Refine, student: &Path) -> Result<Plan> {
-    let folder = model_folder(student);
-    let weights = if folder.is_dir() { models::weights_hash(&folder)? } else { None };
-    let Some(student_sha256) = weights else {
-        let hint = format!("Train one first: impossible train --run {}", run.dir().display());
-        return Err(Error::Missing { what: "the student".into(), place: folder.display().to_string(), hint }.into());
-    };
+fn plan_of(run: &RunFolder, args: &Refine, student: &Place) -> Result<Plan> {
+    if format_of(student)?.is_none() {
+        return Err(no_student(run, student).into());
+    }
     Ok(Plan {
         run: run.hash().to_owned(),
-        student_sha256,
+        student_sha256: student.weights_hash()?,
         sentences: args.sentences.as_deref().map(hash_file).transpose()?.map_or_else(String::new, |h| h.1),
         sources: args.sources,
         samples: args.samples,
@@ -322,22 +349,24 @@ fn plan_of(run: &RunFolder, args: &Refine, student: &Path) -> Result<Plan> {
     })
 }
 
-/// The sentences to rewrite: those of an interrupted run, or new ones, which are saved first.
+/// The sentences to rewrite: those that are saved, and new ones if there are not enough.
 fn texts(session: &Session, run: &RunFolder, args: &Refine, dir: &Path) -> Result<Vec<String>> {
     let file = dir.join("sources.jsonl");
-    if !file.is_file() {
-        let mut bytes = Vec::new();
-        for text in sources(session, run, args)? {
-            serde_json::to_writer(&mut bytes, &SourceLine { text })?;
-            bytes.push(b'\n');
+    let saved: Vec<SourceLine> = if file.is_file() { read_lines(&file)? } else { Vec::new() };
+    let enough = file.is_file() && saved_plan(dir).is_some_and(|plan| plan.sources == args.sources);
+    let texts: Vec<String> = if enough {
+        saved.into_iter().map(|line| line.text).collect()
+    } else {
+        let texts = sources(session, run, args)?;
+        // The last part of fewer sentences is written again.
+        let part = dir.join("parts").join(format!("{:08}.json", saved.len() / PART));
+        if !saved.len().is_multiple_of(PART) && part.is_file() {
+            std::fs::remove_file(&part).map_err(io_error("removing", &part))?;
         }
-        write_file(&file, &bytes)?;
-    }
-    let texts: Vec<String> = std::fs::read_to_string(&file)?
-        .lines()
-        .map(|line| serde_json::from_str::<SourceLine>(line).map(|l| l.text))
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|e| Error::broken(file.display(), e.to_string()))?;
+        let lines: Vec<SourceLine> = texts.iter().map(|text| SourceLine { text: text.clone() }).collect();
+        write_lines(&file, &lines)?;
+        texts
+    };
     if texts.is_empty() {
         let expected = format!("at least one whole sentence of {FEWEST_WORDS} words");
         return Err(Error::input("the sentences to rewrite", expected, "none").into());
@@ -345,19 +374,22 @@ fn texts(session: &Session, run: &RunFolder, args: &Refine, dir: &Path) -> Resul
     Ok(texts)
 }
 
-/// Saves the settings, or checks that the saved ones are the same.
-fn begin(dir: &Path, plan: &Plan) -> record::Result<()> {
-    let text = toml::to_string(plan).map_err(|e| Error::input("refine", "values that TOML can hold", e))?;
-    let file = dir.join("refine.toml");
-    if !file.exists() {
-        return write_file(&file, text.as_bytes());
+/// The settings of the pairs in `dir`; `None` if there are none or they are unreadable.
+fn saved_plan(dir: &Path) -> Option<Plan> {
+    toml::from_str(&String::from_utf8_lossy(&read_small(&dir.join(PLAN), 1 << 20).ok()?)).ok()
+}
+
+/// Locks the folder of the pairs. Pairs of other settings are set aside, unless only more sentences are asked for.
+fn begin(run: &RunFolder, dir: &Path, plan: &Plan) -> record::Result<Lock> {
+    let lock = output::claim(dir, Kind::Refinement)?;
+    let goes_on =
+        |saved: &Plan| *plan == Plan { sources: plan.sources, ..saved.clone() } && saved.sources <= plan.sources;
+    if !dir.join(PLAN).is_file() || saved_plan(dir).as_ref().is_some_and(goes_on) {
+        return Ok(lock);
     }
-    let theirs = String::from_utf8_lossy(&read_small(&file, 1 << 20)?).into_owned();
-    if theirs == text {
-        return Ok(());
-    }
-    let differs = theirs.lines().zip(text.lines()).find(|(a, b)| a != b);
-    let (found, wanted) = differs.unwrap_or(("other entries", "these"));
-    let expected = format!("{wanted}, as requested (remove the folder to start over)");
-    Err(Error::input(file.display(), expected, found))
+    // An open file keeps some systems from renaming its folder.
+    drop(lock);
+    let now = set_aside(run.dir(), dir)?;
+    note!("The pairs of other settings are now in {}.", now.display());
+    output::claim(dir, Kind::Refinement)
 }

@@ -1,25 +1,26 @@
 //! Rewriting the user's texts with a student, sentence by sentence, judged by the critics.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Result;
 use lm::decode::sample::SampleOptions;
 use lm::decode::siblings::Limits;
-use lm::device::{Compute, DeviceSpec};
+use lm::device::Compute;
 use lm::lanes::wait;
 use method::student::rewrite::{self, Beams, Options, Rewriter, Rewritten};
 use record::plan::Plan;
-use record::presets::{Role, TINY_STUDENT};
+use record::presets::Role;
 use record::{Error, Monitor, Preset, Refusal, Task};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use text::sentence;
 
 use crate::args::Rewrite;
-use crate::models::student::open_student;
+use crate::models::Place;
+use crate::models::student::{judged_by, locate, open_student};
 use crate::plans;
-use crate::run::jsonl::read_seeds;
-use crate::run::read_plan;
+use crate::run::jsonl::read_texts;
 use crate::session::Session;
 
 /// Most sentences rewritten together; the first groups are smaller, so that results appear soon.
@@ -60,7 +61,13 @@ struct Output {
     summary: Option<String>,
     outputs: Vec<String>,
     sentences: Vec<Sentence>,
+    /// The other fields of the row of a .jsonl file, such as an id.
+    #[serde(flatten)]
+    fields: Map<String, Value>,
 }
+
+/// Names of the fields of an [`Output`].
+const OWN: [&str; 5] = ["text", "paraphrase", "summary", "outputs", "sentences"];
 
 fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
     let (options, samples) = rewrite::sampling(args.style);
@@ -77,24 +84,29 @@ fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
     (options, args.samples.unwrap_or(samples))
 }
 
+/// A text with the other fields of its row.
+struct Text {
+    text: String,
+    fields: Map<String, Value>,
+}
+
 /// The non-blank texts from the arguments, a file or stdin.
-fn texts(args: &Rewrite) -> Result<Vec<String>> {
+fn texts(args: &Rewrite) -> Result<Vec<Text>> {
     if !args.text.is_empty() && args.file.is_some() {
         return Err(Error::input("the texts", "arguments or --file", "both").into());
     }
-    let mut texts = args.text.clone();
-    if let Some(file) = &args.file {
-        texts = read_seeds(file, args.field.as_deref())?.into_iter().map(|s| s.text).collect();
-    } else if texts.is_empty() {
-        let mut text = String::new();
-        std::io::stdin().take(64 << 20).read_to_string(&mut text)?;
-        texts = text.lines().map(str::to_owned).collect();
+    if !args.text.is_empty() {
+        let given = args.text.iter().filter(|text| !text.trim().is_empty());
+        let texts: Vec<Text> = given.map(|text| Text { text: text.clone(), fields: Map::new() }).collect();
+        let none = || Error::input("the texts", "at least one sentence", "none");
+        return if texts.is_empty() { Err(none().into()) } else { Ok(texts) };
     }
-    texts.retain(|t| !t.trim().is_empty());
-    if texts.is_empty() {
-        return Err(Error::input("the texts", "at least one sentence", "none").into());
-    }
-    Ok(texts)
+    let read = read_texts(args.file.as_deref().unwrap_or(Path::new("-")), args.field.as_deref())?;
+    let with_fields = read.seeds.into_iter().zip(read.fields).map(|(seed, mut fields)| {
+        fields.retain(|name, _| !OWN.contains(&name.as_str()));
+        Text { text: seed.text, fields }
+    });
+    Ok(with_fields.collect())
 }
 
 /// The options of rewriting, with a check of the flags' ranges.
@@ -120,9 +132,9 @@ fn options(args: &Rewrite, task: Task, compute: &Compute) -> Result<Options> {
     })
 }
 
-/// The plan for the critics: that of the student's run or of a preset, modified by flags.
-fn judged_by(args: &Rewrite) -> Result<Plan> {
-    let mut plan = plan_of(&args.student)?;
+/// The plan for the critics: that of the student or of a preset, modified by flags.
+fn plan_of(args: &Rewrite, student: &Place) -> Result<Plan> {
+    let mut plan = judged_by(student)?;
     (plan.paraphrase, plan.summary) = args.style.thresholds(plan.paraphrase, plan.summary);
     plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
     if let Some(min) = args.min_entailment {
@@ -151,11 +163,12 @@ pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let texts = texts(args)?;
     let compute = session.compute()?;
     let options = options(args, task, &compute)?;
-    let plan = judged_by(args)?;
-    let (student, format) = open_student(&session.store, &args.student, args.format.as_deref(), &compute)?;
+    let place = locate(&session.store, &args.student)?;
+    let plan = plan_of(args, &place)?;
+    let (student, format) = open_student(&place, args.format.as_deref(), &compute)?;
     format.check(task)?;
     let mut critics = session.critics(&plan, &compute)?;
-    let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(t)).collect();
+    let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(&t.text)).collect();
     let sources: Vec<(u64, &str)> = (0..).zip(parts.iter().flatten().copied()).collect();
     let total = sources.len() as u64;
     // On a terminal a bar would erase the line to which sentences are being added.
@@ -175,6 +188,7 @@ pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
         (rest, together) = (later, (together * 2).min(TOGETHER));
     }
     bar.finish();
+    printer.unchanged()?;
     Ok(())
 }
 
@@ -184,7 +198,7 @@ struct Printer<'a> {
     session: &'a Session,
     args: &'a Rewrite,
     task: Task,
-    texts: &'a [String],
+    texts: &'a [Text],
     parts: &'a [Vec<&'a str>],
     /// Index of the current text; `ready` holds its sentences so far.
     text: usize,
@@ -192,7 +206,19 @@ struct Printer<'a> {
 }
 
 impl Printer<'_> {
+    /// Prints the next texts as they are, as long as they have no sentences.
+    fn unchanged(&mut self) -> Result<()> {
+        while self.parts.get(self.text).is_some_and(Vec::is_empty) {
+            let text = &self.texts[self.text];
+            let output = assemble(text, Vec::new(), self.args.num, self.task);
+            self.session.say(&output, || text.text.clone())?;
+            self.text += 1;
+        }
+        Ok(())
+    }
+
     fn take(&mut self, sentence: Sentence) -> Result<()> {
+        self.unchanged()?;
         let at_once = at_once(self.session, self.args);
         if at_once {
             let best = sentence.candidates.first().map_or(&sentence.text, |c| &c.text);
@@ -251,7 +277,8 @@ fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
 }
 
 /// Joins the versions of a text's sentences; there are no outputs if every sentence is unchanged.
-fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Output {
+fn assemble(text: &Text, sentences: Vec<Sentence>, num: usize, task: Task) -> Output {
+    let Text { text, fields } = text;
     let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(num);
     let version = |s: &Sentence, i: usize| {
         let last = s.candidates.len().saturating_sub(1);
@@ -259,9 +286,9 @@ fn assemble(text: &str, sentences: Vec<Sentence>, num: usize, task: Task) -> Out
     };
     let outputs: Vec<String> =
         (0..most).map(|i| sentences.iter().map(|s| version(s, i)).collect::<Vec<_>>().join(" ")).collect();
-    let best = || Some(outputs.first().map_or_else(|| text.to_owned(), Clone::clone));
+    let best = || Some(outputs.first().unwrap_or(text).clone());
     let (paraphrase, summary) = if task == Task::Paraphrase { (best(), None) } else { (None, best()) };
-    Output { text: text.to_owned(), paraphrase, summary, outputs, sentences }
+    Output { text: text.clone(), paraphrase, summary, outputs, sentences, fields: fields.clone() }
 }
 
 fn told(output: &Output, explain: bool) -> String {
@@ -292,16 +319,4 @@ fn told(output: &Output, explain: bool) -> String {
         }
     }
     lines.join("\n")
-}
-
-/// The plan whose critics judge a student's versions: that of its run, else that of a preset.
-fn plan_of(student: &Path) -> record::Result<Plan> {
-    let within = |name: &str| student.ancestors().find(|p| p.file_name().is_some_and(|n| n == name));
-    if let Some(file) = within("student").and_then(Path::parent).map(|run| run.join("plan.toml"))
-        && file.is_file()
-    {
-        return read_plan(&file);
-    }
-    let preset = if within(TINY_STUDENT).is_some() { Preset::Tiny } else { Preset::Small };
-    Ok(preset.plan(DeviceSpec::Flex))
 }

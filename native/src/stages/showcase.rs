@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use anyhow::Result;
 use lm::decode::siblings::Limits;
 use lm::device::Compute;
 use lm::lanes::wait;
-use method::student::format;
 use method::student::rewrite::{Options, Rewriter, Rewritten, sampling};
 use record::presets::TINY_TEACHER;
 use record::{ContextOutcome, Error, Funnel, Monitor, Refusal, SampleOutcome, Style, Task};
@@ -17,8 +15,8 @@ use record::{ContextOutcome, Error, Funnel, Monitor, Refusal, SampleOutcome, Sty
 use super::refine;
 use super::student::Done;
 use crate::fs::{read_small, write_file};
-use crate::models;
-use crate::models::student::open_student;
+use crate::models::Place;
+use crate::models::student::{format_of, open_student};
 use crate::report::showcase::{self, Rewritings, Showcase, Student};
 use crate::report::students;
 use crate::run::RunFolder;
@@ -50,7 +48,7 @@ pub fn run(session: &Session, run: &RunFolder, base: &str, done: &Done) -> Resul
         }
     };
     if let Err(error) = students::refresh(run.dir()) {
-        eprintln!("The comparison is finished, but the run's report could not be updated: {error}");
+        note!("The comparison is finished, but the run's report could not be updated: {error}");
     }
     let told = told(run, &showcase, done)?;
     let value = serde_json::json!({
@@ -60,21 +58,22 @@ pub fn run(session: &Session, run: &RunFolder, base: &str, done: &Done) -> Resul
     session.say(&value, || told)
 }
 
-/// Name, folder and SHA-256 of the weights of every student, in the order of training.
-fn folders(session: &Session, run: &RunFolder, base: &str) -> Result<Vec<(&'static str, PathBuf, String)>> {
+/// Name, place and SHA-256 of the weights of every student, in the order of training.
+fn folders(session: &Session, run: &RunFolder, base: &str) -> Result<Vec<(&'static str, Place, String)>> {
     let stages = ["stage0", "stage1"].map(|name| (name, run.dir().join("student").join(name).join("model")));
     let mut out = Vec::new();
-    for (name, folder) in std::iter::once(("before", session.store.resolve(base)?)).chain(stages) {
+    let stages = stages.map(|(name, folder)| (name, Place::Disk(folder)));
+    for (name, place) in std::iter::once(("before", session.store.resolve(base)?)).chain(stages) {
         // The base model may not be a student; it then has no prompt format.
-        if folder.join(format::FILE).is_file() {
-            let hash = models::weights_hash(&folder)?.unwrap_or_default();
-            out.push((name, folder, hash));
+        if format_of(&place)?.is_some() {
+            let hash = place.weights_hash()?;
+            out.push((name, place, hash));
         }
     }
     Ok(out)
 }
 
-fn make(session: &Session, run: &RunFolder, folders: &[(&'static str, PathBuf, String)]) -> Result<Showcase> {
+fn make(session: &Session, run: &RunFolder, folders: &[(&'static str, Place, String)]) -> Result<Showcase> {
     let plan = run.plan();
     let compute = Compute::open(plan.device)?;
     // The run uses `seed` and self-distillation `seed + 1`.
@@ -85,8 +84,8 @@ fn make(session: &Session, run: &RunFolder, folders: &[(&'static str, PathBuf, S
     let mut bar = session.bar("sentences", 0, total)?;
     let mut monitor = Monitor::new(&mut bar, 0, total);
     let mut students = Vec::new();
-    for (name, folder, hash) in folders {
-        let (student, format) = open_student(&session.store, folder, None, &compute)?;
+    for (name, place, hash) in folders {
+        let (student, format) = open_student(place, None, &compute)?;
         let mut tasks = BTreeMap::new();
         for &task in &format.tasks {
             let options = Options {

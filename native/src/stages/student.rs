@@ -14,13 +14,15 @@ use record::Task;
 use serde::Serialize;
 
 use crate::args::TrainFlags;
-use crate::fs::{io_error, write_file};
-use crate::models;
+use crate::fs::{read_small, write_file};
+use crate::models::student::{JUDGES, Judges};
+use crate::output::{self, Kind, Lock, Manifest};
 use crate::report::{curve, students};
 use crate::run::RunFolder;
 use crate::session::Session;
 use crate::training::folder::{self, Folder};
 use crate::training::pairs::read_pairs;
+use crate::training::plan::Standing;
 use crate::training::save::save;
 use crate::training::{StudentPlan, plan, settings};
 
@@ -32,6 +34,8 @@ pub struct Request<'a> {
     pub data: Vec<PathBuf>,
     /// Folder of the training.
     pub out: PathBuf,
+    /// Whether the folder is the run's own choice: a training of other data there is then set aside.
+    pub own: bool,
     /// Name or path of the model to fine-tune.
     pub base: String,
     /// Tasks to train on.
@@ -89,30 +93,36 @@ pub fn base(run: &RunFolder) -> String {
 /// Errors of reading pairs, base model and folders; [`record::Error::Interrupted`] after Ctrl-C, with a checkpoint
 /// saved.
 pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
+    output::check(&request.out, Kind::Student)?;
     let (pairs, data) = read_pairs(&request.data, &request.tasks)?;
-    let base = models::open(&session.store, &request.base)?;
+    let place = session.store.resolve(&request.base)?;
+    let base = place.open()?;
     let plan = StudentPlan {
         seed: request.seed,
         device: request.run.plan().device,
         base: request.base.clone(),
         // Prevents resuming with another base model.
-        base_sha256: models::weights_hash(&session.store.resolve(&request.base)?)?.unwrap_or_default(),
+        base_sha256: place.weights_hash()?,
         data,
         format: format_for(&base, &request.tasks)?,
         train: settings::student(request.flags, base.parameters()),
     };
+    let file = request.out.join(plan::FILE);
+    if !(request.own && plan::standing(&file, &plan, &plan.train)? == Standing::OtherData) {
+        plan::check(&file, &plan, &plan.train)?;
+    }
     let compute = Compute::open(plan.device)?;
     let mut lesson = Lesson::new(&base, &pairs, plan.format.clone(), plan.train.clone(), plan.seed, &compute)?;
     for (reason, n) in &lesson.dropped {
-        eprintln!("{n} pairs were left out: {reason}.");
+        note!("{n} pairs were left out: {reason}.");
     }
     // Nothing has been written up to here, so that a failing request leaves nothing behind.
-    std::fs::create_dir_all(&request.out).map_err(io_error("creating", &request.out))?;
-    let hash = plan::begin(&request.out.join(plan::FILE), &plan, &plan.train)?;
+    let _lock = begin(request, &plan)?;
+    let hash = plan::begin(&file, &plan, &plan.train)?;
     let (learned, held_out) = lesson.trainer.sizes();
     let (all, trained) = lesson.trainer.parameters.count();
     if !session.quiet {
-        eprintln!(
+        note!(
             "{learned} examples, {held_out} held out; {:.1} of {:.1} million parameters are trained.",
             trained as f64 / 1e6,
             all as f64 / 1e6
@@ -123,9 +133,11 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     let student = request.out.join("model");
     let mut model = wait(lesson.trained())?;
     model.card = card(&plan, learned + held_out, &lesson.trainer, plan.format.separator.is_empty());
+    model.extra.push((JUDGES, Judges::of(request.run.plan()).to_bytes()?));
     save(&student, &model, Layout::default())?;
+    Manifest::write(&request.out, Kind::Student)?;
     if let Err(error) = students::refresh(request.run.dir()) {
-        eprintln!("The student is finished, but the run's report could not be updated: {error}");
+        note!("The student is finished, but the run's report could not be updated: {error}");
     }
     Ok(Done {
         student,
@@ -135,6 +147,33 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         loss: metrics.last().map(|l| l.loss),
         validation: lesson.trainer.state.best.map(|(loss, _)| loss),
     })
+}
+
+/// Locks the folder of a training, after setting aside one of other data if the folder is the run's own choice.
+fn begin(request: &Request<'_>, plan: &StudentPlan) -> record::Result<Lock> {
+    let lock = output::claim(&request.out, Kind::Student)?;
+    let standing = plan::standing(&request.out.join(plan::FILE), plan, &plan.train)?;
+    if !(request.own && standing == Standing::OtherData) {
+        return Ok(lock);
+    }
+    // An open file keeps some systems from renaming its folder.
+    drop(lock);
+    let now = plan::set_aside(request.run.dir(), &request.out)?;
+    note!("The student of other pairs is now in {}.", now.display());
+    output::claim(&request.out, Kind::Student)
+}
+
+/// Name of the model that a student was first fine-tuned from: the base of its base, if that is a student too.
+fn first_base(plan: &StudentPlan) -> String {
+    let mut base = plan.base.clone();
+    // Bounded, as a training's folder could name itself.
+    for _ in 0..16 {
+        let Some(file) = Path::new(&base).parent().map(|training| training.join(plan::FILE)) else { break };
+        let Ok(bytes) = read_small(&file, 1 << 20) else { break };
+        let Ok(earlier) = toml::from_str::<StudentPlan>(&String::from_utf8_lossy(&bytes)) else { break };
+        base = earlier.base;
+    }
+    Path::new(&base).file_name().map_or_else(|| base.clone(), |name| name.to_string_lossy().into_owned())
 }
 
 fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, encoder: bool) -> String {
@@ -155,8 +194,7 @@ fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, enco
         .collect();
     format!(
         "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model generated and an entailment critic accepted, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIts sentences may add, drop or change facts: check its outputs with an entailment model. It was trained on the domain of its pairs only.\n\n## Licence\n\nThe licence of the base model applies to these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
-        base =
-            Path::new(&plan.base).file_name().map_or_else(|| plan.base.clone(), |n| n.to_string_lossy().into_owned()),
+        base = first_base(plan),
         tasks = tasks.join(" and "),
         epochs = plan.train.epochs,
         rate = plan.train.learning_rate,

@@ -23,6 +23,7 @@ pub fn students(session: &Session, args: &Distill, out: &Path, until: Until) -> 
     let stage0 = Request {
         data: vec![out.join("dataset")],
         out: out.join("student/stage0"),
+        own: true,
         base: base(&run),
         tasks: Task::ALL.to_vec(),
         seed: run.plan().seed,
@@ -45,6 +46,7 @@ fn refined(session: &Session, args: &Distill, run: &RunFolder, done: Done) -> Re
     let refine = Refine {
         run: run.dir().to_owned(),
         student: None,
+        out: None,
         sentences: args.sentences.clone(),
         field: args.plan.field.clone(),
         sources: args.sources.unwrap_or(sources),
@@ -54,12 +56,12 @@ fn refined(session: &Session, args: &Distill, run: &RunFolder, done: Done) -> Re
     };
     let pairs = refine::make_pairs(session, run, &refine)?;
     if pairs.kept == [0, 0] {
-        eprintln!(
+        note!(
             "The critics accepted none of the student's versions of {} sentences, so the student is not trained \
              further. Use more contexts or more sentences (--sources).",
             pairs.sources
         );
         return Ok(done);
     }
-    refine::next_student(session, run, None, &pairs, &args.train)
+    refine::next_student(session, run, (None, None), &pairs, &args.train)
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use lm::lanes::wait;
 use lm::train::course::{self, Course, Step};
+use lm::train::gradient::Precision;
 use lm::train::objective::Objective;
 use lm::train::trainer::{Report, Trainer};
 use record::{Error, Monitor, Result};
@@ -20,6 +21,9 @@ const KEEP: usize = 2;
 
 /// Largest accepted checkpoint, in bytes.
 const LARGEST: u64 = 64 << 30;
+
+/// Number of held-out examples below which the user is warned.
+const FEWEST_HELD_OUT: usize = 20;
 
 const BEST: &str = "best.safetensors";
 
@@ -152,11 +156,29 @@ impl<O: Objective + Sync, F: FnMut(&Trainer<O>, &Line) -> Result<()>> Course<O> 
     }
 }
 
+/// The likely cause of a loss that is not finite: as the weights were finite before, the settings.
+fn cause<O: Objective + Sync>(error: Error, trainer: &Trainer<O>) -> Error {
+    let Error::NonFinite { what, .. } = error else { return error };
+    let settings = trainer.settings();
+    let mut advice = vec![format!("a lower --learning-rate than {}", settings.learning_rate)];
+    if settings.clip == 0.0 || settings.clip > 1.0 {
+        advice.push("gradients clipped by --clip 1".to_owned());
+    }
+    if settings.compute != Precision::F32 {
+        advice.push("--compute f32".to_owned());
+    }
+    Error::input(
+        "the settings of the training",
+        format_args!("ones that keep loss and gradients finite: {}", advice.join(", ")),
+        format_args!("after step {}: {what} is not finite", trainer.state.step),
+    )
+}
+
 /// Trains to the end, starting from the last checkpoint if there is one, then restores the parameters with the best
 /// held-out loss. Returns the metrics. `looked` is called after each evaluation on the held-out examples.
 ///
 /// # Errors
-/// [`Error::Interrupted`] after Ctrl-C, with a checkpoint saved; [`Error::NonFinite`] when loss or gradients are not
+/// [`Error::Interrupted`] after Ctrl-C, with a checkpoint saved; [`Error::Input`] when loss or gradients are not
 /// finite, with the last checkpoint kept; errors of reading and writing the folder.
 pub fn train<O: Objective + Sync>(
     session: &Session,
@@ -170,6 +192,13 @@ pub fn train<O: Objective + Sync>(
     sweep(&checkpoints)?;
     if let Some(&last) = folder.steps().last() {
         folder.restore(trainer, &folder.step(last))?;
+    }
+    let held_out = trainer.sizes().1;
+    if (1..FEWEST_HELD_OUT).contains(&held_out) {
+        note!(
+            "Only {held_out} examples are held out: their loss says little, and the best checkpoint is chosen by it. \
+             More pairs, or a larger --validation, help."
+        );
     }
     let (done, total) = (trainer.state.step, trainer.total());
     let mut bar = session.bar("steps", done, total)?;
@@ -185,13 +214,13 @@ pub fn train<O: Objective + Sync>(
     let ended = wait(course::run(trainer, &mut keeper, &mut Monitor::new(&mut bar, done, total)));
     bar.finish();
     if ended == Err(Error::Interrupted) {
-        eprintln!(
+        note!(
             "Step {} of {total} is saved in {}. The same command goes on from there.",
             trainer.state.step,
             folder.dir.display()
         );
     }
-    ended?;
+    ended.map_err(|error| cause(error, trainer))?;
     let path = checkpoints.join(BEST);
     if path.is_file() {
         folder.restore(trainer, &path)?;

@@ -3,7 +3,9 @@
 mod bad_files;
 mod commands;
 mod devices;
+mod faults;
 mod new_models;
+mod outputs;
 mod parity;
 mod real;
 mod runs;
@@ -11,4 +13,5 @@ mod searches;
 mod students;
 mod tiny;
 mod training;
+mod walk;
 mod worker;

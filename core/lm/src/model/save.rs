@@ -55,8 +55,8 @@ pub struct Trained {
     pub eos: Option<(u32, String)>,
     /// Text of the padding token, if there is one.
     pub pad: Option<String>,
-    /// Name and content of one more file.
-    pub extra: Option<(&'static str, Vec<u8>)>,
+    /// Names and contents of more files.
+    pub extra: Vec<(&'static str, Vec<u8>)>,
     /// The weights.
     pub weights: Weights,
     /// Text of the model card, `README.md`.
@@ -80,7 +80,7 @@ impl Trained {
             tokenizer: tokenizer.to_json()?,
             eos: eos.map(|id| (id, token(id).unwrap_or_default())),
             pad: pad.and_then(token),
-            extra: None,
+            extra: Vec::new(),
             weights,
             card: String::new(),
         })
@@ -195,7 +195,7 @@ pub fn save(
     let tokenizer = Tokenizer::parse("tokenizer.json", model.tokenizer.as_bytes())?.to_compact_json()?;
     put("tokenizer.json", tokenizer.as_bytes())?;
     put("tokenizer_config.json", &text(&tokens)?)?;
-    if let Some((name, content)) = &model.extra {
+    for (name, content) in &model.extra {
         put(name, content)?;
     }
     put("README.md", model.card.as_bytes())

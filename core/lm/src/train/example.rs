@@ -130,21 +130,35 @@ fn shuffle<T>(items: &mut [T], stream: &mut Stream) {
     }
 }
 
-/// Selects the groups of the held-out set: about `share` of them, at least one but never all; none for a share of 0 or
-/// fewer than two groups.
+/// Selects the groups of the held-out set, given the group of every example: in random order until they have `share` of
+/// the examples, leaving out groups that would have much more. At least one group is selected but never all; none for a
+/// share of 0 or fewer than two groups.
 #[must_use]
 pub fn held_out(groups: &[u64], share: f64, seed: u64) -> std::collections::BTreeSet<u64> {
-    let mut groups: Vec<u64> = groups.to_vec();
-    groups.sort_unstable();
-    groups.dedup();
-    if share <= 0.0 || groups.len() < 2 {
-        return std::collections::BTreeSet::new();
+    let mut sizes = std::collections::BTreeMap::<u64, usize>::new();
+    for group in groups {
+        *sizes.entry(*group).or_default() += 1;
     }
-    let mut drawn: Vec<(u64, u64)> =
-        groups.iter().map(|&g| (Stream::new(seed, Purpose::HeldOut, g, 0).bits(), g)).collect();
+    let mut chosen = std::collections::BTreeSet::new();
+    if share <= 0.0 || sizes.len() < 2 {
+        return chosen;
+    }
+    let mut drawn: Vec<(u64, u64, usize)> =
+        sizes.iter().map(|(&g, &n)| (Stream::new(seed, Purpose::HeldOut, g, 0).bits(), g, n)).collect();
     drawn.sort_unstable();
-    let n = ((groups.len() as f64 * share).round() as usize).clamp(1, groups.len() - 1);
-    drawn.into_iter().take(n).map(|(_, g)| g).collect()
+    let wanted = (groups.len() as f64 * share).round() as usize;
+    let most = (wanted + wanted / 2).max(sizes.values().copied().min().unwrap_or(1));
+    let mut examples = 0;
+    for (_, group, size) in drawn {
+        if chosen.len() + 1 == sizes.len() || (examples >= wanted && !chosen.is_empty()) {
+            break;
+        }
+        if examples + size <= most {
+            chosen.insert(group);
+            examples += size;
+        }
+    }
+    chosen
 }
 
 #[cfg(test)]

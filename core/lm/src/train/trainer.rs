@@ -121,6 +121,12 @@ impl<O: Objective + Sync> Trainer<O> {
         (self.train.len(), self.validation.len())
     }
 
+    /// The settings.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The held-out examples.
     #[must_use]
     pub fn held_out(&self) -> &[O::Example] {

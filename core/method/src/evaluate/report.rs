@@ -8,6 +8,9 @@ use text::metric::bootstrap::{Comparison, Interval, Rows, Settings, compare, con
 /// Significance level: tables mark differences with a p-value below it.
 pub const SIGNIFICANT: f64 = 0.05;
 
+/// Fewest items for which differences are tested. The resamples of fewer items are too much alike.
+pub const FEWEST: usize = 20;
+
 /// A system's score in a column.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cell {
@@ -17,8 +20,8 @@ pub struct Cell {
     pub n: usize,
     /// Bootstrap interval; `None` if a resample has no score, as may happen when only a few items have a value.
     pub interval: Option<Interval>,
-    /// Paired comparison of the first system (a) with this one (b); `None` for the first system, and if a resample has
-    /// no score. P-values are not corrected for multiple testing.
+    /// Paired comparison of the first system (a) with this one (b); `None` for the first system, for fewer than [`FEWEST`]
+    /// items, and if a resample has no score. P-values are not corrected for multiple testing.
     pub against_first: Option<Comparison>,
 }
 
@@ -88,7 +91,7 @@ impl Report {
 fn cell(column: &Column, scores: &Scores, first: bool, settings: Settings) -> Cell {
     let score = |totals: &[f64]| column.measure.score(totals);
     let against_first = match column.systems.first() {
-        Some(a) if !first => compare(&a.rows, &scores.rows, score, settings).ok(),
+        Some(a) if !first && scores.n().min(a.n()) >= FEWEST => compare(&a.rows, &scores.rows, score, settings).ok(),
         _ => None,
     };
     Cell {

@@ -97,7 +97,7 @@ impl Lesson {
         let Frame { format, config, tokenizer, end, .. } = &self.frame;
         let weights = self.trainer.parameters.merged().await?;
         let mut trained = Trained::new(config, tokenizer, (Some(*end), config.pad()), weights)?;
-        trained.extra = Some((format::FILE, format.to_bytes()?));
+        trained.extra.push((format::FILE, format.to_bytes()?));
         Ok(trained)
     }
 }
@@ -200,7 +200,7 @@ mod tests {
         let rows = wait(sample(&student, &[job], &sampler, limits, (1, Purpose::Other), &mut monitor)).unwrap();
         assert!(rows.len() == 2 && rows.iter().all(|row| row.tokens > 0), "{rows:?}");
         let trained = wait(taught.trained()).unwrap();
-        assert_eq!(trained.extra, Some((format::FILE, taught.frame.format.to_bytes().unwrap())));
+        assert_eq!(trained.extra, [(format::FILE, taught.frame.format.to_bytes().unwrap())]);
         assert_eq!(trained.weights, after);
     }
 

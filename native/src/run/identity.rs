@@ -1,0 +1,81 @@
+//! The models of a run by their hashes, in `models.json`, so that a run goes on under any spelling of their paths, but
+//! not with other weights.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use record::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use super::manifest::to_json;
+use crate::fs::{read_small, write_file};
+
+/// File name of the hashes.
+pub const FILE: &str = "models.json";
+
+/// A model of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// SHA-256 of the weights.
+    pub sha256: String,
+}
+
+/// The models of a run by role: `teacher`, `critic`, `encoder`.
+pub type Identities = BTreeMap<String, Identity>;
+
+/// The models that the run in `dir` was started with; `None` if it has not begun.
+///
+/// # Errors
+/// [`Error::Broken`] for an invalid file; [`Error::Io`] when reading fails.
+pub fn read(dir: &Path) -> Result<Option<Identities>> {
+    let path = dir.join(FILE);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let parsed = serde_json::from_slice(&read_small(&path, 1 << 20)?);
+    parsed.map(Some).map_err(|e| Error::broken(path.display(), e))
+}
+
+/// Saves the models of a run, or checks that they are those that it was started with.
+///
+/// # Errors
+/// [`Error::Input`] for another model; as [`read`].
+pub(super) fn settle(dir: &Path, models: &Identities) -> Result<()> {
+    let path = dir.join(FILE);
+    let Some(theirs) = read(dir)? else {
+        return write_file(&path, &to_json(models, &path)?);
+    };
+    for (role, model) in models {
+        let expected = theirs.get(role).map_or("", |m| m.sha256.as_str());
+        if expected != model.sha256 {
+            let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
+            return Err(Error::input(
+                format_args!("--{role}"),
+                format_args!(
+                    "the model that {} was started with (weights {}); choose another --out for another model",
+                    dir.display(),
+                    short(expected)
+                ),
+                format_args!("other weights ({})", short(&model.sha256)),
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_weights_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let models = |hash: &str| BTreeMap::from([("teacher".to_owned(), Identity { sha256: hash.to_owned() })]);
+        settle(dir.path(), &models("aa")).unwrap();
+        settle(dir.path(), &models("aa")).unwrap();
+        let e = settle(dir.path(), &models("bb")).unwrap_err().to_string();
+        assert!(e.starts_with("--teacher") && e.contains("(weights aa)") && e.ends_with("(bb)"), "{e}");
+    }
+}
