@@ -63,7 +63,7 @@ impl Builtin {
     /// As [`ModelFolder::open`].
     pub fn open(&self) -> Result<ModelFolder> {
         let files: MemoryFiles = self.files.iter().map(|(name, bytes)| (*name, bytes.to_vec())).collect();
-        let files: Arc<dyn Files> = Arc::new(files);
+        let files: Arc<dyn Files> = Arc::new(files.of(self.name));
         ModelFolder::open(&files)
     }
 

@@ -124,16 +124,16 @@ pub fn judges_of(place: &Place) -> Result<Option<Judges>> {
     Judges::parse(&format!("{place}/{JUDGES}"), &bytes).map(Some)
 }
 
-/// Loads a student, with its own prompt format or that of a file.
+/// The prompt format of a student, its own or that of a file.
 ///
 /// # Errors
-/// [`Error::Missing`] without a prompt format; errors of [`format_of`], [`Place::open`] and [`TextModel::load`].
-pub fn open_student(place: &Place, format: Option<&Path>, compute: &Compute) -> Result<(TextModel, Format)> {
-    let format = match format {
-        Some(file) if file.is_file() => Format::parse(&file.display().to_string(), &read_small(file, 1 << 20)?)?,
+/// [`Error::Missing`] if there is none; errors of [`format_of`].
+pub fn prompts(place: &Place, file: Option<&Path>) -> Result<Format> {
+    match file {
+        Some(file) if file.is_file() => Format::parse(&file.display().to_string(), &read_small(file, 1 << 20)?),
         Some(file) => {
             let hint = "Name a file like the impossible.json of a student.".to_owned();
-            return Err(Error::Missing { what: "--format".into(), place: file.display().to_string(), hint });
+            Err(Error::Missing { what: "--format".into(), place: file.display().to_string(), hint })
         }
         None => format_of(place)?.ok_or_else(|| Error::Missing {
             what: format::FILE.to_owned(),
@@ -141,8 +141,16 @@ pub fn open_student(place: &Place, format: Option<&Path>, compute: &Compute) -> 
             hint: "Name the folder of a student (RUN/student/stage0), or give the prompt format of this model with \
                    --format."
                 .into(),
-        })?,
-    };
+        }),
+    }
+}
+
+/// Loads a student with its own prompt format.
+///
+/// # Errors
+/// Errors of [`prompts`], [`Place::open`] and [`TextModel::load`].
+pub fn open_student(place: &Place, compute: &Compute) -> Result<(TextModel, Format)> {
+    let format = prompts(place, None)?;
     Ok((TextModel::load(&place.open()?, compute)?, format))
 }
 

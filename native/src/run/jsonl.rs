@@ -83,9 +83,27 @@ enum Layout {
 /// The layout that a file's extension or a named field asks for; `None` if the content decides.
 fn layout(path: &Path, field: Option<&str>) -> Result<Option<Layout>> {
     /// Formats that are not lines of text.
-    const OTHERS: [&str; 15] = [
-        "csv", "tsv", "json", "parquet", "arrow", "html", "xml", "pdf", "docx", "odt", "xlsx", "zip", "gz", "zst",
+    const OTHERS: [&str; 20] = [
+        "csv",
+        "tsv",
+        "json",
+        "parquet",
+        "arrow",
+        "html",
+        "xml",
+        "pdf",
+        "docx",
+        "odt",
+        "xlsx",
+        "zip",
+        "gz",
+        "zst",
         "bz2",
+        "toml",
+        "yaml",
+        "yml",
+        "ini",
+        "safetensors",
     ];
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     match (extension.as_str(), field) {
@@ -277,8 +295,9 @@ fn open(path: &Path) -> Result<BufReader<File>> {
         Ok(file) => file,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             let name = path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
-            let place = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let (place, hint) = (place.display().to_string(), "Name an existing file.".to_owned());
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty() && *p != Path::new("."));
+            let place = parent.map_or_else(|| "this folder".to_owned(), |p| p.display().to_string());
+            let hint = "Name an existing file.".to_owned();
             return Err(Error::Missing { what: name, place, hint });
         }
         Err(e) => return Err(io_error("reading", path)(e)),

@@ -32,6 +32,10 @@ pub fn plan_hash(plan: &Plan) -> Result<String> {
 /// [`Error::Line`] with file, line and key for an invalid plan, for example an unknown key; [`Error::Input`] from
 /// [`Plan::validate`]; [`Error::Io`] when reading fails.
 pub fn read_plan(path: &Path) -> Result<Plan> {
+    if !path.exists() {
+        let hint = "Name an existing plan.".to_owned();
+        return Err(Error::Missing { what: "the plan".to_owned(), place: path.display().to_string(), hint });
+    }
     let bytes = read_small(path, MOST_BYTES)?;
     let file = path.display().to_string();
     let text = std::str::from_utf8(&bytes).map_err(|e| Error::Line {

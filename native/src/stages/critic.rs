@@ -11,6 +11,7 @@ use lm::model::PairClassifier;
 use lm::model::config::Config;
 use lm::model::save::{Layout, Trained};
 use lm::model::tensors::Tensors;
+use lm::scoring::PairModel;
 use lm::tokenizer::Tokenizer;
 use lm::train::calibration::{
     AtThreshold, Reliability, at_thresholds, cross_entropy, probabilities, reliability, temperature,
@@ -27,7 +28,7 @@ use crate::args::{Size, TrainCritic};
 use crate::fs::{hash_file, sha256, write_file};
 use crate::html::escape;
 use crate::models;
-use crate::output::{self, Kind, Manifest};
+use crate::output::{self, Kind, Lock, Manifest};
 use crate::report::curve;
 use crate::session::Session;
 use crate::training::folder::{self, Folder, Line};
@@ -154,25 +155,35 @@ impl Pairs {
         Ok(Self { train, test, hashes })
     }
 
+    /// The teacher critic; without one every pair must have a label.
+    fn teacher(&self, session: &Session, args: &TrainCritic, plan: &CriticPlan) -> Result<Option<PairModel>> {
+        if let Some(name) = &args.teacher_critic {
+            return Ok(Some(session.pair_model(name, &Compute::open(plan.device)?)?));
+        }
+        match self.train.iter().chain(&self.test).find(|p| p.target.is_none()) {
+            Some(bad) => {
+                let found = format!("none for \"{}\"", bad.premise);
+                Err(Error::input("the pairs", "a label, or a --teacher-critic", found).into())
+            }
+            None => Ok(None),
+        }
+    }
+
     /// Gives every pair without a label the probabilities of the teacher critic as its target.
-    fn label(&mut self, session: &Session, args: &TrainCritic, start: &Start, plan: &CriticPlan) -> Result<()> {
-        let Some(name) = &args.teacher_critic else {
-            return match self.train.iter().chain(&self.test).find(|p| p.target.is_none()) {
-                Some(bad) => {
-                    let found = format!("none for \"{}\"", bad.premise);
-                    Err(Error::input("the pairs", "a label, or a --teacher-critic", found).into())
-                }
-                None => Ok(()),
-            };
-        };
-        let critic = session.pair_model(name, &Compute::open(plan.device)?)?;
+    fn label(
+        &mut self,
+        session: &Session,
+        args: &TrainCritic,
+        (start, plan): (&Start, &CriticPlan),
+        critic: &PairModel,
+    ) -> Result<()> {
         let open = |pairs: &[LabelledPair]| pairs.iter().filter(|p| p.target.is_none()).count() as u64;
         let total = open(&self.train) + open(&self.test);
         let mut bar = session.bar("pairs labelled", 0, total)?;
         let mut monitor = Monitor::new(&mut bar, 0, total);
         for (pairs, dir) in [(&mut self.train, "labels"), (&mut self.test, "labels-test")] {
-            let who = plan.teacher_critic_sha256.as_deref().unwrap_or(name);
-            labelled::ask((&critic, who), pairs, &start.labels, &args.out.join(dir), &mut monitor)?;
+            let who = plan.teacher_critic_sha256.as_deref().unwrap_or_default();
+            labelled::ask((critic, who), pairs, &start.labels, &args.out.join(dir), &mut monitor)?;
         }
         bar.finish();
         Ok(())
@@ -218,10 +229,17 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     let mut pairs = Pairs::read(args, &start.labels)?;
     let plan = plan_of(session, args, &start, &pairs)?;
     let plan_file = args.out.join(PLAN);
+    plan::check(&plan_file, &plan, &plan.train)?;
+    let begin = || -> record::Result<(Lock, String)> {
+        let lock = output::claim(&args.out, Kind::Critic)?;
+        Ok((lock, plan::begin(&plan_file, &plan, &plan.train)?))
+    };
     // Labels are saved while they are being made.
-    let _lock = output::claim(&args.out, Kind::Critic)?;
-    let hash = plan::begin(&plan_file, &plan, &plan.train)?;
-    pairs.label(session, args, &start, &plan)?;
+    let mut begun = None;
+    if let Some(critic) = pairs.teacher(session, args, &plan)? {
+        begun = Some(begin()?);
+        pairs.label(session, args, (&start, &plan), &critic)?;
+    }
     let train = read_pairs(pairs.train, &start.tokenizer, start.longest)?;
     let test = read_pairs(pairs.test, &start.tokenizer, start.longest)?;
     let parameters = Parameters::read(&start.weights, None, args.seed, &compute.device)?;
@@ -234,6 +252,11 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
             "pairs that are held out, to measure on: --validation above 0, and pairs of two premises or contexts";
         return Err(Error::input("--validation", expected, "none").into());
     }
+    // Without labels nothing has been written up to here, so that a failing request leaves nothing behind.
+    let (_lock, hash) = match begun {
+        Some(begun) => begun,
+        None => begin()?,
+    };
     let count = trainer.parameters.count().0;
     if !session.quiet {
         note!("{:.2} million parameters; {learned} pairs, {held_out} held out.", count as f64 / 1e6);

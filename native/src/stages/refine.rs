@@ -220,7 +220,10 @@ fn prefix(text: &str) -> usize {
 /// [`Error::Interrupted`] when the user asked to stop.
 pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<Pairs> {
     let student = args.student.clone().unwrap_or_else(|| run.dir().join("student/stage0"));
-    let student = locate(&session.store, &student)?;
+    let student = match locate(&session.store, &student) {
+        Err(Error::Missing { .. }) => return Err(no_student(run, &Place::Disk(student)).into()),
+        found => found?,
+    };
     let plan = plan_of(run, args, &student)?;
     let dir = run.dir().join("refine");
     let parts = dir.join("parts");
@@ -288,7 +291,7 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn open(session: &Session, run: &'a RunFolder, plan: &'a Plan, student: &Place) -> Result<Self> {
         let compute = Compute::open(run.plan().device)?;
-        let (student, format) = open_student(student, None, &compute)?;
+        let (student, format) = open_student(student, &compute)?;
         Ok(Self { student, format, critics: session.critics(run.plan(), &compute)?, run, plan })
     }
 

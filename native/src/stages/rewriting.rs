@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::Result;
+use lm::decode::TextModel;
 use lm::decode::sample::SampleOptions;
 use lm::decode::siblings::Limits;
 use lm::device::Compute;
@@ -18,7 +19,7 @@ use text::sentence;
 
 use crate::args::Rewrite;
 use crate::models::Place;
-use crate::models::student::{judged_by, locate, open_student};
+use crate::models::student::{judged_by, locate, prompts};
 use crate::plans;
 use crate::run::jsonl::read_texts;
 use crate::session::Session;
@@ -164,9 +165,10 @@ pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let compute = session.compute()?;
     let options = options(args, task, &compute)?;
     let place = locate(&session.store, &args.student)?;
-    let plan = plan_of(args, &place)?;
-    let (student, format) = open_student(&place, args.format.as_deref(), &compute)?;
+    let format = prompts(&place, args.format.as_deref())?;
     format.check(task)?;
+    let plan = plan_of(args, &place)?;
+    let student = TextModel::load(&place.open()?, &compute)?;
     let mut critics = session.critics(&plan, &compute)?;
     let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(&t.text)).collect();
     let sources: Vec<(u64, &str)> = (0..).zip(parts.iter().flatten().copied()).collect();

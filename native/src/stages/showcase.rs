@@ -85,7 +85,7 @@ fn make(session: &Session, run: &RunFolder, folders: &[(&'static str, Place, Str
     let mut monitor = Monitor::new(&mut bar, 0, total);
     let mut students = Vec::new();
     for (name, place, hash) in folders {
-        let (student, format) = open_student(place, None, &compute)?;
+        let (student, format) = open_student(place, &compute)?;
         let mut tasks = BTreeMap::new();
         for &task in &format.tasks {
             let options = Options {

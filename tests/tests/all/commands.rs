@@ -213,7 +213,7 @@ fn verify_and_merge_find_damage() -> Result<()> {
     made::run(&program.at("other"), &other, (1, 2))?;
     let mut all = Transcript::of(program);
     all.call(0, &["verify", "first"])?;
-    all.call(0, &["merge", "first", "--out", "half"])?;
+    all.call(0, &["merge", "first", "--out", "one-half"])?;
     all.call(0, &["merge", "first", "second", "--out", "both", "--json"])?;
     all.call(0, &["verify", "both", "--json"])?;
     all.call(2, &["merge", "first", "other", "--out", "mixed"])?;
@@ -491,7 +491,12 @@ fn a_critic_learns_from_a_larger_one() -> Result<()> {
     // Saved labels are used as they are; here they say that every pair is entailed.
     let mut yes = said.clone();
     yes["probabilities"] = rows.iter().map(|_| json!([1.0, 0.0, 0.0])).collect();
-    std::fs::create_dir_all(program.at("believer/labels"))?;
+    let begun = |out: &str| -> Result<()> {
+        std::fs::create_dir_all(program.at(out).join("labels"))?;
+        std::fs::copy(program.at("pupil/critic.toml"), program.at(out).join("critic.toml"))?;
+        Ok(())
+    };
+    begun("believer")?;
     std::fs::write(labels("believer"), serde_json::to_vec(&yes)?)?;
     let done = told(&program.call(0, &train("believer"))?)?;
     ensure!(number(&done["held_out"], "commonest")? == 1.0 && read("believer")? == yes, "{done}");
@@ -500,7 +505,7 @@ fn a_critic_learns_from_a_larger_one() -> Result<()> {
     let mut other = yes;
     other["asked"] = "another".into();
     for (out, bytes) in [("asker", serde_json::to_vec(&other)?), ("mender", b"{\"asked".to_vec())] {
-        std::fs::create_dir_all(program.at(out).join("labels"))?;
+        begun(out)?;
         std::fs::write(labels(out), bytes)?;
         program.call(0, &train(out))?;
         ensure!(read(out)? == said, "{out}: {}", read(out)?);
@@ -517,7 +522,8 @@ fn a_student_is_trained_and_refined() -> Result<()> {
     all.call(0, &[&["train"], &few[..]].concat())?;
     all.call(0, &["refine", "--run", "taught", "--sources", "12", "--samples", "4", "--pairs-only"])?;
     all.call(0, &[&["refine"], &few[..], &["--sources", "12", "--samples", "4"]].concat())?;
-    all.call(2, &["refine", "--run", "taught", "--sources", "13", "--samples", "4", "--pairs-only"])?;
+    // More sentences are added to those that are there.
+    all.call(0, &["refine", "--run", "taught", "--sources", "13", "--samples", "4", "--pairs-only"])?;
     all.call(2, &["refine", "--run", "taught", "--student", "no-such-student"])?;
     all.call(2, &[&["train"], &few[..], &["--seed", "99"]].concat())?;
     all.call(2, &["train", "--run", "no-such-run"])?;

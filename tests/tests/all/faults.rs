@@ -64,7 +64,7 @@ const CASES: [Case; 9] = [
             "--text",
             "texts.txt",
             "--vocabulary",
-            "300",
+            "512",
             "--epochs",
             "1",
             "--length",

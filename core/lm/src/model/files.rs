@@ -92,13 +92,22 @@ pub(crate) fn in_chunks(
 #[derive(Debug, Clone, Default)]
 pub struct MemoryFiles {
     files: BTreeMap<String, Arc<Vec<u8>>>,
+    /// Name of the folder in messages; may be empty.
+    place: String,
 }
 
 impl MemoryFiles {
     /// Makes the given contents, by file name, available as files.
     #[must_use]
     pub fn new(files: BTreeMap<String, Vec<u8>>) -> Self {
-        Self { files: files.into_iter().map(|(name, bytes)| (name, Arc::new(bytes))).collect() }
+        Self { files: files.into_iter().map(|(name, bytes)| (name, Arc::new(bytes))).collect(), place: String::new() }
+    }
+
+    /// The files as those of a folder that messages call `place`.
+    #[must_use]
+    pub fn of(mut self, place: &str) -> Self {
+        place.clone_into(&mut self.place);
+        self
     }
 
     /// Adds or replaces a file.
@@ -146,7 +155,7 @@ impl Files for MemoryFiles {
     }
 
     fn describe(&self, name: &str) -> String {
-        name.to_owned()
+        if self.place.is_empty() { name.to_owned() } else { format!("{}/{name}", self.place) }
     }
 }
 
