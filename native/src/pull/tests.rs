@@ -154,6 +154,23 @@ fn a_later_call_goes_on_too_and_a_changed_file_starts_anew() {
 }
 
 #[test]
+fn another_server_goes_on_with_the_part_and_a_web_page_is_told() {
+    let (first, second, place) =
+        (Server::start(Faults::default()), Server::start(Faults::default()), Place::new("mirror"));
+    place.leave_part(&first, &weights());
+    second.state.lock().unwrap().etag = "\"two\"".into();
+    second.state.lock().unwrap().faults.page = true;
+    let error = place.pull(&second.hub(None), "me/Tiny").unwrap_err();
+    assert!(matches!(error, Error::Broken { .. }) && error.to_string().contains("a web page"), "{error}");
+    second.state.lock().unwrap().faults.page = false;
+    let before = first.requests("/").len();
+    let report = place.pull(&second.hub(None), "me/Tiny").unwrap().remove(0);
+    assert_eq!(fs::read(place.file("model.safetensors")).unwrap(), weights());
+    assert!(report.received < 250_000, "the part was thrown away: {} bytes received", report.received);
+    assert_eq!(first.requests("/").len(), before, "the first server was asked again");
+}
+
+#[test]
 fn wrong_bytes_are_not_kept() {
     let (server, place) = (Server::start(Faults { wrong_sha: true, ..Faults::default() }), Place::new("sha"));
     let error = place.pull(&server.hub(None), "me/Tiny").unwrap_err();

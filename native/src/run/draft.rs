@@ -76,6 +76,11 @@ mod tests {
 
     use super::*;
 
+    fn load_bytes(temp: &tempfile::TempDir, bytes: &[u8]) -> Option<Draft> {
+        fs::write(file(temp.path(), &(4..8)), bytes).unwrap();
+        load(temp.path(), &["plan"], &(4..8))
+    }
+
     #[test]
     fn a_draft_comes_back_unless_damaged_or_of_another_plan() {
         let temp = tempfile::tempdir().unwrap();
@@ -89,8 +94,14 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replace("A sentence", "B sentence")).unwrap();
         assert_eq!(load(temp.path(), &["plan"], &(4..8)), None);
-        fs::write(&path, &text[..text.len() / 2]).unwrap();
-        assert_eq!(load(temp.path(), &["plan"], &(4..8)), None);
+        let whole = load_bytes(&temp, text.as_bytes());
+        for i in 0..text.len() {
+            let mut bad = text.clone().into_bytes();
+            bad[i] ^= 1;
+            let found = load_bytes(&temp, &bad);
+            assert!(found.is_none() || found == whole, "byte {i} gave another draft");
+            assert_eq!(load_bytes(&temp, &text.as_bytes()[..i]), None, "cut at {i}");
+        }
         remove(temp.path(), &(4..8)).unwrap();
         remove(temp.path(), &(4..8)).unwrap();
         assert!(!folder(temp.path()).exists());

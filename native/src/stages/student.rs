@@ -10,7 +10,8 @@ use lm::train::objective::Likelihood;
 use lm::train::trainer::Trainer;
 use method::student::Lesson;
 use method::student::lesson::format_for;
-use record::Task;
+use record::plan::Plan;
+use record::{Preset, Task};
 use serde::Serialize;
 
 use crate::args::TrainFlags;
@@ -19,6 +20,7 @@ use crate::models::student::{JUDGES, Judges};
 use crate::output::{self, Kind, Lock, Manifest};
 use crate::report::{curve, students};
 use crate::run::RunFolder;
+use crate::run::card::public_plan;
 use crate::session::Session;
 use crate::training::folder::{self, Folder};
 use crate::training::pairs::read_pairs;
@@ -95,6 +97,7 @@ pub fn base(run: &RunFolder) -> String {
 pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     output::check(&request.out, Kind::Student)?;
     let (pairs, data) = read_pairs(&request.data, &request.tasks)?;
+    let by_task = Task::ALL.map(|task| pairs.iter().filter(|pair| pair.scored.task == task).count());
     let place = session.store.resolve(&request.base)?;
     let base = place.open()?;
     let plan = StudentPlan {
@@ -132,7 +135,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     write_file(&request.out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
     let student = request.out.join("model");
     let mut model = wait(lesson.trained())?;
-    model.card = card(&plan, learned + held_out, &lesson.trainer, plan.format.separator.is_empty());
+    model.card = card(&plan, request.run.plan(), by_task, &lesson.trainer);
     model.extra.push((JUDGES, Judges::of(request.run.plan()).to_bytes()?));
     save(&student, &model, Layout::default())?;
     Manifest::write(&request.out, Kind::Student)?;
@@ -176,11 +179,19 @@ fn first_base(plan: &StudentPlan) -> String {
     Path::new(&base).file_name().map_or_else(|| base.clone(), |name| name.to_string_lossy().into_owned())
 }
 
-fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, encoder: bool) -> String {
-    let pipeline = if encoder { "text2text-generation" } else { "text-generation" };
+/// The licence of a published base model, if it is one of the presets'.
+fn licence_of(base: &str) -> String {
+    let known = Preset::DOWNLOADED.iter().flat_map(|preset| preset.models()).find(|model| model.folder == base);
+    known.map_or_else(String::new, |model| format!(" ({}: {})", model.repo, model.licence))
+}
+
+/// The model card: what the student was trained on, how well it predicts held-out pairs, how to use it, and its limits.
+fn card(plan: &StudentPlan, run: &Plan, pairs: [usize; 2], trainer: &Trainer<Likelihood>) -> String {
+    let pipeline = if plan.format.separator.is_empty() { "text2text-generation" } else { "text-generation" };
     let tasks: Vec<&str> = plan.format.tasks.iter().map(|t| t.name()).collect();
     let best = trainer.state.best.map_or_else(String::new, |(loss, step)| {
-        format!("Loss on held-out contexts: {loss:.4} nats per token, after step {step}.\n")
+        let held_out = trainer.sizes().1;
+        format!("Loss on {held_out} held-out examples: {loss:.4} nats per token, after step {step}.\n")
     });
     let tuned = match &plan.train.lora {
         Some(l) => format!("low-rank adapters (rank {}, alpha {}), merged into the weights", l.rank, l.alpha),
@@ -192,12 +203,17 @@ fn card(plan: &StudentPlan, examples: usize, trainer: &Trainer<Likelihood>, enco
         .iter()
         .map(|&t| format!("`{}`", plan.format.prompt(t, "SOURCE", 0.6).replace('\n', "\\n")))
         .collect();
+    let (base, models) = (first_base(plan), public_plan(run).models);
     format!(
-        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained on {examples} examples from pairs that a small language model generated and an entailment critic accepted, without human labels. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nPrompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIts sentences may add, drop or change facts: check its outputs with an entailment model. It was trained on the domain of its pairs only.\n\n## Licence\n\nThe licence of the base model applies to these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
-        base = first_base(plan),
+        "---\nlibrary_name: transformers\npipeline_tag: {pipeline}\nbase_model: {base}\ntags:\n- paraphrase\n- summarization\n- impossible-distillation\n---\n\n# A student of Impossible Distillation: {tasks}\n\nTrained without human labels on {paraphrases} paraphrase and {summaries} summary pairs of sentences by {teacher}, which the critic {critic} accepted. {tuned}; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\nWith the program that trained it, which also judges the versions: `impossible paraphrase --student FOLDER \"Your sentence.\"`. `{JUDGES}` names its critics.\n\nWith other libraries: prompts, as trained: {prompts}. Sample with temperature 0.7, top-p 0.9, until the end-of-text token.\n\n## Limits\n\nIts sentences may add, drop or change facts: check its outputs with an entailment model. It was trained on the domain of its pairs only.\n\n## Licence\n\nThe licence of the base model {base}{licence} applies to these weights. The pairs were filtered by a critic whose own licence may restrict their use.\n",
         tasks = tasks.join(" and "),
+        paraphrases = pairs[0],
+        summaries = pairs[1],
+        teacher = models.teacher,
+        critic = models.critic,
         epochs = plan.train.epochs,
         rate = plan.train.learning_rate,
         prompts = prompts.join(", "),
+        licence = licence_of(&base),
     )
 }

@@ -12,6 +12,7 @@ use lm::train::trainer::{Report, Trainer};
 use record::{Error, Monitor, Result};
 use serde::{Deserialize, Serialize};
 
+use super::seal;
 use crate::fs::{io_error, read_lines, read_small, sweep, write_file, write_lines};
 use crate::progress::Note;
 use crate::session::Session;
@@ -90,7 +91,9 @@ impl Folder {
     }
 
     fn restore<O: Objective>(&self, trainer: &mut Trainer<O>, path: &Path) -> Result<()> {
-        trainer.restore(&path.display().to_string(), &read_small(path, LARGEST)?, &self.plan)
+        let (name, bytes) = (path.display().to_string(), read_small(path, LARGEST)?);
+        seal::check(&name, &bytes)?;
+        trainer.restore(&name, &bytes, &self.plan)
     }
 
     /// Lines of `metrics.jsonl` up to a step, inclusive.
@@ -108,7 +111,7 @@ impl Folder {
     }
 
     fn save<O: Objective>(&self, trainer: &Trainer<O>, metrics: &[Line], best: bool) -> Result<()> {
-        let bytes = wait(trainer.save(&self.plan))?;
+        let bytes = seal::sealed("the checkpoint", &wait(trainer.save(&self.plan))?)?;
         // Metrics first, because lines after the last checkpoint are dropped when the training is resumed.
         write_lines(&self.dir.join(METRICS), metrics)?;
         write_file(&self.step(trainer.state.step), &bytes)?;

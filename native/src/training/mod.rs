@@ -15,6 +15,7 @@ pub mod new;
 pub mod pairs;
 pub mod plan;
 pub mod save;
+mod seal;
 pub mod settings;
 
 pub use plan::StudentPlan;

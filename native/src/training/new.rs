@@ -25,6 +25,11 @@ pub const TINY_CRITIC: &str = include_str!("../../../assets/presets/tiny/critic.
 /// special tokens.
 pub fn architecture(file: Option<&Path>, preset: &str, tokenizer: &Tokenizer) -> Result<Config> {
     let (name, bytes) = match file {
+        Some(path) if !path.is_file() => {
+            let hint = "Name an existing file with --config.".to_owned();
+            let what = "the architecture".to_owned();
+            return Err(Error::Missing { what, place: path.display().to_string(), hint });
+        }
         Some(path) => (path.display().to_string(), read_small(path, 1 << 20)?),
         None => ("the preset".to_owned(), preset.as_bytes().to_vec()),
     };

@@ -633,6 +633,41 @@ fn a_run_that_cannot_begin_leaves_no_plan() -> Result<()> {
     Ok(())
 }
 
+/// Commands and options that messages propose exist. The messages are those of the snapshots.
+#[test]
+fn messages_propose_commands_and_options_that_exist() -> Result<()> {
+    let program = program()?;
+    let help = program.call(0, &["--help"])?.out;
+    let verbs: Vec<&str> =
+        help.lines().filter_map(|l| l.strip_prefix("  ")?.split(' ').next()).filter(|v| !v.is_empty()).collect();
+    let mut options = help.clone();
+    for verb in verbs.iter().filter(|verb| !verb.starts_with('-')) {
+        options += &program.call(0, &[verb, "--help"])?.out;
+    }
+    let options: Vec<&str> = options.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).collect();
+    let (mut commands, mut flags) = (0, 0);
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/all/snapshots"))? {
+        let text = std::fs::read_to_string(entry?.path())?;
+        for line in text.lines().filter_map(|line| line.strip_prefix("stderr:")) {
+            for verb in line.split("impossible ").skip(1).filter_map(|rest| rest.split([' ', '`', '.']).next()) {
+                if verb.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !verb.is_empty() {
+                    ensure!(verbs.contains(&verb), "there is no command `{verb}`: {line}");
+                    commands += 1;
+                }
+            }
+            for flag in line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|w| w.starts_with("--")) {
+                // A misspelled flag of the user's, which the message quotes.
+                if flag.len() > 3 && !line.contains("unexpected argument") {
+                    ensure!(options.contains(&flag) || flag == "--help", "there is no option `{flag}`: {line}");
+                    flags += 1;
+                }
+            }
+        }
+    }
+    ensure!(commands > 5 && flags > 20, "{commands} commands, {flags} options");
+    Ok(())
+}
+
 // The test below shows a known defect; run it with `cargo test -- --ignored`.
 
 #[test]

@@ -219,6 +219,62 @@ fn an_earlier_output_is_continued_or_replaced_and_no_other_kind_is() -> Result<(
     Ok(())
 }
 
+/// Folders and files with names that people rarely use.
+#[cfg(unix)]
+#[test]
+fn odd_names_links_and_empty_files() -> Result<()> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let program = program()?;
+    let odd = [OsStr::new("two\nlines"), OsStr::new(" "), OsStr::new("--dashes"), OsStr::from_bytes(b"not-\xff-utf-8")];
+    for name in odd {
+        let out = program.at("odd").join(name);
+        for args in [&["filter", "--run", "run"][..], &["export", "--model", "tiny-student"]] {
+            let target = out.join(args[0]);
+            std::fs::create_dir_all(&out)?;
+            let child = program.command(args).arg("--out").arg(&target).spawn()?;
+            ended(child)?.expect(0, args)?;
+            let verify = program.command(&["verify"]).arg(&target).spawn()?;
+            ended(verify)?.expect(0, &["verify"])?;
+        }
+        let run = ["distill", "--contexts", "1", "--k", "4", "--until", "dataset"];
+        for _ in 0..2 {
+            ended(program.command(&run).arg("--out").arg(out.join("run")).spawn()?)?.expect(0, &run)?;
+        }
+    }
+    // A link to a run is the run; a link to nowhere is a new folder's name that cannot be used.
+    std::os::unix::fs::symlink(program.at("run"), program.at("linked"))?;
+    program.call(0, &["inspect", "linked", "--limit", "1"])?;
+    program.call(0, &["verify", "linked"])?;
+    std::os::unix::fs::symlink("nowhere-at-all", program.at("dangling"))?;
+    let called = program.ask(&["export", "--model", "tiny-student", "--out", "dangling"], "")?;
+    ensure!(called.code != 0 && !called.err.contains("panicked"), "{}", called.err);
+    // Empty files in place of each of a run's own.
+    for (name, _) in files(&program.at("run"))? {
+        let damaged = program.at("emptied");
+        if damaged.exists() {
+            std::fs::remove_dir_all(&damaged)?;
+        }
+        made::run(&damaged, &made::plan(), (0, 1))?;
+        if name.ends_with('/') || std::fs::read(damaged.join(&name))?.is_empty() {
+            continue;
+        }
+        std::fs::write(damaged.join(&name), "")?;
+        let called = program.ask(&["verify", "emptied"], "")?;
+        ensure!([2, 3].contains(&called.code) || name == "timings.json", "{name}: {}{}", called.out, called.err);
+        for args in [
+            &["inspect", "emptied"][..],
+            &["filter", "--run", "emptied"],
+            &["train", "--run", "emptied", "--epochs", "1"],
+        ] {
+            let called = program.ask(args, "")?;
+            ensure!(!called.err.contains("panicked"), "{args:?}, {name} is empty: {}", called.err);
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn two_programs_at_once_and_the_second_says_who_works_there() -> Result<()> {
     let program = program()?;

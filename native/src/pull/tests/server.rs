@@ -32,6 +32,8 @@ pub struct Faults {
     pub size: Option<u64>,
     /// Does not know `If-Range`; always.
     pub careless: bool,
+    /// Sends a web page in place of everything; always.
+    pub page: bool,
     /// Stops in the middle of a body and sets this.
     pub interrupt: Option<Arc<AtomicBool>>,
 }
@@ -126,6 +128,14 @@ fn serve(stream: TcpStream, shared: &Mutex<State>, port: u16) -> std::io::Result
     state.log.push((path.clone(), range.clone(), field("authorization"), host));
     if let Some(status) = state.faults.status {
         return write!(stream, "HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    if state.faults.page {
+        let page = "<!doctype html><title>Log in</title>";
+        let length = page.len();
+        return write!(
+            stream,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{page}"
+        );
     }
     if state.faults.busy > 0 {
         state.faults.busy -= 1;
