@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use record::{Error, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// Part of every temporary name of this program; [`sweep`] removes nothing else.
@@ -17,11 +17,22 @@ const MARK: &str = ".impossible-tmp";
 /// After [`MARK`], the name of a folder that is being replaced.
 const OLD: &str = "-old";
 
+/// Files that file managers put into every folder.
+pub const LITTER: [&str; 3] = [".DS_Store", "Thumbs.db", "desktop.ini"];
+
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Maps a system error to [`Error::Io`] about `path`.
 pub fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |e| Error::io(action, path.display(), e)
+}
+
+/// Serialises a path as text; parts that are not UTF-8 become U+FFFD, as in messages.
+///
+/// # Errors
+/// Those of the serialiser.
+pub fn lossy<S: Serializer>(path: &Path, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// Bytes as lower-case hexadecimal digits.
@@ -57,6 +68,24 @@ pub fn hash_file(path: &Path) -> Result<(u64, String)> {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(io_error("reading", path)(e)),
         }
+    }
+}
+
+/// Checks that a file of the user's is a regular file, as files whose hash is recorded are read twice.
+///
+/// # Errors
+/// [`Error::Missing`] if it does not exist; [`Error::Input`] for a pipe or a folder. Both name the flag.
+pub fn regular(path: &Path, flag: &str) -> Result<()> {
+    match path.metadata() {
+        Ok(meta) if meta.is_file() => Ok(()),
+        Ok(_) => {
+            Err(Error::input(flag, "a file (it is read twice, so it cannot be a pipe or a folder)", path.display()))
+        }
+        Err(_) => Err(Error::Missing {
+            what: path.display().to_string(),
+            place: "this folder".to_owned(),
+            hint: format!("Name an existing file with {flag}."),
+        }),
     }
 }
 
@@ -151,7 +180,7 @@ impl Batch {
     /// [`Error::Io`] when a rename fails; targets not yet replaced keep their former content.
     pub fn commit(mut self) -> Result<()> {
         for (temp, target) in std::mem::take(&mut self.staged) {
-            if let Err(e) = fs::rename(&temp, &target) {
+            if let Err(e) = rename(&temp, &target) {
                 self.staged.push((temp, target.clone()));
                 return Err(io_error("writing", &target)(e));
             }
@@ -226,7 +255,7 @@ impl StagedDir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => false,
             Err(e) => return Err(io_error("writing", &self.target)(e)),
         };
-        if let Err(e) = fs::rename(&self.temp, &self.target) {
+        if let Err(e) = rename(&self.temp, &self.target) {
             if replaced {
                 fs::rename(&old, &self.target).map_err(io_error("restoring", &self.target))?;
             }
@@ -249,6 +278,10 @@ impl StagedDir {
         };
         for entry in entries {
             let name = entry.map_err(io_error("reading", &self.target))?.file_name().to_string_lossy().into_owned();
+            if LITTER.contains(&name.as_str()) {
+                // Files of file managers may go.
+                continue;
+            }
             if !temporary(&name) && !self.names.borrow().contains(&name) {
                 let found = format!("{name}, which this program did not write; move it elsewhere");
                 return Err(Error::input(self.target.display(), "a folder whose files can be replaced", found));
@@ -299,6 +332,15 @@ pub fn sweep(dir: &Path) -> Result<()> {
 /// A suffix of temporary names that no other file of this machine has.
 fn unique() -> String {
     format!("-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Renames, and checks that it was done: some network file systems report renames that they have lost.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    if from.symlink_metadata().is_ok() {
+        return Err(io::Error::other("the file system reported a rename that it did not make"));
+    }
+    Ok(())
 }
 
 fn sibling(target: &Path, suffix: &str) -> PathBuf {

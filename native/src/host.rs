@@ -22,6 +22,7 @@ pub struct Host {
     /// Free space of the disks with the model folder and the current folder.
     pub disks: Vec<Disk>,
     /// Path of the model folder.
+    #[serde(serialize_with = "crate::fs::lossy")]
     pub models_folder: PathBuf,
     /// Models in the model folder; empty if it does not exist.
     pub models: Vec<Cached>,
@@ -59,6 +60,7 @@ pub struct Disk {
     /// What the folder is for ("models", "current folder").
     pub purpose: &'static str,
     /// The folder, or its nearest ancestor that exists.
+    #[serde(serialize_with = "crate::fs::lossy")]
     pub path: PathBuf,
     /// Free bytes; `None` if unknown.
     pub free: Option<u64>,

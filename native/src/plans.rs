@@ -9,6 +9,7 @@ use record::presets::{Preset, Role};
 use record::{Error, Result};
 
 use crate::args::{PlanFlags, Thresholds};
+use crate::fs::{hash_file, regular};
 use crate::run::jsonl::read_seeds;
 use crate::run::planfile::flag;
 use crate::run::read_plan;
@@ -76,7 +77,9 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
         plan.contexts.seeds = file.display().to_string();
     }
     if plan.contexts.source == Source::Seeds {
-        plan.contexts.seeds_sha256 = seeds_hash(Path::new(&plan.contexts.seeds))?;
+        let file = Path::new(&plan.contexts.seeds);
+        regular(file, "--seeds")?;
+        plan.contexts.seeds_sha256 = hash_file(file)?.1;
         plan.contexts.max_sentences = plan.contexts.max_sentences.max(plan.contexts.min_sentences);
     }
     if let Some(count) = flags.contexts {
@@ -87,23 +90,6 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
     }
     plan.validate().map_err(by_flag)?;
     Ok(plan)
-}
-
-/// SHA-256 of the file of seeds, which is read once more later.
-fn seeds_hash(path: &Path) -> Result<String> {
-    match path.metadata() {
-        Ok(meta) if meta.is_file() => Ok(crate::fs::hash_file(path)?.1),
-        Ok(_) => Err(Error::input(
-            "--seeds",
-            "a file (it is read twice, so it cannot be a pipe or a folder)",
-            path.display(),
-        )),
-        Err(_) => Err(Error::Missing {
-            what: "the file of seeds".to_owned(),
-            place: path.display().to_string(),
-            hint: "Name an existing file with --seeds.".to_owned(),
-        }),
-    }
 }
 
 /// The error with the flag in place of the plan's entry, if a flag sets it.

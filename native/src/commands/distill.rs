@@ -26,11 +26,12 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
     let until = until(args, &plan);
     let (_, written) = pairs::make(session, &Request { plan: &plan, seeds: &seeds, out: &out, part })?;
     if until != Until::Dataset {
-        return whole::students(session, args, &out, until);
+        return whole::students(session, args, &plan, &out, until);
     }
     let contexts = written.funnel.contexts(ContextOutcome::Made);
     let [paraphrase, summary] = written.kept;
-    let done = json!({"run": out, "contexts": contexts, "paraphrase": paraphrase, "summary": summary});
+    let done =
+        json!({"run": out.to_string_lossy(), "contexts": contexts, "paraphrase": paraphrase, "summary": summary});
     session.say(&done, || {
         let out = out.display();
         // Some attempts at contexts are refused; the report says why.

@@ -8,11 +8,12 @@ use record::Monitor;
 use crate::args::evaluate::EvaluateArgs;
 use crate::evaluate::models::{bert, critic, or_missing, zero_shot};
 use crate::evaluate::{self, Models, datasets};
-use crate::output::{Kind, Staged};
+use crate::output::{Kind, Replace, Staged};
 use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &EvaluateArgs) -> Result<()> {
-    let staged = args.out.as_deref().map(|dir| Staged::begin(dir, Kind::Evaluation, args.force)).transpose()?;
+    let staged =
+        args.out.as_deref().map(|dir| Staged::begin(dir, Kind::Evaluation, Replace::forced(args.force))).transpose()?;
     let mut bar = session.bar("items", 0, 0)?;
     let mut monitor = Monitor::new(&mut bar, 0, 0);
     // Files are read first, so that their errors are reported before models are loaded.

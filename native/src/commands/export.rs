@@ -13,14 +13,14 @@ use crate::args::Export;
 use crate::fs::write_file;
 use crate::models::Place;
 use crate::models::student::{JUDGES, Judges, format_of, locate, own_judges};
-use crate::output::{Kind, Staged};
+use crate::output::{Kind, Replace, Staged};
 use crate::session::Session;
 
 pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
     let place = locate(&session.store, &args.model)?;
     let format = format_of(&place)?;
     let folder = place.open()?;
-    let staged = Staged::begin(&args.out, Kind::Export, args.force)?;
+    let staged = Staged::begin(&args.out, Kind::Export, Replace::forced(args.force))?;
     let classifier = matches!(folder.config.model_type()?, "roberta" | "deberta-v2");
     let eos = if classifier { None } else { Some(folder.end()?) };
     let mut weights = Weights::new();

@@ -5,7 +5,7 @@ use record::plan::{Paraphrase, Summary};
 use serde::Serialize;
 
 use crate::args::Filter;
-use crate::output::{Kind, Staged};
+use crate::output::{Kind, Replace, Staged};
 use crate::plans;
 use crate::run::planfile::plan_text;
 use crate::run::{RunFolder, dataset};
@@ -14,6 +14,7 @@ use crate::stages::filter::{Filtered, filter};
 
 #[derive(Serialize)]
 struct Done {
+    #[serde(serialize_with = "crate::fs::lossy")]
     out: std::path::PathBuf,
     paraphrase: u64,
     summary: u64,
@@ -33,7 +34,8 @@ pub(super) fn run(session: &Session, args: &Filter) -> Result<()> {
     // The same thresholds give the same files.
     let same =
         std::fs::read(out.join(dataset::FILTER)).is_ok_and(|text| plan_text(&plan).is_ok_and(|t| t.as_bytes() == text));
-    let staged = Staged::begin(&out, Kind::Pairs, args.force || same)?;
+    let replace = if same && !args.force { Replace::Unchanged } else { Replace::forced(args.force) };
+    let staged = Staged::begin(&out, Kind::Pairs, replace)?;
     let Filtered { kept, funnel, missing } = filter(&folder, &plan)?;
     dataset::write_pairs(staged.folder(), &plan, &kept, &funnel)?;
     staged.commit()?;

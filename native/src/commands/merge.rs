@@ -12,7 +12,7 @@ pub(super) fn run(session: &Session, args: &Merge) -> Result<()> {
     let (folder, merged) = merge(&args.runs, &args.out)?;
     let written = folder.write_dataset()?;
     report::write(&folder, &written)?;
-    let row = json!({"out": args.out, "shards": merged.copied + merged.same, "gaps": merged.gaps,
+    let row = json!({"out": args.out.to_string_lossy(), "shards": merged.copied + merged.same, "gaps": merged.gaps,
         "paraphrase": written.kept[0], "summary": written.kept[1]});
     session.say(&row, || {
         let mut text = format!(

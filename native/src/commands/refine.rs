@@ -6,6 +6,7 @@ use crate::args::Refine;
 use crate::run::RunFolder;
 use crate::session::Session;
 use crate::stages::refine::{make_pairs, next_student};
+use crate::stages::student::Aside;
 
 pub(super) fn run(session: &Session, args: &Refine) -> Result<()> {
     let run = RunFolder::open(&args.run)?;
@@ -13,6 +14,8 @@ pub(super) fn run(session: &Session, args: &Refine) -> Result<()> {
     if args.pairs_only {
         return session.say(&pairs, || pairs.told());
     }
-    let done = next_student(session, &run, (args.student.as_deref(), args.out.as_deref()), &pairs, &args.train)?;
+    let aside = if args.out.is_none() { Aside::OtherInputs } else { Aside::Nothing };
+    let from_to = (args.student.as_deref(), args.out.as_deref());
+    let done = next_student(session, &run, from_to, &pairs, (&args.train, aside))?;
     session.say(&done, || done.told())
 }

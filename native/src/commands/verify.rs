@@ -47,13 +47,15 @@ fn advice(broken: &[String]) -> String {
     let within = |folder: &str| broken.iter().any(|line| line.starts_with(folder));
     let mut steps = Vec::new();
     if within("shards/") {
-        steps.push("Remove the named folders in shards/");
+        steps.push("remove the named folders in shards/");
     }
-    if ["student/", "refine/", "filtered/", "earlier/"].iter().any(|folder| within(folder)) {
-        steps.push("Remove the folders that hold the named files, such as student/stage0");
+    if broken.iter().any(|line| line.contains("checkpoints/")) {
+        steps.push("remove the folders of the trainings with damaged checkpoints");
     }
-    match steps.is_empty() {
-        true => "The command that made the folder writes them again.".to_owned(),
-        false => format!("{}; the command that made the folder then makes them again.", steps.join(". ")),
+    let again = "run the command that made the folder again";
+    if steps.is_empty() {
+        format!("To write them anew, {again}.")
+    } else {
+        format!("First {}, then {again}.", steps.join(" and "))
     }
 }

@@ -97,7 +97,12 @@ fn weights(files: &Arc<FolderFiles>) -> Result<Tensors> {
 pub fn weights_hash(path: &Path) -> Result<Option<String>> {
     let names = ["model.safetensors", INDEX, "pytorch_model.bin", "pytorch_model.bin.index.json"];
     let files = names.map(|name| path.join(name));
-    let file = if path.is_dir() { files.into_iter().find(|f| f.is_file()) } else { Some(path.to_owned()) };
+    let file = if path.is_dir() {
+        let gguf = || Some(path.join(only_gguf(path, &FolderFiles::new(path).ok()?).ok()??));
+        files.into_iter().find(|f| f.is_file()).or_else(gguf)
+    } else {
+        Some(path.to_owned())
+    };
     let Some(file) = file.filter(|f| f.is_file()) else { return Ok(None) };
     let own = hash_file(&file)?.1;
     if file.extension().is_none_or(|e| e != "json") {

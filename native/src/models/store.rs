@@ -16,6 +16,7 @@ pub struct Cached {
     /// Name of the folder or `.gguf` file, by which plans refer to the model.
     pub name: String,
     /// Path of the folder or file.
+    #[serde(serialize_with = "crate::fs::lossy")]
     pub path: PathBuf,
     /// Total size of its files in bytes.
     pub bytes: u64,

@@ -61,6 +61,19 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The manifest of the files that `of` lists, as they are now.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when reading fails, for instance because one is missing.
+    pub fn of_files(dir: &Path, of: &Self) -> Result<Self> {
+        let mut now = of.clone();
+        for (name, entry) in &mut now.files {
+            let (bytes, sha256) = hash_file(&dir.join(name))?;
+            *entry = Entry { bytes, sha256 };
+        }
+        Ok(now)
+    }
+
     /// Writes the manifest of a finished output to its folder, which must be locked. Returns it.
     ///
     /// # Errors

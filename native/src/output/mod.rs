@@ -10,16 +10,16 @@ mod staged;
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 pub use lock::Lock;
 pub use manifest::{MANIFEST, Manifest};
-pub use staged::Staged;
+pub use staged::{Replace, Staged};
 
-use crate::fs::{io_error, temporary};
+use crate::fs::{LITTER, io_error, read_small, temporary};
 
 /// A kind of output folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +64,7 @@ impl Kind {
             Self::Pretraining => "a pretraining",
             Self::Critic => "the training of a critic",
             Self::Refinement => "the self-distillation of a run",
-            Self::Pairs => "pairs of `filter`",
+            Self::Pairs => "pairs written by `filter`",
             Self::Export => "an exported model",
             Self::Evaluation => "an evaluation",
         }
@@ -125,6 +125,41 @@ pub fn claim(dir: &Path, kind: Kind) -> Result<Lock> {
     Ok(lock)
 }
 
+/// Locks an output in a folder of a run, as [`claim`]. If `stands` says that the output that is there is another one, that is
+/// first moved to `RUN/earlier/N`; returns where it is then. Nothing of it is lost.
+///
+/// # Errors
+/// As [`claim`]; errors of `stands`.
+pub fn claim_or_set_aside(
+    run: &Path,
+    dir: &Path,
+    kind: Kind,
+    stands: impl Fn(&Path) -> Result<bool>,
+) -> Result<(Lock, Option<PathBuf>)> {
+    fs::create_dir_all(run).map_err(io_error("creating", run))?;
+    // So that no other process starts in the folder while it is being moved.
+    let _guard = Lock::wait(run)?;
+    let lock = claim(dir, kind)?;
+    if stands(dir)? {
+        return Ok((lock, None));
+    }
+    // Some systems do not rename a folder in which a file is open.
+    drop(lock);
+    let moved = set_aside(run, dir)?;
+    Ok((claim(dir, kind)?, Some(moved)))
+}
+
+/// Moves an output to `RUN/earlier/N`, and returns where it is now.
+fn set_aside(run: &Path, output: &Path) -> Result<PathBuf> {
+    let name = output.strip_prefix(run).unwrap_or(output);
+    let free = (1u32..).map(|n| run.join("earlier").join(n.to_string()).join(name)).find(|path| !path.exists());
+    let to = free.unwrap_or_else(|| run.join("earlier").join(name));
+    let parent = to.parent().unwrap_or(run);
+    fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
+    fs::rename(output, &to).map_err(io_error("moving", output))?;
+    Ok(to)
+}
+
 /// Checks that `dir` is new or empty, or an output of this kind, finished or not.
 ///
 /// # Errors
@@ -132,10 +167,31 @@ pub fn claim(dir: &Path, kind: Kind) -> Result<Lock> {
 pub fn check(dir: &Path, kind: Kind) -> Result<()> {
     let Some(names) = entries(dir)? else { return Ok(()) };
     let marks = kind.marks();
-    let all = marks.iter().all(|mark| names.iter().any(|name| name == mark));
+    let all = marks.iter().all(|mark| names.iter().any(|name| name == mark)) && marked(dir, kind);
     // The output may have been cut off while its first entries were being made.
     let begun = names.iter().all(|name| marks.contains(&name.as_str()) && !filled(&dir.join(name)));
-    if all || begun { Ok(()) } else { Err(foreign(dir, kind, &names)) }
+    // The plan of a finished output may have been lost.
+    let finished = || matches!(Manifest::read(dir), Ok(Some(manifest)) if manifest.kind == kind);
+    if all || begun || finished() { Ok(()) } else { Err(foreign(dir, kind, &names)) }
+}
+
+/// Whether the plan in a folder is one of this kind, and not another file of that name. One that cannot be read is left
+/// to whoever reads it.
+fn marked(dir: &Path, kind: Kind) -> bool {
+    let entries: &[&str] = match kind {
+        Kind::Run => &["seed", "device", "models", "contexts", "siblings"],
+        Kind::Student => &["seed", "device", "base", "data", "format", "train"],
+        Kind::Pretraining => &["seed", "device", "task", "data", "config", "train"],
+        Kind::Critic => &["seed", "device", "data", "config", "train"],
+        Kind::Refinement => &["run", "student_sha256", "samples"],
+        Kind::Pairs | Kind::Export | Kind::Evaluation => &[],
+    };
+    let Some(plan) = kind.marks().first() else { return true };
+    let Ok(bytes) = read_small(&dir.join(plan), 1 << 20) else { return true };
+    match toml::from_str::<toml::Table>(&String::from_utf8_lossy(&bytes)) {
+        Ok(table) => entries.iter().all(|entry| table.contains_key(*entry)),
+        Err(_) => true,
+    }
 }
 
 fn filled(path: &Path) -> bool {
@@ -155,7 +211,8 @@ fn entries(dir: &Path) -> Result<Option<Vec<String>>> {
     let mut names = Vec::new();
     for entry in found {
         let name = entry.map_err(io_error("reading", dir))?.file_name().to_string_lossy().into_owned();
-        if name != lock::LOCK && !temporary(&name) {
+        let ours = temporary(&name) || LITTER.contains(&name.as_str()) || (name == lock::LOCK && lock::ours(dir));
+        if !ours {
             names.push(name);
         }
     }
@@ -169,8 +226,8 @@ pub fn kind_of(dir: &Path) -> Option<Kind> {
     if let Ok(Some(manifest)) = Manifest::read(dir) {
         return Some(manifest.kind);
     }
-    let marked = |kind: &Kind| !kind.marks().is_empty() && kind.marks().iter().all(|mark| dir.join(mark).exists());
-    Kind::ALL.into_iter().find(marked)
+    let all = |kind: &Kind| !kind.marks().is_empty() && kind.marks().iter().all(|mark| dir.join(mark).exists());
+    Kind::ALL.into_iter().find(|kind| all(kind) && marked(dir, *kind))
 }
 
 /// The error for a folder that holds something else.
@@ -199,7 +256,8 @@ mod tests {
         drop(claim(&dir, Kind::Student).unwrap());
         // Empty but for the lock.
         drop(claim(&dir, Kind::Critic).unwrap());
-        fs::write(dir.join("critic.toml"), "").unwrap();
+        let plan = "seed = 1\ndevice = 'flex'\n[data]\n[config]\n[train]\n";
+        fs::write(dir.join("critic.toml"), plan).unwrap();
         fs::write(dir.join("notes.txt"), "").unwrap();
         drop(claim(&dir, Kind::Critic).unwrap());
         let e = claim(&dir, Kind::Student).unwrap_err().to_string();
@@ -207,6 +265,33 @@ mod tests {
         fs::remove_file(dir.join("critic.toml")).unwrap();
         let e = claim(&dir, Kind::Critic).unwrap_err().to_string();
         assert!(e.contains("such as notes.txt"), "{e}");
+        // A file of the user's that happens to have the name of a plan.
+        fs::write(dir.join("critic.toml"), "name = 'me'").unwrap();
+        assert!(claim(&dir, Kind::Critic).is_err());
+        let mine = temp.path().join("mine");
+        fs::create_dir(&mine).unwrap();
+        fs::write(mine.join(".lock"), "state of another program").unwrap();
+        assert!(claim(&mine, Kind::Critic).is_err());
+    }
+
+    #[test]
+    fn earlier_outputs_are_numbered() {
+        let dir = tempfile::tempdir().unwrap();
+        let stage = dir.path().join("student/stage1");
+        for n in ["1", "2"] {
+            fs::create_dir_all(&stage).unwrap();
+            fs::write(stage.join("student.toml"), "").unwrap();
+            assert_eq!(
+                set_aside(dir.path(), &stage).unwrap(),
+                dir.path().join("earlier").join(n).join("student/stage1")
+            );
+        }
+        let stays = |_: &Path| Ok(true);
+        let (lock, moved) = claim_or_set_aside(dir.path(), &stage, Kind::Student, stays).unwrap();
+        assert_eq!(moved, None);
+        let other = claim_or_set_aside(dir.path(), &stage, Kind::Student, stays).unwrap_err().to_string();
+        assert!(other.contains("which is writing the training of a student"), "{other}");
+        drop(lock);
     }
 
     #[test]
@@ -217,7 +302,10 @@ mod tests {
         check(dir, Kind::Run).unwrap();
         fs::write(shards.join("mine"), "").unwrap();
         assert!(check(dir, Kind::Run).is_err(), "another program's shards");
-        fs::write(dir.join("plan.toml"), "").unwrap();
+        fs::write(dir.join("plan.toml"), "seed = 1").unwrap();
+        assert!(check(dir, Kind::Run).is_err(), "another program's plan");
+        let plan = "seed = 1\ndevice = 'flex'\n[models]\n[contexts]\n[siblings]\n";
+        fs::write(dir.join("plan.toml"), plan).unwrap();
         check(dir, Kind::Run).unwrap();
         assert_eq!(kind_of(dir), Some(Kind::Run));
     }

@@ -16,6 +16,25 @@ const WORK: &str = ".new.impossible-tmp";
 /// Subfolder of a complete output whose files are being moved to their place.
 const READY: &str = ".ready.impossible-out";
 
+/// Whether an earlier output of the same kind is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replace {
+    /// It is not.
+    Never,
+    /// It is if nobody has changed its files, because the new ones are known to be the same.
+    Unchanged,
+    /// It is (`--force`).
+    Always,
+}
+
+impl Replace {
+    /// As a `--force` flag says.
+    #[must_use]
+    pub fn forced(force: bool) -> Self {
+        if force { Self::Always } else { Self::Never }
+    }
+}
+
 /// An output that is being written into a hidden subfolder of its folder. Without [`Staged::commit`] nothing changes.
 #[derive(Debug)]
 pub struct Staged {
@@ -30,19 +49,19 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Starts an output in `dir`, which must be new or empty, or with `force` an earlier output of the same kind.
+    /// Starts an output in `dir`, which must be new or empty, or an earlier output of the same kind that may be replaced.
     ///
     /// # Errors
     /// [`Error::Input`] for any other folder, and when another process is writing to it; [`Error::Io`] when it is not
     /// writable.
-    pub fn begin(dir: &Path, kind: Kind, force: bool) -> Result<Self> {
-        earlier(dir, kind, force)?;
+    pub fn begin(dir: &Path, kind: Kind, replace: Replace) -> Result<Self> {
+        earlier(dir, kind, replace)?;
         let made = !dir.exists();
         fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
         let lock = Lock::take(dir, kind)?.removed();
         // The command whose output was cut off on its way here ended with an error and is being repeated.
         let completed = place(dir)?;
-        let before = earlier(dir, kind, force || completed)?;
+        let before = earlier(dir, kind, if completed { Replace::Always } else { replace })?;
         sweep(dir)?;
         let work = dir.join(WORK);
         fs::create_dir(&work).map_err(io_error("creating", &work))?;
@@ -87,14 +106,15 @@ impl Drop for Staged {
 }
 
 /// The earlier output in `dir`, if it may be replaced.
-fn earlier(dir: &Path, kind: Kind, force: bool) -> Result<Option<Manifest>> {
+fn earlier(dir: &Path, kind: Kind, replace: Replace) -> Result<Option<Manifest>> {
     let Some(names) = entries(dir)? else { return Ok(None) };
     if names.is_empty() || dir.join(READY).is_dir() {
         return Ok(None);
     }
     match Manifest::read(dir) {
         Ok(Some(manifest)) if manifest.kind == kind => {
-            if force {
+            let unchanged = || Manifest::of_files(dir, &manifest).is_ok_and(|now| now == manifest);
+            if replace == Replace::Always || (replace == Replace::Unchanged && unchanged()) {
                 return Ok(Some(manifest));
             }
             let expected = "a new or empty folder, or --force to replace what is there";
@@ -147,7 +167,7 @@ mod tests {
     use super::*;
 
     fn export(dir: &Path, files: &[(&str, &str)], force: bool) -> Result<()> {
-        let staged = Staged::begin(dir, Kind::Export, force)?;
+        let staged = Staged::begin(dir, Kind::Export, Replace::forced(force))?;
         for (name, text) in files {
             let path = staged.folder().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -170,6 +190,9 @@ mod tests {
         assert_eq!(names(&dir), ["a", "manifest.json", "sub"]);
         let e = export(&dir, &[("a", "2")], false).unwrap_err().to_string();
         assert!(e.contains("--force"), "{e}");
+        drop(Staged::begin(&dir, Kind::Export, Replace::Unchanged).unwrap());
+        fs::write(dir.join("a"), "edited").unwrap();
+        assert!(Staged::begin(&dir, Kind::Export, Replace::Unchanged).is_err());
         fs::write(dir.join("mine"), "mine").unwrap();
         export(&dir, &[("a", "2"), ("c", "2")], true).unwrap();
         assert_eq!(names(&dir), ["a", "c", "manifest.json", "mine", "sub"]);
@@ -201,7 +224,7 @@ mod tests {
     fn without_a_commit_nothing_stays_and_a_cut_commit_is_completed() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("out");
-        let staged = Staged::begin(&dir, Kind::Export, false).unwrap();
+        let staged = Staged::begin(&dir, Kind::Export, Replace::Never).unwrap();
         fs::write(staged.folder().join("a"), "1").unwrap();
         drop(staged);
         assert!(!dir.exists());
@@ -214,7 +237,7 @@ mod tests {
         fs::write(ready.join("c"), "2").unwrap();
         Manifest::write(&ready, Kind::Export).unwrap();
         fs::rename(ready.join("a"), dir.join("a")).unwrap();
-        drop(Staged::begin(&dir, Kind::Export, false).unwrap());
+        drop(Staged::begin(&dir, Kind::Export, Replace::Never).unwrap());
         assert_eq!(names(&dir), ["a", "c", "manifest.json"]);
         assert_eq!(fs::read(dir.join("a")).unwrap(), b"2");
         assert_eq!(Manifest::read(&dir).unwrap().unwrap(), Manifest::of(&dir, Kind::Export).unwrap());

@@ -48,6 +48,7 @@ pub struct Report {
     /// The requested repository.
     pub repo: String,
     /// Folder of the model.
+    #[serde(serialize_with = "crate::fs::lossy")]
     pub path: PathBuf,
     /// The commit that is now in the folder; empty for a model that was placed there by hand.
     pub revision: String,

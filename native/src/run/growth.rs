@@ -119,6 +119,19 @@ pub(super) fn keep(dir: &Path, plan: &Path) -> Result<()> {
     write_file(&folder(dir).join(format!("{:04}.toml", earlier.len() + 1)), &bytes)
 }
 
+/// Copies the earlier plans of a run to another one that has none yet.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
+    if !files(to)?.is_empty() {
+        return Ok(());
+    }
+    for file in files(from)? {
+        fs::create_dir_all(folder(to)).map_err(io_error("creating", &folder(to)))?;
+        let name = file.file_name().unwrap_or_default();
+        write_file(&folder(to).join(name), &read_small(&file, 1 << 20)?)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::single_range_in_vec_init)]
 mod tests {

@@ -34,7 +34,8 @@ pub fn read(dir: &Path) -> Result<Option<Identities>> {
         return Ok(None);
     }
     let parsed = serde_json::from_slice(&read_small(&path, 1 << 20)?);
-    parsed.map(Some).map_err(|e| Error::broken(path.display(), e))
+    let advice = "remove it, and the models are recorded anew";
+    parsed.map(Some).map_err(|e| Error::broken(path.display(), format_args!("{e}; {advice}")))
 }
 
 /// Saves the models of a run, or checks that they are those that it was started with.

@@ -116,7 +116,7 @@ fn layout(path: &Path, field: Option<&str>) -> Result<Option<Layout>> {
         (other, _) if OTHERS.contains(&other) => Err(Error::Unsupported {
             file: path.display().to_string(),
             found: format!(".{extension}"),
-            expected: "a text a line (.txt), or a JSON object a line (.jsonl)".to_owned(),
+            expected: "one text per line (.txt), or one JSON object per line (.jsonl)".to_owned(),
         }),
         (_, Some(_)) => Ok(Some(Layout::Json)),
         _ => Ok(None),
@@ -161,7 +161,7 @@ fn read(path: &Path, field: Option<&str>, mut keep: impl FnMut(Map<String, Value
     let layout = match asked {
         Some(layout) => layout,
         None => {
-            let start = input.fill_buf().map_err(io_error("reading", path))?;
+            let start = peek(&mut input).map_err(io_error("reading", path))?;
             let start = start.strip_prefix("\u{feff}".as_bytes()).unwrap_or(start);
             let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
             if first == Some(&b'{') { Layout::Json } else { Layout::Lines }
@@ -191,14 +191,14 @@ fn read(path: &Path, field: Option<&str>, mut keep: impl FnMut(Map<String, Value
 fn object(line: &str) -> Result<Map<String, Value>, String> {
     match serde_json::from_str(line).map_err(|e| format!("is not one JSON value: {e}"))? {
         Value::Object(object) => Ok(object),
-        _ => Err("is no JSON object".to_owned()),
+        _ => Err("is not a JSON object".to_owned()),
     }
 }
 
 fn text_of(object: &Map<String, Value>, name: &str) -> Result<String, String> {
     match object.get(name) {
         Some(Value::String(text)) => clean(text).map_err(|e| format!("field `{name}` {e}")),
-        Some(_) => Err(format!("field `{name}` is no text")),
+        Some(_) => Err(format!("field `{name}` is not text")),
         None => Err(format!("has no field `{name}`")),
     }
 }
@@ -278,7 +278,7 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<u6
     }
     // At the end of the file, or of the stored part of the line; skip the rest of the line.
     while line.len() > LINE_LIMIT && read <= FILE_LIMIT {
-        let buffer = input.fill_buf()?;
+        let buffer = peek(input)?;
         let end = buffer.iter().position(|b| *b == b'\n');
         let used = end.map_or(buffer.len(), |at| at + 1);
         read += used as u64;
@@ -288,6 +288,17 @@ fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<u6
         }
     }
     Ok(read)
+}
+
+/// The next bytes of the input; a signal that arrives while reading is no error.
+fn peek(input: &mut impl BufRead) -> std::io::Result<&[u8]> {
+    // Filled in the loop, returned outside of it, as the borrow checker asks.
+    while let Err(error) = input.fill_buf() {
+        if error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    input.fill_buf()
 }
 
 fn open(path: &Path) -> Result<BufReader<File>> {
@@ -306,7 +317,7 @@ fn open(path: &Path) -> Result<BufReader<File>> {
         return Err(Error::input(path.display(), "a file", "a folder"));
     }
     let mut input = BufReader::with_capacity(1 << 16, file);
-    let start = input.fill_buf().map_err(io_error("reading", path))?;
+    let start = peek(&mut input).map_err(io_error("reading", path))?;
     let zeros = start.iter().take(64).filter(|b| **b == 0).count();
     if start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]) || zeros > start.len().min(64) / 4 {
         let found = "UTF-16 or binary text".to_owned();

@@ -1,7 +1,6 @@
 //! Merging the shards of several run folders with the same plan.
 
 use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +40,12 @@ pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<(RunFolder, Merged)> {
             return Err(planfile::not_mergeable((first.dir(), first.plan()), (other.dir(), other.plan()))?);
         }
     }
-    let folder = RunFolder::create_or_resume(out, first.plan())?;
+    let differs = sources.iter().find(|run| run.history() != first.history());
+    if let Some(other) = differs {
+        let expected = format!("a run that has grown in the same steps as {}", first.dir().display());
+        return Err(Error::input(other.dir().display(), expected, "other steps (see its folder `plans`)"));
+    }
+    let folder = RunFolder::create_or_resume(out, first.plan())?.adopt(first)?;
     for source in &sources {
         // Runs of older versions do not say which models they used.
         if let Some(models) = identity::read(source.dir())? {
@@ -76,7 +80,7 @@ fn conflict(dir: &Path, found: &ShardManifest, other: &ShardManifest) -> Error {
     let reason = if found.range() == other.range() {
         format!("another folder has a shard of the same {} with other bytes; one of the two is wrong", name(found))
     } else {
-        format!("its {} overlap a shard of {}; merge folders made with the same shard size", name(found), name(other))
+        format!("its {} overlap a shard of {}; one of the runs has grown in other steps", name(found), name(other))
     };
     Error::broken(shard_dir(dir, found.first_context).display(), reason)
 }
@@ -88,13 +92,8 @@ fn copy(from: &Path, to: &Path, manifest: &ShardManifest) -> Result<()> {
         let path = source.join(name);
         check_file(&path, entry)?;
         let mut file = File::open(&path).map_err(io_error("reading", &path))?;
-        let (mut sink, mut buffer) = (staged.file(name)?, vec![0u8; 1 << 16]);
-        loop {
-            match file.read(&mut buffer).map_err(io_error("reading", &path))? {
-                0 => break,
-                n => sink.put(&buffer[..n])?,
-            }
-        }
+        let mut sink = staged.file(name)?;
+        std::io::copy(&mut file, &mut sink).map_err(io_error("copying", &path))?;
         sink.finish()?;
     }
     put(staged.file(MANIFEST)?, &manifest.sealed(&source.join(MANIFEST))?, 0)?;

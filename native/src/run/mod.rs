@@ -142,6 +142,12 @@ impl RunFolder {
         &self.plan_hash
     }
 
+    /// The run's earlier plans.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
     /// SHA-256 of `plan.toml` and of the run's earlier plans.
     #[must_use]
     pub fn hashes(&self) -> Vec<&str> {
@@ -153,6 +159,39 @@ impl RunFolder {
     #[must_use]
     pub fn ranges(&self, size: u64, share: (u64, u64)) -> Vec<Range<u64>> {
         self.history.ranges(self.plan.contexts.count as u64, size, share)
+    }
+
+    /// The parts of these ranges that no finished shard covers.
+    ///
+    /// # Errors
+    /// As [`Self::finished`].
+    pub fn todo(&self, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>> {
+        let gaps = self.gaps()?;
+        let within = |range: &Range<u64>| {
+            let parts = gaps.iter().map(|gap| gap.start.max(range.start)..gap.end.min(range.end));
+            parts.filter(|part| !part.is_empty()).collect::<Vec<_>>()
+        };
+        Ok(ranges.iter().flat_map(within).collect())
+    }
+
+    /// Takes over the earlier plans of another run of the same plan, if there are none yet.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the folder was opened for reading; [`Error::Io`] when reading or writing fails.
+    pub fn adopt(mut self, other: &Self) -> Result<Self> {
+        self.writable()?;
+        growth::copy(&other.dir, &self.dir)?;
+        self.history = History::read(&self.dir, &self.plan)?;
+        Ok(self)
+    }
+
+    /// Uses the models under the names of another plan for the same run.
+    #[must_use]
+    pub fn spelled_as(mut self, plan: &Plan) -> Self {
+        if growth::same(&self.plan, plan) {
+            self.plan.models.clone_from(&plan.models);
+        }
+        self
     }
 
     /// Saves the models of the run, or checks that they are those that it was started with.
@@ -253,23 +292,35 @@ impl RunFolder {
 fn take_up(dir: &Path, file: &Path, given: &Plan) -> Result<Plan> {
     // Plans are compared by value: the file may have been written by an older version with other default entries.
     let theirs = read_plan(file)?;
+    // Without `shards` the plan may be a file of the user's own.
+    let begun = dir.join("shards").is_dir();
+    if begun && nothing_made(dir)? {
+        // A run that failed before it made anything takes another plan and other models.
+        match fs::remove_file(dir.join(identity::FILE)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                return Err(io_error("removing", &dir.join(identity::FILE))(e));
+            }
+            _ => {}
+        }
+        if theirs != *given {
+            write_file(file, planfile::plan_text(given)?.as_bytes())?;
+        }
+        return Ok(given.clone());
+    }
+    if !begun && theirs != *given {
+        let expected = "a new or empty folder, or a run of this program";
+        return Err(Error::input(dir.display(), expected, "a plan.toml of another plan"));
+    }
     if growth::same(&theirs, given) && given.contexts.count >= theirs.contexts.count {
         let grown = Plan {
             contexts: record::plan::Contexts { count: given.contexts.count, ..theirs.contexts.clone() },
             ..theirs.clone()
         };
         if grown != theirs {
-            if !nothing_made(dir)? {
-                growth::keep(dir, file)?;
-            }
+            growth::keep(dir, file)?;
             write_file(file, planfile::plan_text(&grown)?.as_bytes())?;
         }
         return Ok(grown);
-    }
-    // A run that failed before it made anything takes another plan; a plan without `shards` may be the user's own file.
-    if dir.join("shards").is_dir() && nothing_made(dir)? {
-        write_file(file, planfile::plan_text(given)?.as_bytes())?;
-        return Ok(given.clone());
     }
     Err(planfile::other_plan(dir, &theirs, given)?)
 }

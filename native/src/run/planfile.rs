@@ -120,6 +120,9 @@ pub(super) fn other_plan(dir: &Path, theirs: &Plan, given: &Plan) -> Result<Erro
         // A run may grow.
         given.contexts.count = theirs.contexts.count;
     }
+    // Paths may be spelled differently.
+    given.models.clone_from(&theirs.models);
+    given.contexts.seeds.clone_from(&theirs.contexts.seeds);
     Ok(match first_difference(theirs, &given)? {
         Some(d) => Error::input(
             flag(&d.entry),
@@ -133,7 +136,10 @@ pub(super) fn other_plan(dir: &Path, theirs: &Plan, given: &Plan) -> Result<Erro
 /// The error for two runs that cannot be merged.
 pub(super) fn not_mergeable(first: (&Path, &Plan), other: (&Path, &Plan)) -> Result<Error> {
     let ((a, first), (b, other)) = (first, other);
-    Ok(match first_difference(first, other)? {
+    let mut spelled = other.clone();
+    spelled.models.clone_from(&first.models);
+    spelled.contexts.seeds.clone_from(&first.contexts.seeds);
+    Ok(match first_difference(first, &spelled)? {
         Some(d) => Error::input(
             format_args!("plan entry {} of {}", d.entry, b.display()),
             format_args!("{}, as in {} (runs to merge have the same plan)", d.left, a.display()),

@@ -7,7 +7,7 @@ use method::critic::Link;
 use record::{Context, Funnel, Kept, Sample, Scored};
 use record::{Error, Result};
 
-use super::manifest::{SHARD_FILES, ShardManifest, check_file, sizes_match};
+use super::manifest::{MANIFEST, SHARD_FILES, ShardManifest, check_file, sizes_match};
 use super::shard::shard_dir;
 use super::tables::{read_samples, read_scored};
 use crate::fs::io_error;
@@ -78,12 +78,21 @@ pub(super) fn folders(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
 /// Manifests of the finished shards of the plans, in the order of contexts.
 ///
 /// # Errors
-/// [`Error::Broken`] when two shards cover the same context.
+/// [`Error::Broken`] when two shards cover the same context; [`Error::Io`] when a manifest cannot be read.
 pub(super) fn finished(dir: &Path, plans: &[&str]) -> Result<Vec<ShardManifest>> {
     let mut out: Vec<ShardManifest> = Vec::new();
     for (first, path) in folders(dir)? {
-        let Ok(manifest) = ShardManifest::read(&path) else { continue };
-        if manifest.first_context != first || !is_done(dir, plans, &manifest.range()) {
+        if !path.join(MANIFEST).exists() {
+            continue;
+        }
+        let manifest = match ShardManifest::read(&path) {
+            Ok(manifest) => manifest,
+            // That it could not be read now does not mean that it is not finished.
+            Err(error @ Error::Io { .. }) => return Err(error),
+            Err(_) => continue,
+        };
+        let ours = manifest.first_context == first && plans.contains(&manifest.plan_hash.as_str());
+        if !ours || !sizes_match(&path, &manifest.files) {
             continue;
         }
         if let Some(last) = out.last()

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use record::{Error, Result};
+use record::Result;
 use serde::{Deserialize, Serialize};
 
 use super::manifest::to_json;
@@ -39,16 +39,17 @@ impl Timings {
     }
 }
 
-/// Reads the timings of a run folder; empty if there are none yet.
+/// Reads the timings of a run folder; empty if there are none yet, or for a damaged file.
 ///
 /// # Errors
-/// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid file.
+/// [`record::Error::Io`] when reading fails.
 pub fn read(dir: &Path) -> Result<Timings> {
     let path = dir.join(TIMINGS);
     if !path.exists() {
         return Ok(Timings::default());
     }
-    serde_json::from_slice(&read_small(&path, 1 << 20)?).map_err(|e| Error::broken(path.display(), e))
+    // Times are not worth an error.
+    Ok(serde_json::from_slice(&read_small(&path, 1 << 20)?).unwrap_or_default())
 }
 
 pub(super) fn add(dir: &Path, more: &Timings) -> Result<()> {

@@ -115,10 +115,15 @@ fn reason(error: Error) -> String {
 /// the result.
 pub fn verify(dir: &Path) -> Result<Verification> {
     let mut out = Verification::default();
-    if !dir.join(PLAN).exists() && Manifest::read(dir)?.is_some() {
+    let finished = || Ok::<_, Error>(dir.join("shards").exists() || Manifest::read(dir)?.is_none());
+    if !dir.join(PLAN).exists() && !finished()? {
         out.output(dir, "");
         out.has_dataset = true;
         return Ok(out);
+    }
+    if let Some(kind) = output::kind_of(dir).filter(|kind| *kind != output::Kind::Run) {
+        let found = format!("{}, which is not finished yet or was made by an older version", kind.title());
+        return Err(Error::input(dir.display(), "a run, or a finished output with a manifest", found));
     }
     let folder = RunFolder::open(dir)?;
     let covered = shards(&mut out, &folder)?;
@@ -271,7 +276,8 @@ mod tests {
         finish_run(dir.path(), &plan(), 5);
         let stage = dir.path().join("student/stage0");
         fs::create_dir_all(stage.join("model")).unwrap();
-        fs::write(stage.join("student.toml"), "").unwrap();
+        let plan = "seed = 1\ndevice = 'flex'\nbase = ''\n[data]\n[format]\n[train]\n";
+        fs::write(stage.join("student.toml"), plan).unwrap();
         fs::write(stage.join("model/model.safetensors"), "weights").unwrap();
         fs::write(dir.path().join("judgements.jsonl"), "").unwrap();
         let unfinished = "student/stage0/ (not finished, or by an older version)";

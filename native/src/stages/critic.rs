@@ -25,7 +25,7 @@ use record::{Error, Monitor};
 use serde::Serialize;
 
 use crate::args::{Size, TrainCritic};
-use crate::fs::{hash_file, sha256, write_file};
+use crate::fs::{hash_file, regular, sha256, write_file};
 use crate::html::escape;
 use crate::models;
 use crate::output::{self, Kind, Lock, Manifest};
@@ -34,7 +34,7 @@ use crate::session::Session;
 use crate::training::folder::{self, Folder, Line};
 use crate::training::labelled::{self, LabelledPair};
 use crate::training::new::{TINY_CRITIC, architecture, check_pairs, entries, read_tokenizer};
-use crate::training::save::save;
+use crate::training::save::{kept, save};
 use crate::training::{plan, settings};
 
 /// Everything needed to reproduce the training of a critic.
@@ -78,6 +78,7 @@ struct Measured {
 /// Results of the training.
 #[derive(Debug, Serialize)]
 struct Done {
+    #[serde(serialize_with = "crate::fs::lossy")]
     model: PathBuf,
     parameters: usize,
     steps: u64,
@@ -143,6 +144,9 @@ struct Pairs {
 
 impl Pairs {
     fn read(args: &TrainCritic, labels: &[String]) -> Result<Self> {
+        for (flag, files) in [("--pairs", &args.pairs), ("--test", &args.test)] {
+            files.iter().try_for_each(|file| regular(file, flag))?;
+        }
         let mut train = labelled::read(&args.pairs, labels)?;
         let sample = usize::try_from(args.sample).unwrap_or(usize::MAX);
         let siblings = labelled::siblings(&args.siblings, sample, args.seed)?;
@@ -271,7 +275,9 @@ pub fn run(session: &Session, args: &TrainCritic) -> Result<()> {
     };
     write_file(&args.out.join("measured.json"), &serde_json::to_vec_pretty(&done)?)?;
     write_file(&args.out.join("report.html"), page(&done, &metrics).as_bytes())?;
-    write(&trainer, &done, &start, &plan)?;
+    if !kept(&args.out) {
+        write(&trainer, &done, &start, &plan)?;
+    }
     Manifest::write(&args.out, Kind::Critic)?;
     session.say(&done, || told(&done, &args.out))
 }

@@ -4,14 +4,15 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Result;
+use lm::decode::TextModel;
 use lm::device::Compute;
 use lm::lanes::wait;
+use method::critic::Critics;
 use method::distill::contexts::Seed;
 use method::distill::pipeline::{Draft, Judged, Pipeline, RANGE, Store};
 use record::plan::Plan;
 use record::{ContextOutcome, Error, Monitor, SampleOutcome};
 
-use crate::progress::Bar;
 use crate::report;
 use crate::run::RunFolder;
 use crate::run::dataset::Written;
@@ -39,14 +40,20 @@ pub fn make(session: &Session, request: &Request<'_>) -> Result<(RunFolder, Writ
     let compute = Compute::open(plan.device)?;
     let mut folder = RunFolder::create_or_resume(request.out, plan)?;
     let mine = folder.ranges(RANGE, request.part);
-    let todo: Vec<_> = mine.iter().filter(|range| !folder.shard_done(range)).cloned().collect();
+    let todo = folder.todo(&mine)?;
     let (total, left) = (count(&mine), count(&todo));
     let mut bar = session.bar("contexts", total - left, total)?;
+    if todo.is_empty() && folder.plan().models != plan.models {
+        folder.settle_models(&session.identities(plan)?)?;
+    }
     let made = if todo.is_empty() {
         Ok(())
     } else {
+        let mut models = Opened::of(session, &compute, plan)?;
+        // Only models that load are those of the run.
         folder.settle_models(&session.identities(plan)?)?;
-        run(session, &compute, (plan, request.seeds), &todo, &mut folder, (&mut bar, total - left, total))
+        let mut monitor = Monitor::new(&mut bar, total - left, total);
+        models.run((plan, request.seeds), &todo, &mut folder, &mut monitor)
     };
     bar.finish();
     folder.add_timings(&bar.timings)?;
@@ -73,25 +80,36 @@ pub fn preview(session: &Session, plan: &Plan, seeds: &[Seed]) -> Result<Judged>
     let total = (plan.contexts.count as u64).min(RANGE);
     let mut bar = session.bar("contexts", 0, total)?;
     let mut store = Memory::default();
-    let made =
-        run(session, &compute, (plan, seeds), std::slice::from_ref(&(0..total)), &mut store, (&mut bar, 0, total));
+    let mut models = Opened::of(session, &compute, plan)?;
+    let mut monitor = Monitor::new(&mut bar, 0, total);
+    let made = models.run((plan, seeds), std::slice::from_ref(&(0..total)), &mut store, &mut monitor);
     bar.finish();
     made?;
     Ok(store.0)
 }
 
-fn run(
-    session: &Session,
-    compute: &Compute,
-    (plan, seeds): (&Plan, &[Seed]),
-    ranges: &[Range<u64>],
-    store: &mut dyn Store,
-    (bar, done, total): (&mut Bar, u64, u64),
-) -> record::Result<()> {
-    let teacher = session.text_model(&plan.models.teacher, compute)?;
-    let mut critics = session.critics(plan, compute)?;
-    let mut pipeline = Pipeline { plan, teacher: &teacher, critics: &mut critics, seeds };
-    wait(pipeline.run(ranges, store, &mut Monitor::new(bar, done, total)))
+/// The models that generate and judge.
+struct Opened {
+    teacher: TextModel,
+    critics: Critics,
+}
+
+impl Opened {
+    fn of(session: &Session, compute: &Compute, plan: &Plan) -> record::Result<Self> {
+        let teacher = session.text_model(&plan.models.teacher, compute)?;
+        Ok(Self { teacher, critics: session.critics(plan, compute)? })
+    }
+
+    fn run(
+        &mut self,
+        (plan, seeds): (&Plan, &[Seed]),
+        ranges: &[Range<u64>],
+        store: &mut dyn Store,
+        monitor: &mut Monitor<'_>,
+    ) -> record::Result<()> {
+        let mut pipeline = Pipeline { plan, teacher: &self.teacher, critics: &mut self.critics, seeds };
+        wait(pipeline.run(ranges, store, monitor))
+    }
 }
 
 /// A store that holds only the last range, for a preview.

@@ -25,7 +25,7 @@ use record::{Error, Monitor};
 use serde::Serialize;
 
 use crate::args::{Pretrain, Size};
-use crate::fs::{hash_file, read_lines, sha256, write_file, write_lines};
+use crate::fs::{hash_file, read_lines, read_small, regular, sha256, write_file, write_lines};
 use crate::html::escape;
 use crate::output::{self, Manifest};
 use crate::report::curve;
@@ -33,7 +33,7 @@ use crate::run::jsonl::read_seeds;
 use crate::session::Session;
 use crate::training::folder::{self, Folder, Line};
 use crate::training::new::{TINY_STUDENT, TINY_TEACHER, architecture, ending, entries, read_tokenizer};
-use crate::training::save::save;
+use crate::training::save::{kept, save};
 use crate::training::{plan, settings};
 
 /// Everything needed to reproduce a pretraining.
@@ -55,7 +55,7 @@ struct PretrainPlan {
     train: Settings,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
 struct NewTokenizer {
     kind: Kind,
     vocabulary: usize,
@@ -71,6 +71,7 @@ struct Written {
 /// Results of the training.
 #[derive(Debug, Serialize)]
 struct Done {
+    #[serde(serialize_with = "crate::fs::lossy")]
     model: PathBuf,
     parameters: usize,
     steps: u64,
@@ -102,6 +103,7 @@ struct Texts {
 fn texts(args: &Pretrain) -> Result<Texts> {
     let (mut documents, mut hashes, mut seen) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
     for (i, file) in args.text.iter().enumerate() {
+        regular(file, "--text")?;
         // Duplicates are dropped, as one copy could be trained on while the other is held out.
         let texts = read_seeds(file, args.field.as_deref())?.into_iter().map(|row| row.text);
         documents.extend(texts.filter(|text| seen.insert(sha256(text.as_bytes()))));
@@ -191,7 +193,9 @@ pub fn run(session: &Session, args: &Pretrain) -> Result<()> {
     write_file(&args.out.join("report.html"), page(&done, &metrics, &written).as_bytes())?;
     // Only the sample texts of the best weights, which are the ones that are saved.
     let written: Vec<&Written> = written.iter().filter(|w| best.is_none_or(|step| w.step == step)).collect();
-    work.save(&trainer, &done, &written)?;
+    if !kept(&args.out) {
+        work.save(&trainer, &done, &written)?;
+    }
     Manifest::write(&args.out, output::Kind::Pretraining)?;
     session.say(&done, || told(&done, &written, &args.out))
 }
@@ -200,7 +204,7 @@ impl<'a> Work<'a> {
     fn new(session: &Session, args: &'a Pretrain, texts: &Texts) -> Result<Self> {
         let tokenizer = match &args.tokenizer {
             Some(path) => read_tokenizer(path)?.0,
-            None => new_tokenizer(&args.out.join(TOKENIZER), args, &texts.documents)?,
+            None => new_tokenizer(&args.out.join(TOKENIZER), args, texts)?,
         };
         let Size::Tiny = args.preset;
         let preset = if args.task == Task::Causal { TINY_TEACHER } else { TINY_STUDENT };
@@ -283,10 +287,23 @@ impl<'a> Work<'a> {
 }
 
 /// The tokenizer of the interrupted training in the same folder, or a new one.
-fn new_tokenizer(file: &Path, args: &Pretrain, documents: &[String]) -> record::Result<Tokenizer> {
-    if file.is_file() && args.out.join(PLAN).is_file() {
+fn new_tokenizer(file: &Path, args: &Pretrain, texts: &Texts) -> record::Result<Tokenizer> {
+    /// The entries of the plan that a new tokenizer depends on.
+    #[derive(PartialEq, Serialize, serde::Deserialize)]
+    struct Depends {
+        new_tokenizer: Option<NewTokenizer>,
+        data: BTreeMap<String, String>,
+    }
+    let saved = read_small(&args.out.join(PLAN), 1 << 20).ok();
+    let saved: Option<Depends> = saved.and_then(|bytes| toml::from_str(&String::from_utf8_lossy(&bytes)).ok());
+    let hashes = |data: &BTreeMap<String, String>| data.values().cloned().collect::<Vec<_>>();
+    let wanted = NewTokenizer { kind: args.tokenizer_kind, vocabulary: args.vocabulary };
+    let same =
+        saved.is_some_and(|s| s.new_tokenizer.as_ref() == Some(&wanted) && hashes(&s.data) == hashes(&texts.hashes));
+    if file.is_file() && same {
         return Ok(read_tokenizer(file)?.0);
     }
+    let documents = &texts.documents;
     train_tokenizer::train(args.tokenizer_kind, documents, args.vocabulary)
 }
 

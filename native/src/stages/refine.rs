@@ -18,15 +18,14 @@ use text::sentence;
 
 use super::student::{self, Request, train};
 use crate::args::{Refine, TrainFlags};
-use crate::fs::{hash_file, io_error, read_lines, read_small, sweep, write_file, write_lines};
+use crate::fs::{hash_file, io_error, read_lines, read_small, regular, sweep, write_file, write_lines};
 use crate::models::Place;
 use crate::models::student::{format_of, locate, open_student};
-use crate::output::{self, Kind, Lock, Manifest};
+use crate::output::{self, Kind, Lock, MANIFEST, Manifest};
 use crate::run::RunFolder;
 use crate::run::dataset::write_pairs;
 use crate::run::jsonl::read_seeds;
 use crate::session::Session;
-use crate::training::plan::set_aside;
 
 /// Number of sentences whose versions are sampled, judged and saved together.
 const PART: usize = 64;
@@ -57,6 +56,9 @@ struct Plan {
 /// File name of a [`Plan`].
 const PLAN: &str = "refine.toml";
 
+/// File name of the sentences.
+const SOURCES: &str = "sources.jsonl";
+
 impl Plan {
     fn text(&self) -> record::Result<String> {
         toml::to_string(self).map_err(|e| Error::input("refine", "values that TOML can hold", e))
@@ -80,7 +82,7 @@ struct SourceLine {
 #[derive(Debug, Serialize)]
 pub struct Pairs {
     /// Folder of the pairs' dataset.
-    #[serde(rename = "dataset")]
+    #[serde(rename = "dataset", serialize_with = "crate::fs::lossy")]
     pub folder: PathBuf,
     /// Number of sentences that were rewritten.
     #[serde(skip)]
@@ -113,7 +115,7 @@ pub fn next_student(
     run: &RunFolder,
     (student, out): (Option<&Path>, Option<&Path>),
     pairs: &Pairs,
-    flags: &TrainFlags,
+    (flags, aside): (&TrainFlags, student::Aside),
 ) -> Result<student::Done> {
     let student = student.map_or_else(|| run.dir().join("student/stage0"), Path::to_owned);
     let base = locate(&session.store, &student)?;
@@ -122,7 +124,7 @@ pub fn next_student(
         run,
         data: vec![pairs.folder.clone()],
         out: out.map_or_else(|| run.dir().join("student/stage1"), Path::to_owned),
-        own: out.is_none(),
+        aside,
         tasks: format.tasks,
         base: base.to_string(),
         seed: run.plan().seed + 1,
@@ -233,11 +235,11 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
         sweep(folder)?;
     }
     let texts = texts(session, run, args, &dir)?;
-    write_file(&dir.join(PLAN), plan.text()?.as_bytes())?;
     let numbered: Vec<(u64, &str)> = (0..).zip(texts.iter().map(String::as_str)).collect();
     let groups: Vec<&[(u64, &str)]> = numbered.chunks(PART).collect();
     let file = |i: usize| parts.join(format!("{i:08}.json"));
-    let todo: Vec<usize> = (0..groups.len()).filter(|&i| !file(i).is_file()).collect();
+    // A part that cannot be read is made again.
+    let todo: Vec<usize> = (0..groups.len()).filter(|&i| read_part(&file(i)).is_err()).collect();
     if !todo.is_empty() {
         let mut writer = Writer::open(session, run, &plan, &student)?;
         let total = texts.len() as u64;
@@ -264,8 +266,7 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
     let mut rewrites = Rewrites { sentences: texts.len() as u64, tasks: BTreeMap::new() };
     let mut kept: [Vec<Kept>; 2] = Default::default();
     for file in (0..groups.len()).map(file) {
-        let part: Part = serde_json::from_slice(&read_small(&file, LARGEST_PART)?)
-            .map_err(|e| Error::broken(file.display(), e.to_string()))?;
+        let part = read_part(&file)?;
         for (task, counts) in &part.counts {
             rewrites.tasks.entry(*task).or_default().add(counts);
         }
@@ -277,6 +278,10 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
     write_pairs(&folder, run.plan(), &kept, &rewrites)?;
     Manifest::write(&dir, Kind::Refinement)?;
     Ok(Pairs { folder, sources: texts.len(), kept: [kept[0].len(), kept[1].len()] })
+}
+
+fn read_part(file: &Path) -> record::Result<Part> {
+    serde_json::from_slice(&read_small(file, LARGEST_PART)?).map_err(|e| Error::broken(file.display(), e.to_string()))
 }
 
 /// A student with its critics, which processes parts.
@@ -340,6 +345,9 @@ fn plan_of(run: &RunFolder, args: &Refine, student: &Place) -> Result<Plan> {
     if format_of(student)?.is_none() {
         return Err(no_student(run, student).into());
     }
+    if let Some(file) = &args.sentences {
+        regular(file, "--sentences")?;
+    }
     Ok(Plan {
         run: run.hash().to_owned(),
         student_sha256: student.weights_hash()?,
@@ -352,25 +360,17 @@ fn plan_of(run: &RunFolder, args: &Refine, student: &Place) -> Result<Plan> {
     })
 }
 
-/// The sentences to rewrite: those that are saved, and new ones if there are not enough.
+/// The sentences to rewrite: those that are saved, or new ones, which are saved first.
 fn texts(session: &Session, run: &RunFolder, args: &Refine, dir: &Path) -> Result<Vec<String>> {
-    let file = dir.join("sources.jsonl");
-    let saved: Vec<SourceLine> = if file.is_file() { read_lines(&file)? } else { Vec::new() };
-    let enough = file.is_file() && saved_plan(dir).is_some_and(|plan| plan.sources == args.sources);
-    let texts: Vec<String> = if enough {
-        saved.into_iter().map(|line| line.text).collect()
-    } else {
-        let texts = sources(session, run, args)?;
-        // The last part of fewer sentences is written again.
-        let part = dir.join("parts").join(format!("{:08}.json", saved.len() / PART));
-        if !saved.len().is_multiple_of(PART) && part.is_file() {
-            std::fs::remove_file(&part).map_err(io_error("removing", &part))?;
-        }
-        let lines: Vec<SourceLine> = texts.iter().map(|text| SourceLine { text: text.clone() }).collect();
+    let file = dir.join(SOURCES);
+    if !file.is_file() {
+        let lines: Vec<SourceLine> = sources(session, run, args)?.into_iter().map(|text| SourceLine { text }).collect();
         write_lines(&file, &lines)?;
-        texts
-    };
+    }
+    let texts: Vec<String> = read_lines::<SourceLine>(&file)?.into_iter().map(|line| line.text).collect();
     if texts.is_empty() {
+        // So that the next call looks again.
+        std::fs::remove_file(&file).map_err(io_error("removing", &file))?;
         let expected = format!("at least one whole sentence of {FEWEST_WORDS} words");
         return Err(Error::input("the sentences to rewrite", expected, "none").into());
     }
@@ -382,17 +382,40 @@ fn saved_plan(dir: &Path) -> Option<Plan> {
     toml::from_str(&String::from_utf8_lossy(&read_small(&dir.join(PLAN), 1 << 20).ok()?)).ok()
 }
 
-/// Locks the folder of the pairs. Pairs of other settings are set aside, unless only more sentences are asked for.
+/// Locks the folder of the pairs and saves their settings. Pairs of other settings are set aside, unless only more
+/// sentences are asked for.
 fn begin(run: &RunFolder, dir: &Path, plan: &Plan) -> record::Result<Lock> {
-    let lock = output::claim(dir, Kind::Refinement)?;
-    let goes_on =
-        |saved: &Plan| *plan == Plan { sources: plan.sources, ..saved.clone() } && saved.sources <= plan.sources;
-    if !dir.join(PLAN).is_file() || saved_plan(dir).as_ref().is_some_and(goes_on) {
-        return Ok(lock);
+    let goes_on = |dir: &Path| -> record::Result<bool> {
+        let same = |saved: &Plan| *plan == Plan { sources: plan.sources, ..saved.clone() };
+        if !dir.join(PLAN).is_file() {
+            // Without their settings, pairs are those of other settings.
+            return Ok(!dir.join(SOURCES).exists());
+        }
+        Ok(saved_plan(dir).is_some_and(|saved| same(&saved) && saved.sources <= plan.sources))
+    };
+    let (lock, moved) = output::claim_or_set_aside(run.dir(), dir, Kind::Refinement, goes_on)?;
+    if let Some(moved) = moved {
+        note!("The pairs that were made before with other settings were moved to {}.", moved.display());
     }
-    // An open file keeps some systems from renaming its folder.
-    drop(lock);
-    let now = set_aside(run.dir(), dir)?;
-    note!("The pairs of other settings are now in {}.", now.display());
-    output::claim(dir, Kind::Refinement)
+    if saved_plan(dir).is_some_and(|saved| saved.sources < plan.sources) {
+        grow(dir)?;
+    }
+    write_file(&dir.join(PLAN), plan.text()?.as_bytes())?;
+    Ok(lock)
+}
+
+/// Prepares for more sentences: the list is made anew, and the last part if it is not full. Full parts stay.
+fn grow(dir: &Path) -> record::Result<()> {
+    let sources = dir.join(SOURCES);
+    let saved = if sources.is_file() { read_lines::<SourceLine>(&sources)?.len() } else { 0 };
+    let part = dir.join("parts").join(format!("{:08}.json", saved / PART));
+    let part = Some(part).filter(|_| !saved.is_multiple_of(PART));
+    // The manifest first, as it no longer fits, and the list last, from which the rest follows.
+    for file in [Some(dir.join(MANIFEST)), part, Some(sources)].into_iter().flatten() {
+        match std::fs::remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io_error("removing", &file)(e)),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -52,7 +52,7 @@ pub fn run(session: &Session, run: &RunFolder, base: &str, done: &Done) -> Resul
     }
     let told = told(run, &showcase, done)?;
     let value = serde_json::json!({
-        "run": run.dir(), "student": done.student, "loss": done.loss, "validation": done.validation,
+        "run": run.dir().to_string_lossy(), "student": done.student.to_string_lossy(), "loss": done.loss, "validation": done.validation,
         "showcase": showcase,
     });
     session.say(&value, || told)

@@ -25,7 +25,7 @@ use crate::session::Session;
 use crate::training::folder::{self, Folder};
 use crate::training::pairs::read_pairs;
 use crate::training::plan::Standing;
-use crate::training::save::save;
+use crate::training::save::{kept, save};
 use crate::training::{StudentPlan, plan, settings};
 
 /// What to train, on which data, and where.
@@ -36,8 +36,8 @@ pub struct Request<'a> {
     pub data: Vec<PathBuf>,
     /// Folder of the training.
     pub out: PathBuf,
-    /// Whether the folder is the run's own choice: a training of other data there is then set aside.
-    pub own: bool,
+    /// Which earlier training in that folder is set aside in the run's folder `earlier`.
+    pub aside: Aside,
     /// Name or path of the model to fine-tune.
     pub base: String,
     /// Tasks to train on.
@@ -48,10 +48,32 @@ pub struct Request<'a> {
     pub flags: &'a TrainFlags,
 }
 
+/// Which earlier training is set aside for a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aside {
+    /// None: another folder has to be chosen.
+    Nothing,
+    /// One of other pairs or of another base model, such as those of a run before it grew.
+    OtherInputs,
+    /// One that differs in anything.
+    Anything,
+}
+
+impl Aside {
+    fn takes(self, standing: &Standing) -> bool {
+        match standing {
+            Standing::New | Standing::Same => false,
+            Standing::OtherInputs => self != Self::Nothing,
+            Standing::Other(..) => self == Self::Anything,
+        }
+    }
+}
+
 /// Results of the training of a student.
 #[derive(Debug, Serialize)]
 pub struct Done {
     /// The student's model folder.
+    #[serde(serialize_with = "crate::fs::lossy")]
     pub student: PathBuf,
     /// Number of steps taken.
     pub steps: u64,
@@ -111,7 +133,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         train: settings::student(request.flags, base.parameters()),
     };
     let file = request.out.join(plan::FILE);
-    if !(request.own && plan::standing(&file, &plan, &plan.train)? == Standing::OtherData) {
+    if !request.aside.takes(&plan::standing(&file, &plan, &plan.train)?) {
         plan::check(&file, &plan, &plan.train)?;
     }
     let compute = Compute::open(plan.device)?;
@@ -137,7 +159,9 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     let mut model = wait(lesson.trained())?;
     model.card = card(&plan, request.run.plan(), by_task, &lesson.trainer);
     model.extra.push((JUDGES, Judges::of(request.run.plan()).to_bytes()?));
-    save(&student, &model, Layout::default())?;
+    if !kept(&request.out) {
+        save(&student, &model, Layout::default())?;
+    }
     Manifest::write(&request.out, Kind::Student)?;
     if let Err(error) = students::refresh(request.run.dir()) {
         note!("The student is finished, but the run's report could not be updated: {error}");
@@ -152,18 +176,17 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     })
 }
 
-/// Locks the folder of a training, after setting aside one of other data if the folder is the run's own choice.
+/// Locks the folder of a training, after setting aside an earlier one if the request says so.
 fn begin(request: &Request<'_>, plan: &StudentPlan) -> record::Result<Lock> {
-    let lock = output::claim(&request.out, Kind::Student)?;
-    let standing = plan::standing(&request.out.join(plan::FILE), plan, &plan.train)?;
-    if !(request.own && standing == Standing::OtherData) {
-        return Ok(lock);
+    let stands = |_: &Path| -> record::Result<bool> {
+        let standing = plan::standing(&request.out.join(plan::FILE), plan, &plan.train)?;
+        Ok(!request.aside.takes(&standing))
+    };
+    let (lock, moved) = output::claim_or_set_aside(request.run.dir(), &request.out, Kind::Student, stands)?;
+    if let Some(moved) = moved {
+        note!("The student that was trained before on other pairs was moved to {}.", moved.display());
     }
-    // An open file keeps some systems from renaming its folder.
-    drop(lock);
-    let now = plan::set_aside(request.run.dir(), &request.out)?;
-    note!("The student of other pairs is now in {}.", now.display());
-    output::claim(&request.out, Kind::Student)
+    Ok(lock)
 }
 
 /// Name of the model that a student was first fine-tuned from: the base of its base, if that is a student too.

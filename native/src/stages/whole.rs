@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use record::Task;
-use record::plan::Source;
+use record::plan::{Plan, Source};
 
-use super::student::{Done, Request, base, train};
+use super::student::{Aside, Done, Request, base, train};
 use super::{refine, showcase};
 use crate::args::{Distill, Refine, TrainFlags, Until};
 use crate::run::RunFolder;
@@ -16,14 +16,14 @@ use crate::session::Session;
 ///
 /// # Errors
 /// Errors of the stages.
-pub fn students(session: &Session, args: &Distill, out: &Path, until: Until) -> Result<()> {
-    let run = RunFolder::open(out)?;
+pub fn students(session: &Session, args: &Distill, plan: &Plan, out: &Path, until: Until) -> Result<()> {
+    let run = RunFolder::open(out)?.spelled_as(plan);
     // A preset with its own student model is a demonstration of the whole method.
     let shows = !run.plan().models.student.is_empty();
     let stage0 = Request {
         data: vec![out.join("dataset")],
         out: out.join("student/stage0"),
-        own: true,
+        aside: Aside::Anything,
         base: base(&run),
         tasks: Task::ALL.to_vec(),
         seed: run.plan().seed,
@@ -63,5 +63,5 @@ fn refined(session: &Session, args: &Distill, run: &RunFolder, done: Done) -> Re
         );
         return Ok(done);
     }
-    refine::next_student(session, run, (None, None), &pairs, &args.train)
+    refine::next_student(session, run, (None, None), &pairs, (&args.train, Aside::Anything))
 }

@@ -114,10 +114,11 @@ impl Folder {
         let bytes = seal::sealed("the checkpoint", &wait(trainer.save(&self.plan))?)?;
         // Metrics first, because lines after the last checkpoint are dropped when the training is resumed.
         write_lines(&self.dir.join(METRICS), metrics)?;
-        write_file(&self.step(trainer.state.step), &bytes)?;
+        // The best one before the last one, whose state says which step is the best.
         if best {
             write_file(&self.checkpoints().join(BEST), &bytes)?;
         }
+        write_file(&self.step(trainer.state.step), &bytes)?;
         let steps = self.steps();
         for &old in &steps[..steps.len().saturating_sub(KEEP)] {
             let path = self.step(old);
@@ -225,8 +226,18 @@ pub fn train<O: Objective + Sync>(
     }
     ended.map_err(|error| cause(error, trainer))?;
     let path = checkpoints.join(BEST);
-    if path.is_file() {
+    let best = trainer.state.best;
+    if let Some((_, step)) = best {
+        let again = format!("remove {} to train again", folder.dir.display());
+        if !path.is_file() {
+            let what = format!("the checkpoint of step {step}, the best one");
+            return Err(Error::Missing { what, place: path.display().to_string(), hint: format!("You can {again}.") });
+        }
         folder.restore(trainer, &path)?;
+        if trainer.state.step != step {
+            return Err(Error::broken(path.display(), format!("it is not the checkpoint of step {step}; {again}")));
+        }
+        trainer.state.best = best;
     }
     Ok(keeper.metrics)
 }

@@ -1,7 +1,7 @@
 //! Plans of trainings.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use lm::train::trainer::Settings;
 use method::student::Format;
@@ -48,8 +48,8 @@ pub enum Standing {
     New,
     /// Both are the same, apart from the spelling of paths and file names.
     Same,
-    /// They differ in the training data only.
-    OtherData,
+    /// They differ in the training data or the base model only.
+    OtherInputs,
     /// They differ in this entry: its name, the folder's value, and the given value.
     Other(String, String, String),
 }
@@ -69,12 +69,14 @@ pub fn standing(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<
     let given = entries(&text(plan)?).map_err(|e| Error::broken("the plan", e))?;
     let keys: BTreeSet<&String> = theirs.keys().chain(given.keys()).collect();
     let differing: Vec<&String> = keys.into_iter().filter(|key| theirs.get(*key) != given.get(*key)).collect();
-    let Some(first) = differing.iter().find(|key| !key.starts_with(DATA)) else {
-        return Ok(if differing.is_empty() { Standing::Same } else { Standing::OtherData });
-    };
+    if differing.is_empty() {
+        return Ok(Standing::Same);
+    }
     if !begun(file) {
         return Ok(Standing::New);
     }
+    let input = |key: &&&String| key.starts_with(DATA) || **key == "base_sha256";
+    let Some(first) = differing.iter().find(|key| !input(key)) else { return Ok(Standing::OtherInputs) };
     let value = |of: &BTreeMap<String, String>| of.get(*first).map_or_else(|| "off".to_owned(), Clone::clone);
     Ok(Standing::Other((*first).clone(), value(&theirs), value(&given)))
 }
@@ -119,10 +121,10 @@ pub fn check(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<()>
     let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
     match standing(file, plan, train)? {
         Standing::New | Standing::Same => Ok(()),
-        Standing::OtherData => Err(Error::input(
-            "the training data",
-            format_args!("the files with which {} was started; choose another --out for others", folder.display()),
-            "other files",
+        Standing::OtherInputs => Err(Error::input(
+            "the training data and the base model",
+            format_args!("those with which {} was started; choose another --out for others", folder.display()),
+            "others",
         )),
         Standing::Other(entry, theirs, given) => Err(Error::input(
             flag(&entry),
@@ -160,20 +162,6 @@ pub fn begin(file: &Path, plan: &impl Serialize, train: &Settings) -> Result<Str
     Ok(sha256(&read_small(file, 1 << 20)?))
 }
 
-/// Moves an earlier output of a run to `RUN/earlier/N`, and returns where it is now. Nothing of it is lost.
-///
-/// # Errors
-/// [`Error::Io`] when creating a folder or renaming fails.
-pub fn set_aside(run: &Path, output: &Path) -> Result<PathBuf> {
-    let name = output.strip_prefix(run).unwrap_or(output);
-    let free = (1u32..).map(|n| run.join("earlier").join(n.to_string()).join(name)).find(|path| !path.exists());
-    let to = free.unwrap_or_else(|| run.join("earlier").join(name));
-    let parent = to.parent().unwrap_or(run);
-    std::fs::create_dir_all(parent).map_err(crate::fs::io_error("creating", parent))?;
-    std::fs::rename(output, &to).map_err(crate::fs::io_error("moving", output))?;
-    Ok(to)
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -204,26 +192,13 @@ mod tests {
         assert_eq!(standing(&spelled), Standing::Same);
         assert_eq!(begin(&file, &spelled, &train).unwrap(), hash);
         spelled.data = BTreeMap::from([("0/b.jsonl".to_owned(), "12".to_owned())]);
-        assert_eq!(standing(&spelled), Standing::OtherData);
+        assert_eq!(standing(&spelled), Standing::OtherInputs);
         let mut other = plan.clone();
         other.train.epochs = 77;
         let e = check(&file, &other, &train).unwrap_err().to_string();
         assert!(e.starts_with("--epochs: expected ") && e.ends_with("found 77, as requested now"), "{e}");
         // Before anything was trained, another plan takes its place.
         std::fs::remove_dir_all(dir.path().join("checkpoints")).unwrap();
-        assert_eq!(standing(&other), Standing::New);
-    }
-
-    #[test]
-    fn earlier_outputs_are_numbered() {
-        let dir = tempfile::tempdir().unwrap();
-        let stage = dir.path().join("student/stage1");
-        for n in ["1", "2"] {
-            std::fs::create_dir_all(&stage).unwrap();
-            assert_eq!(
-                set_aside(dir.path(), &stage).unwrap(),
-                dir.path().join("earlier").join(n).join("student/stage1")
-            );
-        }
+        assert_eq!((standing(&other), standing(&spelled)), (Standing::New, Standing::New));
     }
 }

@@ -5,7 +5,19 @@ use std::path::Path;
 use lm::model::save::{self, Layout, Trained};
 use record::Result;
 
-use crate::fs::{StagedDir, io_error};
+use crate::fs::{StagedDir, hash_file, io_error};
+use crate::output::Manifest;
+
+/// Whether the model of a finished training in `out` is there as it was written. Its card may have been edited.
+#[must_use]
+pub fn kept(out: &Path) -> bool {
+    let Ok(Some(manifest)) = Manifest::read(out) else { return false };
+    let mut of_model = manifest.files.iter().filter(|(name, _)| name.starts_with("model/")).peekable();
+    of_model.peek().is_some()
+        && of_model.all(|(name, entry)| {
+            name.ends_with("/README.md") || hash_file(&out.join(name)).is_ok_and(|(_, hash)| hash == entry.sha256)
+        })
+}
 
 /// Writes the folder atomically, replacing an existing one.
 ///

@@ -38,7 +38,12 @@ pub fn sealed(file: &str, bytes: &[u8]) -> Result<Vec<u8>> {
 pub fn check(file: &str, bytes: &[u8]) -> Result<()> {
     let (header, _) = parts(file, bytes)?;
     let Some(from) = header.find(KEY).map(|at| 8 + at + KEY.len()) else { return Ok(()) };
-    let broken = || Error::broken(file, "its own hash does not match; remove it to go on from an earlier checkpoint");
+    let broken = || {
+        Error::broken(
+            file,
+            "its own hash does not match; without it the training goes on from the checkpoint before, or begins anew",
+        )
+    };
     let Some(found) = bytes.get(from..from + DIGITS).map(<[u8]>::to_vec) else { return Err(broken()) };
     let mut zeroed = bytes.to_vec();
     zeroed[from..from + DIGITS].fill(b'0');

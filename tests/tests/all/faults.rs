@@ -231,8 +231,8 @@ impl Bench {
             }
         }
         let next = self.call(case, &work)?;
-        let finished = called.as_ref().is_some_and(|called| called.code == 0);
-        // What is finished is not overwritten without --force.
+        let finished = called.as_ref().is_none_or(|called| called.code == 0);
+        // What is finished, also by a command that was killed in its last step, is not overwritten without --force.
         if !(finished && next.code == 2 && next.err.contains("--force")) {
             ensure!(next.code == 0, "{what}, next call: exit code {}\n{}", next.code, next.err);
         }
