@@ -7,6 +7,7 @@ use lm::model::ModelFolder;
 use record::{Error, Result};
 
 use super::builtin::Builtin;
+use super::disk::{open_path, weights_hash};
 use crate::fs::read_small;
 
 /// Where a model is.
@@ -34,7 +35,7 @@ impl Place {
     /// Errors of reading the files.
     pub fn open(&self) -> Result<ModelFolder> {
         match self {
-            Self::Disk(path) => super::open_path(path),
+            Self::Disk(path) => open_path(path),
             Self::Carried(model) => model.open(),
         }
     }
@@ -53,13 +54,13 @@ impl Place {
         }
     }
 
-    /// SHA-256 of the weights, see [`super::weights_hash`].
+    /// SHA-256 of the weights, see [`weights_hash`].
     ///
     /// # Errors
     /// [`Error::Missing`] without weights; errors of reading them.
     pub fn weights_hash(&self) -> Result<String> {
         let hash = match self {
-            Self::Disk(path) => super::weights_hash(path)?,
+            Self::Disk(path) => weights_hash(path)?,
             Self::Carried(model) => model.weights_hash(),
         };
         hash.ok_or_else(|| Error::Missing {

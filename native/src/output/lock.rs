@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use record::{Error, Result};
 
-use super::Kind;
+use super::kind::Kind;
 use crate::fs::io_error;
 
 /// File name of a lock.

@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::Kind;
+use super::kind::Kind;
 use crate::fs::{hash_file, io_error, read_small, sha256, write_file};
 
 /// File name of the manifest.

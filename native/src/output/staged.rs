@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use record::{Error, Result};
 
+use super::claim::{entries, foreign, no_folder};
+use super::kind::Kind;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest};
-use super::{Kind, entries, foreign, no_folder};
+
 use crate::fs::{io_error, sweep, sync_dir};
 
 /// Subfolder in which an output is written.

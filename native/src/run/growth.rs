@@ -9,7 +9,7 @@ use record::plan::Plan;
 use record::{Error, Result};
 
 use super::planfile::read_plan;
-use super::ranges;
+use super::ranges::ranges;
 use crate::fs::{hash_file, io_error, read_small, write_file};
 
 /// The earlier plans of a run, oldest first.

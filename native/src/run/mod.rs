@@ -26,6 +26,7 @@ pub mod manifest;
 pub mod merge;
 pub mod parquet;
 pub mod planfile;
+mod ranges;
 pub mod read;
 pub mod shard;
 pub mod survey;
@@ -49,6 +50,7 @@ use record::plan::Plan;
 use record::{Error, Result};
 
 pub use planfile::{plan_hash, read_plan};
+pub use ranges::ranges;
 pub use read::{Shard, Shards};
 pub use shard::ShardData;
 
@@ -56,6 +58,7 @@ use crate::fs::{hash_file, io_error, sweep, write_file};
 use crate::output::{self, Kind, Lock};
 use growth::History;
 use manifest::ShardManifest;
+use ranges::gaps;
 use timings::Timings;
 
 /// Name of the plan's file.
@@ -343,29 +346,6 @@ impl Store for RunFolder {
         let Judged { contexts, samples, scored, links, funnel } = &judged;
         self.write_shard(range, ShardData { contexts, samples, scored, links, funnel })
     }
-}
-
-/// Splits contexts `0..count` into ranges of `size` and returns every `parts`-th of them, starting at index `part`
-/// (from 0), so that `parts` machines share the work evenly.
-#[must_use]
-pub fn ranges(count: u64, size: u64, part: u64, parts: u64) -> Vec<Range<u64>> {
-    let size = size.max(1);
-    (0..count.div_ceil(size))
-        .filter(|i| i % parts.max(1) == part)
-        .map(|i| i * size..((i + 1).saturating_mul(size)).min(count))
-        .collect()
-}
-
-/// The parts of `0..count` that sorted ranges do not cover.
-fn gaps(covered: impl Iterator<Item = Range<u64>>, count: u64) -> Vec<Range<u64>> {
-    let (mut out, mut next) = (Vec::new(), 0);
-    for range in covered.chain(std::iter::once(count..count)) {
-        if range.start.min(count) > next {
-            out.push(next..range.start.min(count));
-        }
-        next = next.max(range.end);
-    }
-    out
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::path::Path;
 use record::{Error, Result};
 
 use super::manifest::{DatasetManifest, FileEntry, MANIFEST, ShardManifest, check_file};
-use super::{PLAN, REPORT, RunFolder, gaps, identity, read};
+use super::ranges::gaps;
+use super::{PLAN, REPORT, RunFolder, identity, read};
 use crate::fs::temporary;
 use crate::html::unsealed;
 use crate::output::{self, Manifest};
