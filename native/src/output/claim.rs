@@ -69,7 +69,8 @@ pub fn check(dir: &Path, kind: Kind) -> Result<()> {
     let marks = kind.marks();
     let all = marks.iter().all(|mark| names.iter().any(|name| name == mark)) && marked(dir, kind);
     // The output may have been cut off while its first entries were being made.
-    let begun = names.iter().all(|name| marks.contains(&name.as_str()) && !filled(&dir.join(name)));
+    let begun =
+        names.iter().all(|name| marks.contains(&name.as_str()) && !filled(&dir.join(name))) && marked(dir, kind);
     // The plan of a finished output may have been lost.
     let finished = || matches!(Manifest::read(dir), Ok(Some(manifest)) if manifest.kind == kind);
     if all || begun || finished() { Ok(()) } else { Err(foreign(dir, kind, &names)) }
@@ -167,6 +168,8 @@ mod tests {
         assert!(e.contains("such as notes.txt"), "{e}");
         // A file of the user's that happens to have the name of a plan.
         fs::write(dir.join("critic.toml"), "name = 'me'").unwrap();
+        assert!(claim(&dir, Kind::Critic).is_err());
+        fs::remove_file(dir.join("notes.txt")).unwrap();
         assert!(claim(&dir, Kind::Critic).is_err());
         let mine = temp.path().join("mine");
         fs::create_dir(&mine).unwrap();

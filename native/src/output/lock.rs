@@ -78,12 +78,15 @@ impl Lock {
 
 /// Whether the lock file of a folder is one of this program: empty, or with the id of a process.
 pub(super) fn ours(dir: &Path) -> bool {
-    let bytes = crate::fs::read_small(&dir.join(LOCK), 1 << 10);
-    bytes.is_ok_and(|bytes| {
-        // After a power cut there may be zeros in place of what was written.
-        let text = String::from_utf8_lossy(&bytes).replace('\0', "");
-        text.trim().is_empty() || text.split_whitespace().next().is_some_and(|id| id.parse::<u32>().is_ok())
-    })
+    let bytes = match crate::fs::read_small(&dir.join(LOCK), 1 << 10) {
+        Ok(bytes) => bytes,
+        // Taking the lock will say why; on Windows one that is held cannot be read.
+        Err(Error::Io { .. }) => return true,
+        Err(_) => return false,
+    };
+    // After a power cut there may be zeros in place of what was written.
+    let text = String::from_utf8_lossy(&bytes).replace('\0', "");
+    text.trim().is_empty() || text.split_whitespace().next().is_some_and(|id| id.parse::<u32>().is_ok())
 }
 
 impl Drop for Lock {

@@ -44,9 +44,18 @@ pub fn read(dir: &Path) -> Result<Option<Identities>> {
 /// [`Error::Input`] for another model; as [`read`].
 pub(super) fn settle(dir: &Path, models: &Identities) -> Result<()> {
     let path = dir.join(FILE);
-    let Some(theirs) = read(dir)? else {
+    if read(dir)?.is_none() {
         return write_file(&path, &to_json(models, &path)?);
-    };
+    }
+    check(dir, models)
+}
+
+/// Checks that models are those that the run was started with, if it says which.
+///
+/// # Errors
+/// As [`settle`].
+pub(super) fn check(dir: &Path, models: &Identities) -> Result<()> {
+    let Some(theirs) = read(dir)? else { return Ok(()) };
     for (role, model) in models {
         let expected = theirs.get(role).map_or("", |m| m.sha256.as_str());
         if expected != model.sha256 {

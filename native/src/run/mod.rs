@@ -102,6 +102,7 @@ impl RunFolder {
         fs::create_dir_all(&shards).map_err(io_error("creating", &shards))?;
         let (plan_hash, history) = (hash_file(&file)?.1, History::read(dir, &plan)?);
         let this = Self { dir: dir.into(), plan, plan_hash, history, lock: Some(lock) };
+        check_plan(dir, &this.hashes())?;
         // Drafts left by a run that was killed between writing a shard and removing its draft.
         for range in draft::ranges(dir).into_iter().filter(|range| this.shard_done(range)) {
             draft::remove(dir, &range)?;
@@ -205,6 +206,15 @@ impl RunFolder {
     pub fn settle_models(&self, models: &identity::Identities) -> Result<()> {
         self.writable()?;
         identity::settle(&self.dir, models)
+    }
+
+    /// Checks that models are those that the run was started with; runs of older versions do not say.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for another model; [`Error::Broken`] for an invalid `models.json`; [`Error::Io`] when reading
+    /// fails.
+    pub fn check_models(&self, models: &identity::Identities) -> Result<()> {
+        identity::check(&self.dir, models)
     }
 
     /// Whether the range's shard is complete and of this plan. Only file lengths are compared; [`verify::verify`]
@@ -328,9 +338,27 @@ fn take_up(dir: &Path, file: &Path, given: &Plan) -> Result<Plan> {
     Err(planfile::other_plan(dir, &theirs, given)?)
 }
 
-/// Whether a run has neither a shard nor a draft.
+/// Whether a run has neither a shard, nor a draft, nor anything made of them.
 fn nothing_made(dir: &Path) -> Result<bool> {
-    Ok(read::folders(dir)?.is_empty() && draft::ranges(dir).is_empty())
+    let made = dir.join(manifest::MANIFEST).exists() || dir.join("dataset").exists() || dir.join("plans").exists();
+    Ok(!made && read::folders(dir)?.is_empty() && draft::ranges(dir).is_empty())
+}
+
+/// Refuses a plan that was edited: shards are there, but all of them belong to another plan.
+fn check_plan(dir: &Path, hashes: &[&str]) -> Result<()> {
+    let mut other = None;
+    for (_, path) in read::folders(dir)? {
+        match ShardManifest::read(&path) {
+            Ok(manifest) if hashes.contains(&manifest.plan_hash.as_str()) => return Ok(()),
+            Ok(manifest) => other = Some(manifest.plan_hash),
+            Err(_) => {}
+        }
+    }
+    other.map_or(Ok(()), |hash| {
+        let reason =
+            format!("the run's shards were made under another plan, whose SHA-256 is {hash}; put that plan back");
+        Err(Error::broken(dir.join(PLAN).display(), reason))
+    })
 }
 
 impl Store for RunFolder {
@@ -418,6 +446,16 @@ mod tests {
         drop(folder);
         let e = RunFolder::create_or_resume(dir.path(), &other).unwrap_err().to_string();
         assert!(e.starts_with("--k: expected 4, with which ") && e.ends_with("found 7, as requested now"), "{e}");
+        // A plan that was edited does not make the shards those of nobody.
+        let file = dir.path().join(PLAN);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("/home/someone/gpt2", "/elsewhere/gpt2")).unwrap();
+        let mut moved = plan();
+        "/elsewhere/gpt2".clone_into(&mut moved.models.teacher);
+        let e = RunFolder::create_or_resume(dir.path(), &moved).unwrap_err();
+        assert!(matches!(&e, Error::Broken { .. }) && e.to_string().contains("put that plan back"), "{e}");
+        assert!(dir.path().join("shards/00000000/manifest.json").is_file());
+        fs::write(&file, text).unwrap();
         drop(RunFolder::create_or_resume(dir.path(), &plan()).unwrap());
         let mut text = fs::read_to_string(dir.path().join(PLAN)).unwrap();
         text.insert_str(0, "sed = 1\n");

@@ -12,6 +12,7 @@ use lm::lanes::wait;
 use method::distill::contexts::make;
 use method::student::rewrite::{Options, Rewriter};
 use record::plan::Source;
+use record::presets::Role;
 use record::{Error, Kept, Monitor, Rewrites, Task, VersionCounts};
 use serde::{Deserialize, Serialize};
 use text::sentence;
@@ -295,6 +296,8 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn open(session: &Session, run: &'a RunFolder, plan: &'a Plan, student: &Place) -> Result<Self> {
+        let critics = session.identities(run.plan())?.into_iter().filter(|(role, _)| role != Role::Teacher.as_str());
+        run.check_models(&critics.collect())?;
         let compute = Compute::open(run.plan().device)?;
         let (student, format) = open_student(student, &compute)?;
         Ok(Self { student, format, critics: session.critics(run.plan(), &compute)?, run, plan })

@@ -182,6 +182,9 @@ fn begin(request: &Request<'_>, plan: &StudentPlan) -> record::Result<Lock> {
         let standing = plan::standing(&request.out.join(plan::FILE), plan, &plan.train)?;
         Ok(!request.aside.takes(&standing))
     };
+    if request.aside == Aside::Nothing {
+        return output::claim(&request.out, Kind::Student);
+    }
     let (lock, moved) = output::claim_or_set_aside(request.run.dir(), &request.out, Kind::Student, stands)?;
     if let Some(moved) = moved {
         note!("The student that was trained before on other pairs was moved to {}.", moved.display());

@@ -96,6 +96,26 @@ impl Folder {
         trainer.restore(&name, &bytes, &self.plan)
     }
 
+    /// The checkpoint with the best held-out loss, that of `step`: by itself, or among the last ones.
+    fn best(&self, step: u64) -> Result<(PathBuf, Vec<u8>)> {
+        let best = self.checkpoints().join(BEST);
+        let mut why = None;
+        for path in [best.clone(), self.step(step)] {
+            if !path.is_file() {
+                continue;
+            }
+            let bytes = read_small(&path, LARGEST)?;
+            match seal::check(&path.display().to_string(), &bytes) {
+                Ok(()) => return Ok((path, bytes)),
+                Err(error) => why = why.or(Some(error)),
+            }
+        }
+        let again = format!("Remove {} to train again.", self.dir.display());
+        let what = format!("the checkpoint of step {step}, which is the best one,");
+        let damaged = why.map_or_else(String::new, |error| format!("{error}. "));
+        Err(Error::Missing { what, place: best.display().to_string(), hint: damaged + &again })
+    }
+
     /// Lines of `metrics.jsonl` up to a step, inclusive.
     ///
     /// # Errors
@@ -197,6 +217,10 @@ pub fn train<O: Objective + Sync>(
     if let Some(&last) = folder.steps().last() {
         folder.restore(trainer, &folder.step(last))?;
     }
+    if let Some((_, step)) = trainer.state.best {
+        // Now, and not after hours of training.
+        folder.best(step)?;
+    }
     let held_out = trainer.sizes().1;
     if (1..FEWEST_HELD_OUT).contains(&held_out) {
         note!(
@@ -225,16 +249,12 @@ pub fn train<O: Objective + Sync>(
         );
     }
     ended.map_err(|error| cause(error, trainer))?;
-    let path = checkpoints.join(BEST);
     let best = trainer.state.best;
     if let Some((_, step)) = best {
-        let again = format!("remove {} to train again", folder.dir.display());
-        if !path.is_file() {
-            let what = format!("the checkpoint of step {step}, the best one");
-            return Err(Error::Missing { what, place: path.display().to_string(), hint: format!("You can {again}.") });
-        }
-        folder.restore(trainer, &path)?;
+        let (path, bytes) = folder.best(step)?;
+        trainer.restore(&path.display().to_string(), &bytes, &folder.plan)?;
         if trainer.state.step != step {
+            let again = format!("remove {} to train again", folder.dir.display());
             return Err(Error::broken(path.display(), format!("it is not the checkpoint of step {step}; {again}")));
         }
         trainer.state.best = best;
