@@ -82,8 +82,8 @@ pub fn regular(path: &Path, flag: &str) -> Result<()> {
             Err(Error::input(flag, "a file (it is read twice, so it cannot be a pipe or a folder)", path.display()))
         }
         Err(_) => Err(Error::Missing {
-            what: path.display().to_string(),
-            place: "this folder".to_owned(),
+            what: format!("the file of {flag}"),
+            place: path.display().to_string(),
             hint: format!("Name an existing file with {flag}."),
         }),
     }

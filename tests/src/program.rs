@@ -1,5 +1,6 @@
 //! The binary as a user calls it, and transcripts of such calls that are compared with those checked in.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -112,13 +113,43 @@ impl Program {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+/// Copies a folder with everything in it.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let path = entry?.path();
-        std::fs::copy(&path, to.join(path.file_name().context("no name")?))?;
+        let target = to.join(path.file_name().context("no name")?);
+        if path.is_dir() {
+            copy_folder(&path, &target)?;
+        } else {
+            std::fs::copy(&path, &target)?;
+        }
     }
     Ok(())
+}
+
+/// Path and content of all files below a folder, without locks; folders have a `/` at the end of their path.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    let (mut out, mut folders) = (BTreeMap::new(), vec![(dir.to_owned(), String::new())]);
+    while let Some((folder, prefix)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            let name = format!("{prefix}{}", path.file_name().context("no name")?.to_string_lossy());
+            if path.is_dir() {
+                out.insert(format!("{name}/"), Vec::new());
+                folders.push((path, format!("{name}/")));
+            } else if !name.ends_with(".lock") {
+                out.insert(name, std::fs::read(&path)?);
+            }
+        }
+    }
+    Ok(out)
 }
 
 /// Waits for a call.

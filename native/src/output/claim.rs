@@ -79,18 +79,10 @@ pub fn check(dir: &Path, kind: Kind) -> Result<()> {
 /// Whether the plan in a folder is one of this kind, and not another file of that name. One that cannot be read is left
 /// to whoever reads it.
 fn marked(dir: &Path, kind: Kind) -> bool {
-    let entries: &[&str] = match kind {
-        Kind::Run => &["seed", "device", "models", "contexts", "siblings"],
-        Kind::Student => &["seed", "device", "base", "data", "format", "train"],
-        Kind::Pretraining => &["seed", "device", "task", "data", "config", "train"],
-        Kind::Critic => &["seed", "device", "data", "config", "train"],
-        Kind::Refinement => &["run", "student_sha256", "samples"],
-        Kind::Pairs | Kind::Export | Kind::Evaluation => &[],
-    };
     let Some(plan) = kind.marks().first() else { return true };
     let Ok(bytes) = read_small(&dir.join(plan), 1 << 20) else { return true };
     match toml::from_str::<toml::Table>(&String::from_utf8_lossy(&bytes)) {
-        Ok(table) => entries.iter().all(|entry| table.contains_key(*entry)),
+        Ok(table) => kind.plan_entries().iter().all(|entry| table.contains_key(*entry)),
         Err(_) => true,
     }
 }

@@ -63,6 +63,18 @@ impl Kind {
         }
     }
 
+    /// Entries that the plan of such an output has, and another file of that name hardly has.
+    pub(super) fn plan_entries(self) -> &'static [&'static str] {
+        match self {
+            Self::Run => &["seed", "device", "models", "contexts", "siblings"],
+            Self::Student => &["seed", "device", "base", "data", "format", "train"],
+            Self::Pretraining => &["seed", "device", "task", "data", "config", "train"],
+            Self::Critic => &["seed", "device", "data", "config", "train"],
+            Self::Refinement => &["run", "student_sha256", "samples"],
+            Self::Pairs | Self::Export | Self::Evaluation => &[],
+        }
+    }
+
     /// The entries that outputs of this kind consist of; `None` if it is all files of the folder.
     pub(super) fn contents(self) -> Option<&'static [&'static str]> {
         match self {

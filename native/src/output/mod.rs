@@ -2,7 +2,7 @@
 //!
 //! One rule holds for every `--out`: the folder is new, or empty, or an earlier output of the same kind by this program.
 //! Any other folder is refused and nothing in it is touched. Runs and trainings are continued in their folder; other
-//! outputs replace an earlier one only with `--force`, and all at once.
+//! outputs replace an earlier one with `--force`, and all at once (without it if the new files are known to be the same).
 
 mod claim;
 mod kind;

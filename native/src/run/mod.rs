@@ -287,7 +287,7 @@ impl RunFolder {
     /// Adds the seconds of each stage to `timings.json`, which `report.html` shows.
     ///
     /// # Errors
-    /// [`Error::Io`] when reading or writing fails; [`Error::Broken`] for an invalid `timings.json`.
+    /// [`Error::Io`] when reading or writing fails.
     pub fn add_timings(&self, timings: &Timings) -> Result<()> {
         self.writable()?;
         timings::add(&self.dir, timings)

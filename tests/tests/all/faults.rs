@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use impossible_tests::made;
-use impossible_tests::program::{Called, Program, ended};
+use impossible_tests::program::{self, Called, Program, copy_folder, ended};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 
@@ -110,33 +110,14 @@ const KINDS: [(&str, bool); 7] = [
     ("drop", false),
 ];
 
-/// All files below a folder, without locks and files that show the time.
+/// All files below a folder, without those that show the time or list such files.
 fn files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    fn walk(dir: &Path, prefix: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
-        for entry in std::fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-            let path = entry?.path();
-            let name = path.file_name().context("no name")?.to_string_lossy().into_owned();
-            if path.is_dir() {
-                walk(&path, &format!("{prefix}{name}/"), out)?;
-            } else if !["report.html", "timings.json", ".lock", "manifest.json"].contains(&name.as_str()) {
-                out.insert(format!("{prefix}{name}"), std::fs::read(&path)?);
-            }
-        }
-        Ok(())
-    }
-    let mut out = BTreeMap::new();
-    walk(dir, "", &mut out)?;
-    Ok(out)
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let path = entry?.path();
-        let target = to.join(path.file_name().context("no name")?);
-        if path.is_dir() { copy(&path, &target)? } else { std::fs::copy(&path, &target).map(|_| ())? }
-    }
-    Ok(())
+    let mut all = program::files(dir)?;
+    let clock = |name: &str| {
+        ["report.html", "timings.json", "manifest.json"].contains(&name.rsplit('/').next().unwrap_or(name))
+    };
+    all.retain(|name, _| !name.ends_with('/') && !clock(name));
+    Ok(all)
 }
 
 /// The program with a folder for each case.
@@ -170,7 +151,7 @@ impl Bench {
         if work.exists() {
             std::fs::remove_dir_all(&work)?;
         }
-        copy(&clean, &work)?;
+        copy_folder(&clean, &work)?;
         Ok(work)
     }
 

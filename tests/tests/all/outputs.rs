@@ -1,13 +1,12 @@
 //! The rule for `--out`, for every command that has it: a folder with other files is refused and nothing in or around it
 //! changes; an earlier output of the same kind is continued, or replaced by `--force`.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use impossible_tests::made;
-use impossible_tests::program::{Called, Program, ended};
+use impossible_tests::program::{Called, Program, ended, files};
 use record::random::{Purpose, Stream};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
@@ -91,26 +90,6 @@ const COMMANDS: [(&[&str], bool); 8] = [
         true,
     ),
 ];
-
-/// All files below a folder with their content, without the lock files of this program.
-fn files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    fn walk(dir: &Path, prefix: &str, out: &mut BTreeMap<String, Vec<u8>>) -> Result<()> {
-        for entry in std::fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-            let path = entry?.path();
-            let name = format!("{prefix}{}", path.file_name().context("no name")?.to_string_lossy());
-            if path.is_dir() {
-                out.insert(format!("{name}/"), Vec::new());
-                walk(&path, &format!("{name}/"), out)?;
-            } else if !name.ends_with(".lock") {
-                out.insert(name, std::fs::read(&path)?);
-            }
-        }
-        Ok(())
-    }
-    let mut out = BTreeMap::new();
-    walk(dir, "", &mut out)?;
-    Ok(out)
-}
 
 fn call(program: &Program, args: &[&str], out: &str, more: &[&str]) -> Result<Called> {
     program.ask(&[args, &["--out", out], more].concat(), "")

@@ -92,7 +92,7 @@ fn a_distillation_reports_every_context_and_applies_other_thresholds() -> Result
     wrong.summary.entailment_min = f32::NAN;
     ensure!(distilled::refilter(&shared, wrong).is_err(), "a threshold that is not a number was accepted");
 
-    // No model is asked again, so what a model has never scored stays undecided.
+    // Without a distillation there is nothing to filter.
     ensure!(distilled::refilter(&Shared::default(), defaults())?.is_none());
     Ok(())
 }
