@@ -335,7 +335,7 @@ fn unique() -> String {
 }
 
 /// Renames, and checks that it was done: some network file systems report renames that they have lost.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     if from.symlink_metadata().is_ok() {
         return Err(io::Error::other("the file system reported a rename that it did not make"));

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -14,9 +15,10 @@ use record::plan::Plan;
 use record::presets::Role;
 use serde::Serialize;
 
-use crate::args::Args;
+use crate::args::{Args, Moved};
 use crate::models::{self, Store};
 use crate::progress::{Bar, stop_flag};
+use crate::run::RunFolder;
 use crate::run::identity::{Identities, Identity};
 
 /// The settings and resources that all commands share.
@@ -132,12 +134,34 @@ impl Session {
         if plan.needs_encoder() {
             named.push((Role::Encoder, &models.encoder));
         }
-        named
-            .into_iter()
-            .map(|(role, name)| {
-                Ok((role.as_str().to_owned(), Identity { sha256: self.store.resolve(name)?.weights_hash()? }))
-            })
-            .collect()
+        self.hashes(named)
+    }
+
+    fn hashes(&self, named: Vec<(Role, &String)>) -> record::Result<Identities> {
+        let hash = |name: &str| Ok(Identity { sha256: self.store.resolve(name)?.weights_hash()? });
+        named.into_iter().map(|(role, name)| Ok((role.as_str().to_owned(), hash(name)?))).collect()
+    }
+
+    /// Opens a run for reading, with the models that have moved in their present places.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`]; [`record::Error::Input`] for a model other than the one that the run was started with.
+    pub fn run_folder(&self, dir: &Path, moved: &Moved) -> record::Result<RunFolder> {
+        let run = RunFolder::open(dir)?;
+        let mut plan = run.plan().clone();
+        let mut named = Vec::new();
+        for (role, flag, place) in [
+            (Role::Teacher, &moved.teacher, &mut plan.models.teacher),
+            (Role::Critic, &moved.critic, &mut plan.models.critic),
+            (Role::Encoder, &moved.encoder, &mut plan.models.encoder),
+        ] {
+            if let Some(name) = flag {
+                place.clone_from(name);
+                named.push((role, name));
+            }
+        }
+        run.check_models(&self.hashes(named)?)?;
+        Ok(run.spelled_as(&plan))
     }
 
     /// Prints `value` as one line of JSON if `json` is set, else `text`, to stdout.

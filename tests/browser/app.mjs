@@ -14,6 +14,29 @@ import { AxeBuilder } from "@axe-core/playwright";
 
 const [dist, nativeFile, shots] = process.argv.slice(2);
 await mkdir(shots, { recursive: true });
+// Put before the worker's own script while `faulty` is set: the operation of the file store whose number was sent last fails, or
+// writes only half of what it was given. The number of the failed operation is printed.
+let faulty = false;
+const FAULTS = `{
+  let at = 0, done = 0;
+  const numbers = new BroadcastChannel("faults");
+  numbers.onmessage = ({ data }) => { [at, done] = [data, 0]; numbers.postMessage("set"); };
+  const fail = (type, name, later) => {
+    const real = type.prototype[name];
+    type.prototype[name] = function (...given) {
+      if (++done !== at) return real.apply(this, given);
+      const short = name === "write" && at % 3 === 0;
+      console.log("FAULT", at, name, short ? "short" : "");
+      if (short) return real.call(this, given[0].subarray(0, Math.ceil(given[0].length / 2)), ...given.slice(1));
+      const error = new DOMException("injected fault", at % 2 ? "UnknownError" : "QuotaExceededError");
+      if (later) return Promise.reject(error);
+      throw error;
+    };
+  };
+  for (const name of ["read", "write", "truncate", "flush", "getSize"]) fail(FileSystemSyncAccessHandle, name, false);
+  for (const name of ["createSyncAccessHandle", "getFile", "move"]) fail(FileSystemFileHandle, name, true);
+  for (const name of ["getFileHandle", "getDirectoryHandle", "removeEntry"]) fail(FileSystemDirectoryHandle, name, true);
+}\n`;
 const types = {
   html: "text/html", js: "text/javascript", wasm: "application/wasm", css: "text/css", json: "application/json",
 };
@@ -83,7 +106,8 @@ const server = createServer(async (request, response) => {
       response.writeHead(start ? 206 : 200, { "content-length": size - start });
       return request.method === "HEAD" ? response.end() : createReadStream(file, { start }).pipe(response);
     }
-    const bytes = await readFile(join(dist, path));
+    let bytes = await readFile(join(dist, path));
+    if (faulty && path === "/worker.js") bytes = Buffer.concat([Buffer.from(FAULTS), bytes]);
     const head = { "content-type": types[path.split(".").pop()] ?? "application/octet-stream", "content-length": bytes.length };
     response.writeHead(200, head);
     response.end(request.method === "HEAD" ? undefined : bytes);
@@ -379,12 +403,24 @@ const bring = async (page, what) => {
   await page.getByRole("button", { name: "Download it" }).click();
 };
 
-await test("models: cancelled, broken off, resumed, used, offline, deleted", async () => {
-  const page = await open(cpu, "?device=cpu#models", { serviceWorkers: "allow" });
-  await state(page, "ready");
+// SHA-256 of a file of a stored model.
+const storedHash = (page, model, name) => page.evaluate(async ([model, name]) => {
+  const models = await (await navigator.storage.getDirectory()).getDirectoryHandle("models");
+  const file = await (await (await models.getDirectoryHandle(model)).getFileHandle(name)).getFile();
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+  return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}, [model, name]);
+const criticHash = async () => createHash("sha256").update(await readFile(join(dist, "tiny/critic/model.safetensors"))).digest("hex");
+const useHub = async (page) => {
   await page.locator("summary", { hasText: "Another hub" }).click();
   await page.fill("#hub", `${site}hub`);
   await page.locator("#hub").blur();
+};
+
+await test("models: cancelled, broken off, resumed, used, offline, deleted", async () => {
+  const page = await open(cpu, "?device=cpu#models", { serviceWorkers: "allow" });
+  await state(page, "ready");
+  await useHub(page);
   hub.rate = 1000;
   await bring(page, "own/critic");
   await page.locator('[data-test="bringing"]', { hasText: "left" }).waitFor();
@@ -487,13 +523,7 @@ await test("models: two of one name, little room, and files that change between 
   };
   const current = async (model) => {
     for (const [name, file] of [["model.safetensors", weights], ["golden.json", golden]]) {
-      const kept = await page.evaluate(async ([model, name]) => {
-        const models = await (await navigator.storage.getDirectory()).getDirectoryHandle("models");
-        const file = await (await (await models.getDirectoryHandle(model)).getFileHandle(name)).getFile();
-        const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
-        return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-      }, [model, name]);
-      check(kept === createHash("sha256").update(await readFile(file)).digest("hex"), `${name} is of the version before`);
+      check((await storedHash(page, model, name)) === createHash("sha256").update(await readFile(file)).digest("hex"), `${name} is of the version before`);
     }
     await kept(page, model).getByRole("button", { name: /Delete/ }).click();
     await page.locator("p", { hasText: "Nothing yet" }).waitFor();
@@ -507,9 +537,7 @@ await test("models: two of one name, little room, and files that change between 
   check(hub.ranges.length === 0, `it went on in another version: ${hub.ranges}`);
   await current("critic");
   // A hub says the version of small files, too.
-  await page.locator("summary", { hasText: "Another hub" }).click();
-  await page.fill("#hub", `${site}hub`);
-  await page.locator("#hub").blur();
+  await useHub(page);
   await cancelled(() => bring(page, "own/moved"));
   await change(golden);
   Object.assign(hub, { rate: 0, ranges: [] });
@@ -527,6 +555,73 @@ await test("models: two of one name, little room, and files that change between 
   await current("critic");
   check(page.errors.length === 0, page.errors.join("; "));
   await close(page);
+});
+
+await test("models: each operation of the store fails once", async () => {
+  faulty = true;
+  const page = await open(cpu, "?device=cpu#models");
+  await state(page, "ready");
+  faulty = false;
+  await useHub(page);
+  let failed;
+  page.on("console", (line) => { if (line.text().startsWith("FAULT")) failed = line.text(); });
+  const set = (number) => page.evaluate((number) => new Promise((done) => {
+    const numbers = new BroadcastChannel("faults");
+    numbers.onmessage = () => { numbers.close(); done(); };
+    numbers.postMessage(number);
+  }), number);
+  const critic = kept(page, "own--critic");
+  const wanted = await criticHash();
+  // One operation in five, and with FAULTS=all each.
+  const step = process.env.FAULTS === "all" ? 1 : 5;
+  let tried = 0;
+  for (let number = 1; ; number += step) {
+    failed = undefined;
+    await set(number);
+    await bring(page, "own/critic");
+    const error = page.locator('[data-test="told"]', { hasText: "injected fault" });
+    await critic.or(error).first().waitFor();
+    await set(0);
+    if (await critic.count() === 0) {
+      await page.getByRole("button", { name: "Download it" }).and(page.locator(":enabled")).waitFor();
+      const resume = page.locator('[data-test="begun-model"]', { hasText: "own--critic" }).getByRole("button", { name: "Resume" });
+      if (await resume.count()) await resume.click();
+      else await bring(page, "own/critic");
+      await critic.waitFor();
+    }
+    check((await storedHash(page, "own--critic", "model.safetensors")) === wanted, `after ${failed}: another file`);
+    await critic.getByRole("button", { name: /Delete/ }).click();
+    await page.locator("p", { hasText: "Nothing yet" }).waitFor();
+    if (!failed) break;
+    tried += 1;
+    if (process.env.VERBOSE) console.log(`  ${failed}`);
+  }
+  check(tried > 5, `only ${tried} faults`);
+  check(page.errors.length === 0, page.errors.join("; "));
+  await close(page);
+  return `, ${tried} faults`;
+});
+
+await test("models: the tab is killed while a model comes", async () => {
+  const page = await open(cpu, "?device=cpu#models");
+  await state(page, "ready");
+  await useHub(page);
+  hub.rate = 1000;
+  await bring(page, "own/critic");
+  await page.locator('[data-test="bringing"]', { hasText: /model\.safetensors .* left/ }).waitFor();
+  const session = await page.context().newCDPSession(page);
+  const crashed = new Promise((done) => page.once("crash", done));
+  session.send("Page.crash").catch(() => {});
+  await crashed;
+  Object.assign(hub, { rate: 0, ranges: [] });
+  const next = await page.context().newPage();
+  await next.goto(`${site}?device=cpu#models`);
+  await state(next, "ready");
+  await next.locator('[data-test="begun-model"]', { hasText: "own--critic" }).getByRole("button", { name: "Resume" }).click();
+  await kept(next, "own--critic").waitFor();
+  check(hub.ranges.length === 1 && hub.ranges[0] > 0, `it did not go on where it was: ${hub.ranges}`);
+  check((await storedHash(next, "own--critic", "model.safetensors")) === (await criticHash()), "another file");
+  await next.context().close();
 });
 
 await test("models: folders and zips of the visitor's own", async () => {
@@ -573,9 +668,7 @@ await test("wrong turns: models that cannot be had, are damaged, lie, or find no
   await bring(page, "no repository");
   await told(page, "is no repository");
   await step("OWNER/REPOSITORY");
-  await page.locator("summary", { hasText: "Another hub" }).click();
-  await page.fill("#hub", `${site}hub`);
-  await page.locator("#hub").blur();
+  await useHub(page);
   await bring(page, "own/nobody");
   await told(page, "answered 404 for own/nobody");
   await page.fill("#hub", "http://127.0.0.1:9");

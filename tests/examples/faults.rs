@@ -7,7 +7,8 @@
 //!   is reported as done but is not), `crash` (the process ends) or `drop` (the process ends, and data that was not synced
 //!   is cut off);
 //! - `FAULTS_HIT`: a file to which the name of the failed operation is written;
-//! - `FAULTS_COUNT`: a file to which the number of operations is written when the process ends.
+//! - `FAULTS_COUNT`: a file to which the number of operations is written when the process ends;
+//! - `FAULTS_CLOCK`: without the others: a number of seconds by which the clock jumps to and fro at each reading.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, missing_docs, clippy::missing_safety_doc, clippy::unwrap_used)]
 
@@ -299,6 +300,21 @@ pub unsafe extern "C" fn mmap64(
     offset: off64_t,
 ) -> *mut c_void {
     unsafe { mmap_with((at, length, protection, flags, fd, offset), c"mmap64") }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
+    type Read = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+    static REAL: OnceLock<Read> = OnceLock::new();
+    static JUMP: OnceLock<i64> = OnceLock::new();
+    static AHEAD: AtomicBool = AtomicBool::new(false);
+    let real = REAL.get_or_init(|| unsafe { next(c"clock_gettime") });
+    let done = unsafe { real(clock, time) };
+    let jump = JUMP.get_or_init(|| std::env::var("FAULTS_CLOCK").ok().and_then(|s| s.parse().ok()).unwrap_or(0));
+    if clock == libc::CLOCK_REALTIME && *jump != 0 && !AHEAD.fetch_xor(true, Ordering::Relaxed) {
+        unsafe { (*time).tv_sec += jump };
+    }
+    done
 }
 
 extern "C" fn finish() {

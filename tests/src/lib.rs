@@ -1,5 +1,6 @@
 //! Helpers shared by the tests: golden files, devices, model folders, and calls of the binary.
 
+pub mod hub;
 pub mod made;
 pub mod program;
 pub mod snapshot;

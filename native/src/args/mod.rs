@@ -233,6 +233,23 @@ pub struct Audit {
     /// Seed of the sample.
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// Models that have moved.
+    #[command(flatten)]
+    pub moved: Moved,
+}
+
+/// Where the models of a run are now; they must have the weights that it was started with.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct Moved {
+    /// The run's teacher, if it has moved: a name in the model folder, or a path.
+    #[arg(long, value_name = "MODEL")]
+    pub teacher: Option<String>,
+    /// The run's entailment critic, if it has moved.
+    #[arg(long, value_name = "MODEL")]
+    pub critic: Option<String>,
+    /// The run's sentence encoder, if it has moved.
+    #[arg(long, value_name = "MODEL")]
+    pub encoder: Option<String>,
 }
 
 /// `judge`.

@@ -10,7 +10,7 @@ use record::{Style, Task};
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error as WordError, StrDeserializer};
 
-use super::{Thresholds, choice};
+use super::{Moved, Thresholds, choice};
 
 /// Parses a word as in a settings file.
 pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
@@ -142,6 +142,9 @@ pub struct Refine {
     /// Stop after making the pairs, without training.
     #[arg(long)]
     pub pairs_only: bool,
+    /// Models that have moved.
+    #[command(flatten)]
+    pub moved: Moved,
     /// Training settings of the next student.
     #[command(flatten)]
     pub train: TrainFlags,

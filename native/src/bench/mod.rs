@@ -1,6 +1,7 @@
 //! `impossible bench`: speed of sampling, entailment, embedding, whole contexts, and a student's decoding and training.
 
 mod student;
+mod words;
 
 use std::time::Instant;
 
@@ -82,7 +83,7 @@ pub fn run(session: &Session, args: &Bench) -> Result<()> {
     plan.siblings.k = args.k;
     plan.siblings.batch = args.batch.unwrap_or(plan.siblings.batch);
     plan.validate()?;
-    let say = |row: serde_json::Value| session.say(&row, || row.to_string());
+    let say = |row: serde_json::Value| session.say(&row, || words::line(&row));
     let mut unwatched = Unwatched;
     let monitor = &mut Monitor::new(&mut unwatched, 0, 0);
 

@@ -3,13 +3,12 @@
 use anyhow::Result;
 
 use crate::args::Refine;
-use crate::run::RunFolder;
 use crate::session::Session;
 use crate::stages::refine::{make_pairs, next_student};
 use crate::stages::student::Aside;
 
 pub(super) fn run(session: &Session, args: &Refine) -> Result<()> {
-    let run = RunFolder::open(&args.run)?;
+    let run = session.run_folder(&args.run, &args.moved)?;
     let pairs = make_pairs(session, &run, args)?;
     if args.pairs_only {
         return session.say(&pairs, || pairs.told());

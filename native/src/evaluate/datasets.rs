@@ -188,6 +188,16 @@ fn lines() -> Vec<Line> {
     ]
 }
 
+/// What the figures say, for people who do not know them.
+const WORDS: [(&str, &str); 6] = [
+    ("source, target", "the two sentences of a pair: the one that is rewritten, and what it becomes"),
+    ("H2, H3", "entropy of sequences of two and three words; higher means more varied wording"),
+    ("MSTTR-100", "different words in each hundred; higher means more varied wording (from 100 words on)"),
+    ("Jaccard", "words that source and target share, of all their words; lower means more reworded"),
+    ("cosine", "likeness in meaning of source and target by the sentence encoder"),
+    ("self-BLEU", "likeness of the texts of one side to each other; lower means more varied"),
+];
+
 impl Datasets {
     fn settings_line(&self) -> String {
         let Settings { most, seed, likeness, .. } = self.settings;
@@ -218,6 +228,10 @@ impl Datasets {
             }
             out.push('\n');
         }
+        for (word, meaning) in WORDS {
+            table::wrap(&mut out, &format!("{word:<16}"), meaning, " ");
+        }
+        out.push('\n');
         table::wrap(&mut out, "", &self.settings_line(), " ");
         out
     }
@@ -235,7 +249,10 @@ impl Datasets {
             }
             out.push('\n');
         }
-        let _ = writeln!(out, "{}", escape(&self.settings_line()));
+        for (word, meaning) in WORDS {
+            let _ = writeln!(out, "- {word}: {meaning}");
+        }
+        let _ = writeln!(out, "\n{}", escape(&self.settings_line()));
         out
     }
 
@@ -264,7 +281,11 @@ impl Datasets {
     pub fn page(&self) -> String {
         use crate::html::escape;
         let mut out = String::from("<h1>Figures of datasets</h1>\n");
-        let _ = writeln!(out, "<p>{}</p>", escape(&self.settings_line()));
+        let _ = writeln!(out, "<p>{}</p>\n<ul>", escape(&self.settings_line()));
+        for (word, meaning) in WORDS {
+            let _ = writeln!(out, "<li>{word}: {meaning}</li>");
+        }
+        out.push_str("</ul>\n");
         for Measured { task, datasets } in &self.measured {
             let name = task.name();
             let _ = write!(

@@ -45,7 +45,8 @@ pub(super) fn markdown(outcome: &Outcome) -> String {
     }
     out.push_str("\n### Settings\n\n");
     for column in &table.columns {
-        let _ = writeln!(out, "- {}: `{}`", column.measure.title(), plain(&column.signature).replace('`', "'"));
+        let (measure, signature) = (column.measure, plain(&column.signature).replace('`', "'"));
+        let _ = writeln!(out, "- {}: {}. `{signature}`", measure.title(), escape(measure.meaning()));
     }
     out
 }

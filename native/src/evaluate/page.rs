@@ -38,11 +38,15 @@ pub(super) fn page(outcome: &Outcome, examples: usize) -> String {
         }
     }
     out.push_str(
-        "<h2>Settings</h2>\n<div class=\"scroll\"><table><caption>Exact settings of each column</caption><tbody>\n",
+        "<h2>Settings</h2>\n<div class=\"scroll\"><table><caption>What each column says, and its exact settings</caption><tbody>\n",
     );
     for column in &table.columns {
-        let (title, signature) = (escape(column.measure.title()), escape(&column.signature));
-        let _ = writeln!(out, "<tr><th scope=\"row\">{title}</th><td class=\"text\">{signature}</td></tr>");
+        let (measure, signature) = (column.measure, escape(&column.signature));
+        let (title, meaning) = (escape(measure.title()), escape(measure.meaning()));
+        let _ = writeln!(
+            out,
+            "<tr><th scope=\"row\">{title}</th><td class=\"text\">{meaning}</td><td class=\"text\">{signature}</td></tr>"
+        );
     }
     out.push_str("</tbody></table></div>\n");
     html::page(&format!("Evaluation: {}", table.task.name()), &out)

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use method::evaluate::report::SIGNIFICANT;
-use method::evaluate::{Cell, Column};
+use method::evaluate::{Better, Cell, Column};
 
 use super::Outcome;
 use crate::html::count;
@@ -59,13 +59,16 @@ pub(super) fn text(outcome: &Outcome) -> String {
     for remark in &outcome.remarks {
         wrap(&mut out, "Note: ", &plain(remark), " ");
     }
-    out.push_str("\nSettings\n");
-    for same in table.columns.chunk_by(|a, b| a.signature == b.signature) {
-        let heads: Vec<_> = same.iter().map(|column| column.measure.head()).collect();
-        if let [first, ..] = same {
-            wrap(&mut out, &format!("{:<9} ", heads.join(", ")), &plain(&first.signature), "|");
-        }
+    out.push_str("\nColumns\n");
+    for column in &table.columns {
+        let better = match column.measure.better() {
+            Better::Higher => '↑',
+            Better::Lower => '↓',
+            Better::Neither => ' ',
+        };
+        wrap(&mut out, &format!("{:<8} {better} ", column.measure.head()), column.measure.meaning(), " ");
     }
+    out.push_str("↑ higher is better, ↓ lower is better. Exact settings of each column: --markdown or --json.\n");
     out
 }
 

@@ -13,6 +13,7 @@ use ureq::{Body, http::Response};
 
 use super::address::without_query;
 use super::hub::{Failure, Hub, RemoteFile, WEB_PAGE, is_page, text_header};
+use crate::fs::rename;
 use crate::models::origin::read_json;
 
 /// Maximum size in bytes of a file whose size neither the listing nor the server states.
@@ -257,7 +258,7 @@ impl Part {
         self.file.sync_all().map_err(|error| Error::io("writing", self.path.display(), error))?;
         let Self { path, origin_path, file, length, received, .. } = self;
         drop(file); // an open file cannot be renamed everywhere
-        fs::rename(&path, target).map_err(|error| Error::io("writing", target.display(), error))?;
+        rename(&path, target).map_err(|error| Error::io("writing", target.display(), error))?;
         remove(&origin_path);
         Ok(Fetched { size: length, sha256, received })
     }
@@ -268,6 +269,12 @@ impl Part {
         remove(&self.origin_path);
         Error::broken(self.path.with_extension("").display(), reason)
     }
+}
+
+/// Removes what an interrupted download left beside a file that is complete.
+pub(super) fn remove_parts(target: &Path) {
+    remove(&with_suffix(target, ".part"));
+    remove(&with_suffix(target, ".part.json"));
 }
 
 /// Removes a file that may no longer exist.

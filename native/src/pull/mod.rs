@@ -11,7 +11,7 @@ pub mod hub;
 mod tests;
 
 use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -19,6 +19,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use record::{Error, Preset, Result, presets};
 use serde::Serialize;
 
+use crate::fs::{sweep, temporary, write_file};
 use crate::models::origin::{RECORD, Record, RecordedFile, UNDERWAY, read_json, read_record};
 use crate::models::store::{self, Store};
 pub use choose::Target;
@@ -143,7 +144,9 @@ fn claim(target: &Target, folder: &Path) -> Result<Claim> {
             found,
         )
     };
-    let empty = fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none());
+    // A pull that was cut off at its first write leaves a temporary file.
+    let ours = |entry: std::io::Result<fs::DirEntry>| entry.is_ok_and(|e| temporary(&e.file_name().to_string_lossy()));
+    let empty = fs::read_dir(folder).map_or(true, |mut entries| entries.all(ours));
     let inspected = store::inspect(folder);
     let complete = !empty && inspected.lacks.is_none();
     let has_file = target.gguf.as_ref().is_none_or(|file| folder.join(file).is_file());
@@ -182,6 +185,7 @@ impl Job<'_> {
     /// the end.
     fn begin(&self, wanted: &[RemoteFile]) -> Result<()> {
         fs::create_dir_all(self.folder).map_err(|error| Error::io("creating", self.folder.display(), error))?;
+        sweep(self.folder)?;
         let mut files = self.earlier.map(|record| record.files.clone()).unwrap_or_default();
         let new = wanted.iter().filter(|file| !files.iter().any(|old| old.name == file.name));
         let new: Vec<_> =
@@ -231,6 +235,7 @@ impl Job<'_> {
         let path = self.folder.join(&file.name);
         let stop = self.options.stop;
         if let Some(there) = self.finished(file, &path)? {
+            fetch::remove_parts(&path);
             self.done.push(there);
             return Ok(self.done.last().map_or(0, |file| file.size));
         }
@@ -277,6 +282,10 @@ impl Job<'_> {
         for file in stale.filter(|file| address::is_inside(&file.name)) {
             fetch::remove(&folder.join(&file.name));
         }
+        for file in &done {
+            // Again, as removing may have failed before.
+            fetch::remove_parts(&folder.join(&file.name));
+        }
         done.sort_by(|a, b| a.name.cmp(&b.name));
         let bytes = done.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
         let record = Record { repo: target.repo.clone(), revision: snapshot.revision.clone(), files: done };
@@ -314,14 +323,9 @@ fn room_for(folder: &Path, bytes: u64) -> Result<()> {
 }
 
 fn write_json(path: &Path, record: &Record) -> Result<()> {
-    let failed = |error: std::io::Error| Error::io("writing", path.display(), error);
-    let mut text = serde_json::to_vec_pretty(record).map_err(|error| failed(error.into()))?;
+    let mut text = serde_json::to_vec_pretty(record).map_err(|error| Error::io("writing", path.display(), error))?;
     text.push(b'\n');
-    let draft = path.with_extension("json.draft");
-    let mut file = File::create(&draft).map_err(failed)?;
-    file.write_all(&text).and_then(|()| file.sync_all()).map_err(failed)?;
-    drop(file);
-    fs::rename(&draft, path).map_err(failed)
+    write_file(path, &text)
 }
 
 fn say(options: &Options<'_>, text: &str) {

@@ -135,18 +135,28 @@ pub fn verify(dir: &Path) -> Result<Verification> {
     let folder = match RunFolder::open(dir) {
         Err(e) if dir.join("shards").is_dir() => {
             out.broken(PLAN.to_owned(), &e.to_string());
-            return Ok(out);
+            None
         }
-        folder => folder?,
+        folder => Some(folder?),
     };
-    if let Err(e) = super::check_plan(dir, &folder.hashes()) {
-        out.broken(PLAN.to_owned(), &reason(e));
-        return Ok(out);
-    }
-    let covered = shards(&mut out, &folder)?;
+    // Files are checked against the hashes in manifests also where the plan is damaged.
+    let plan = match &folder {
+        Some(folder) => match super::check_plan(dir, &folder.hashes()) {
+            Ok(()) => Some(folder),
+            Err(e) => {
+                out.broken(PLAN.to_owned(), &reason(e));
+                None
+            }
+        },
+        None => None,
+    };
+    let hashes = plan.map(RunFolder::hashes);
+    let covered = shards(&mut out, dir, hashes.as_deref())?;
     let contexts: u64 = covered.iter().map(|range| range.end - range.start).sum();
-    out.gaps = gaps(covered.into_iter(), folder.plan().contexts.count as u64);
-    dataset(&mut out, &folder, contexts);
+    let count =
+        plan.map_or_else(|| covered.last().map_or(0, |range| range.end), |run| run.plan().contexts.count as u64);
+    out.gaps = gaps(covered.into_iter(), count);
+    dataset(&mut out, dir, hashes.as_deref(), contexts);
     if dir.join(identity::FILE).exists() {
         out.of(identity::FILE.to_owned(), identity::read(dir).map(drop).map_err(reason));
     }
@@ -159,10 +169,15 @@ pub fn verify(dir: &Path) -> Result<Verification> {
     Ok(out)
 }
 
-/// Checks the shards; returns the ranges that they cover.
-fn shards(out: &mut Verification, folder: &RunFolder) -> Result<Vec<Range<u64>>> {
+/// Whether a manifest belongs to one of these plans; without any, that is unknown.
+fn belongs(hashes: Option<&[&str]>, hash: &str) -> bool {
+    hashes.is_none_or(|hashes| hashes.contains(&hash))
+}
+
+/// Checks the shards; returns the ranges that they cover. `hashes` are those of the run's plans.
+fn shards(out: &mut Verification, dir: &Path, hashes: Option<&[&str]>) -> Result<Vec<Range<u64>>> {
     let mut covered: Vec<Range<u64>> = Vec::new();
-    for (first, path) in read::folders(folder.dir())? {
+    for (first, path) in read::folders(dir)? {
         let prefix = format!("shards/{first:08}/");
         if !path.join(MANIFEST).exists() {
             out.unfinished.push(format!("shards/{first:08}"));
@@ -176,7 +191,7 @@ fn shards(out: &mut Verification, folder: &RunFolder) -> Result<Vec<Range<u64>>>
             }
         };
         let range = manifest.range();
-        if !folder.hashes().contains(&manifest.plan_hash.as_str()) {
+        if !belongs(hashes, &manifest.plan_hash) {
             out.broken(prefix + MANIFEST, "it belongs to another plan");
         } else if range.start != first || covered.last().is_some_and(|last| last.end > first) {
             out.broken(prefix + MANIFEST, &format!("its contexts {} to {} overlap others", range.start, range.end - 1));
@@ -189,13 +204,12 @@ fn shards(out: &mut Verification, folder: &RunFolder) -> Result<Vec<Range<u64>>>
 }
 
 /// Checks the dataset, and that the shards it was made of are still there; `contexts` is the number that they cover.
-fn dataset(out: &mut Verification, folder: &RunFolder, contexts: u64) {
-    let dir = folder.dir();
+fn dataset(out: &mut Verification, dir: &Path, hashes: Option<&[&str]>, contexts: u64) {
     if !dir.join(MANIFEST).exists() {
         return;
     }
     match DatasetManifest::read(dir) {
-        Ok(manifest) if folder.hashes().contains(&manifest.plan_hash.as_str()) => {
+        Ok(manifest) if belongs(hashes, &manifest.plan_hash) => {
             out.has_dataset = true;
             out.check_all(dir, "", &manifest.files);
             if manifest.contexts > contexts {
@@ -269,6 +283,21 @@ mod tests {
             fs::write(&path, bytes).unwrap();
         }
         assert!(verify(dir.path()).unwrap().is_complete());
+    }
+
+    #[test]
+    fn a_damaged_plan_hides_no_other_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        finish_run(dir.path(), &plan(), 5);
+        let files = verify(dir.path()).unwrap().files.len();
+        fs::write(dir.path().join(PLAN), [0xff, 0xfe]).unwrap();
+        let shard = "shards/00000005/manifest.json";
+        fs::write(dir.path().join(shard), "{").unwrap();
+        fs::write(dir.path().join("dataset/paraphrase.jsonl"), "").unwrap();
+        let found = verify(dir.path()).unwrap();
+        let broken: Vec<&str> =
+            found.files.iter().filter(|f| matches!(f.state, State::Broken(_))).map(|f| f.path.as_str()).collect();
+        assert_eq!(broken, [PLAN, shard, "dataset/paraphrase.jsonl"], "of {files}: {found:?}");
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn sample(folder: &RunFolder, args: &Audit) -> Result<Sample> {
 /// # Errors
 /// Errors of reading the run and of the models; [`record::Error::Interrupted`] when the user asked to stop.
 pub fn run(session: &Session, args: &Audit) -> Result<()> {
-    let folder = RunFolder::open(&args.run)?;
+    let folder = session.run_folder(&args.run, &args.moved)?;
     let plan = folder.plan();
     let pairs = sample(&folder, args)?;
     let compute = Compute::open(plan.device)?;

@@ -8,7 +8,7 @@ use record::plan::{Plan, Source};
 
 use super::student::{Aside, Done, Request, base, train};
 use super::{refine, showcase};
-use crate::args::{Distill, Refine, TrainFlags, Until};
+use crate::args::{Distill, Moved, Refine, TrainFlags, Until};
 use crate::run::RunFolder;
 use crate::session::Session;
 
@@ -52,6 +52,7 @@ fn refined(session: &Session, args: &Distill, run: &RunFolder, done: Done) -> Re
         sources: args.sources.unwrap_or(sources),
         samples: 10,
         pairs_only: false,
+        moved: Moved::default(),
         train: TrainFlags::default(),
     };
     let pairs = refine::make_pairs(session, run, &refine)?;

@@ -367,7 +367,7 @@ fn doctor_and_bench_tell_of_this_machine() -> Result<()> {
     }
 
     let measured = |only: &str| -> Result<Vec<Value>> {
-        program.call(0, &["bench", "--preset", "tiny", "--k", "8", "--only", only])?.json()
+        program.call(0, &["bench", "--preset", "tiny", "--k", "8", "--only", only, "--json"])?.json()
     };
     let sampling = measured("sampling")?;
     ensure!(sampling[0]["k"] == 1 && sampling[1]["k"] == 8 && sampling[1]["device"] == "flex", "{sampling:?}");
@@ -375,6 +375,8 @@ fn doctor_and_bench_tell_of_this_machine() -> Result<()> {
     let context = measured("entailment,context")?;
     ensure!(number(&context[0], "nli_pairs_per_s")? > 0.0, "{context:?}");
     ensure!(context.iter().filter(|row| row["measure"] == "context").count() == 2, "{context:?}");
+    let text = program.call(0, &["bench", "--preset", "tiny", "--only", "decoding"])?.out;
+    ensure!(text.starts_with("decoding ") && text.contains(" tokens/s "), "{text}");
     let training = measured("training-full")?;
     ensure!(number(&training[0], "positions_per_s")? > 0.0, "{training:?}");
     let mut all = Transcript::of(program);

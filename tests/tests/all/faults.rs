@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Result, ensure};
-use impossible_tests::made;
 use impossible_tests::program::{self, Called, Program, copy_folder, ended};
+use impossible_tests::{hub, made};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
 
@@ -29,7 +30,7 @@ struct Case {
 
 const TRAIN: &[&str] = &["train", "--run", "made", "--epochs", "1"];
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case {
         name: "distill",
         args: &["distill", "--contexts", "2", "--k", "6", "--until", "dataset", "--out", "run"],
@@ -79,6 +80,7 @@ const CASES: [Case; 9] = [
         needs: &[],
         out: "new",
     },
+    Case { name: "pull", args: &["--models", "store", "pull", "own/critic"], needs: &[], out: "store/critic" },
     Case {
         name: "train-critic",
         args: &[
@@ -124,6 +126,8 @@ fn files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
 struct Bench {
     program: Program,
     library: PathBuf,
+    /// Address of a hub with the repository `own/critic`.
+    hub: String,
 }
 
 impl Bench {
@@ -156,15 +160,21 @@ impl Bench {
     }
 
     fn call(&self, case: &Case, work: &Path) -> Result<Called> {
-        ended(self.program.command(case.args).current_dir(work).spawn()?)
+        ended(self.command(case, work).spawn()?)
+    }
+
+    fn command(&self, case: &Case, work: &Path) -> Command {
+        let mut command = self.program.command(case.args);
+        command.current_dir(work).env("HF_ENDPOINT", &self.hub);
+        command
     }
 
     /// Calls the command with a fault; returns what it wrote (`None` if it was ended) and the operation that failed.
     fn fault(&self, case: &Case, work: &Path, kind: &str, at: u64) -> Result<(Option<Called>, Option<String>)> {
         let hit = self.program.at(&format!("{}-hit", case.name));
         let _ = std::fs::remove_file(&hit);
-        let mut command = self.program.command(case.args);
-        command.current_dir(work).env("LD_PRELOAD", &self.library).env("FAULTS_DIR", work);
+        let mut command = self.command(case, work);
+        command.env("LD_PRELOAD", &self.library).env("FAULTS_DIR", work);
         command.env("FAULTS_AT", at.to_string()).env("FAULTS_KIND", kind).env("FAULTS_HIT", &hit);
         let output = command.spawn()?.wait_with_output()?;
         let called = output.status.code().filter(|code| *code != 137).map(|code| -> Result<Called> {
@@ -177,8 +187,8 @@ impl Bench {
     fn count(&self, case: &Case) -> Result<(u64, BTreeMap<String, Vec<u8>>)> {
         let work = self.reset(case)?;
         let count = self.program.at(&format!("{}-count", case.name));
-        let mut command = self.program.command(case.args);
-        command.current_dir(&work).env("LD_PRELOAD", &self.library).env("FAULTS_DIR", &work);
+        let mut command = self.command(case, &work);
+        command.env("LD_PRELOAD", &self.library).env("FAULTS_DIR", &work);
         command.env("FAULTS_AT", u64::MAX.to_string()).env("FAULTS_KIND", "eio").env("FAULTS_COUNT", &count);
         ended(command.spawn()?)?.expect(0, case.args)?;
         let number = std::fs::read_to_string(&count)?.trim().parse()?;
@@ -235,7 +245,8 @@ fn every_command_survives_faults_of_its_files() -> Result<()> {
         return Ok(());
     };
     let program = Program::new(BINARY, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults"))?;
-    let bench = Bench { program, library };
+    let critic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/tiny/critic");
+    let bench = Bench { program, library, hub: hub::serve(&critic, "critic")? };
     let asked = std::env::var("IMPOSSIBLE_FAULTS").unwrap_or_default();
     let many: Option<u64> = if asked == "all" { Some(u64::MAX) } else { asked.parse().ok() };
     let only = std::env::var("IMPOSSIBLE_FAULTS_OF").ok();
@@ -262,5 +273,38 @@ fn every_command_survives_faults_of_its_files() -> Result<()> {
         eprintln!("{}: {operations} file operations, {tried} faults", case.name);
     }
     ensure!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+    Ok(())
+}
+
+/// Dates are written into no output, and lengths of time never become negative: a clock that jumps by a day between any
+/// two readings changes nothing.
+#[test]
+fn a_clock_that_jumps_changes_nothing() -> Result<()> {
+    let Some(library) = library().filter(|_| cfg!(target_os = "linux")) else {
+        eprintln!("SKIPPED jumps of the clock: no libfaults.so (Linux only)");
+        return Ok(());
+    };
+    let program = Program::new(BINARY, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("clock"))?;
+    let outputs = |out: &str, jump: bool| -> Result<BTreeMap<String, Vec<u8>>> {
+        let distill = ["distill", "--contexts", "2", "--k", "6", "--until", "dataset", "--out", out];
+        let trained = format!("{out}-made");
+        made::run(&program.at(&trained), &made::plan(), (0, 1))?;
+        for args in [&distill[..], &["train", "--run", &trained, "--epochs", "1"]] {
+            let mut command = program.command(args);
+            if jump {
+                command.env("LD_PRELOAD", &library).env("FAULTS_CLOCK", "86400");
+            }
+            ended(command.spawn()?)?.expect(0, args)?;
+        }
+        let mut all = files(&program.at(out))?;
+        all.extend(files(&program.at(&trained).join("student/stage0/model"))?);
+        Ok(all)
+    };
+    let (steady, jumping) = (outputs("steady", false)?, outputs("jumping", true)?);
+    ensure!(steady.len() > 10 && steady.keys().eq(jumping.keys()), "{:?}", jumping.keys());
+    for (name, bytes) in &steady {
+        // The plan of a training names the folder of its run.
+        ensure!(name.ends_with(".toml") || jumping[name] == *bytes, "{name} is another");
+    }
     Ok(())
 }

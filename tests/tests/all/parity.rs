@@ -9,7 +9,7 @@ use lm::device::Compute;
 use lm::model::cache::{Sequences, SiblingCache};
 use lm::model::{Batch, Bert, LanguageModel, PairClassifier};
 
-const LOGITS: f32 = 1e-4;
+const LOGITS: f32 = 2e-5;
 const CAUSAL: [&str; 4] = ["gpt2", "gpt2-hub-layout", "llama", "biogpt"];
 
 fn host(t: Tensor<2>) -> Result<Vec<f32>> {

@@ -12,6 +12,9 @@ use crate::Result;
 /// Number of unused rows at the start of the position table, as in fairseq.
 const POSITION_OFFSET: usize = 2;
 
+/// The reference implementation does not read `layer_norm_eps`: its layers have the default of PyTorch's `LayerNorm`.
+const EPSILON: f64 = 1e-5;
+
 #[derive(Debug)]
 struct Block {
     norm: LayerNorm,
@@ -39,7 +42,6 @@ pub(super) struct BioGptConfig {
     pub sizes: Sizes,
     /// Width of the feed-forward layer.
     inner: usize,
-    eps: f64,
     /// Whether embeddings are multiplied by the square root of the width.
     scaled: bool,
 }
@@ -63,7 +65,6 @@ impl BioGptConfig {
                 start: None,
             },
             inner: config.size("intermediate_size", HIDDEN)?,
-            eps: config.positive_or("layer_norm_eps", 1e-12)?,
             scaled: config.flag_or("scale_embedding", true)?,
         })
     }
@@ -72,17 +73,17 @@ impl BioGptConfig {
 impl BioGpt {
     /// Builds the model from weights with the names that transformers uses.
     pub(super) fn load(config: BioGptConfig, w: Loader<'_>) -> Result<Self> {
-        let BioGptConfig { sizes, inner, eps, scaled } = config;
+        let BioGptConfig { sizes, inner, scaled } = config;
         let d = sizes.hidden;
         let blocks = (0..sizes.layers)
             .map(|i| {
                 let n = |part: &str| format!("layers.{i}.{part}");
                 let [q, k, v] = ["q", "k", "v"].map(|p| n(&format!("self_attn.{p}_proj")));
                 Ok(Block {
-                    norm: w.layer_norm(&n("self_attn_layer_norm"), d, eps)?,
+                    norm: w.layer_norm(&n("self_attn_layer_norm"), d, EPSILON)?,
                     qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d)?,
                     out: w.linear(&n("self_attn.out_proj"), d, d)?,
-                    final_norm: w.layer_norm(&n("final_layer_norm"), d, eps)?,
+                    final_norm: w.layer_norm(&n("final_layer_norm"), d, EPSILON)?,
                     fc1: w.linear(&n("fc1"), d, inner)?,
                     fc2: w.linear(&n("fc2"), inner, d)?,
                 })
@@ -95,7 +96,7 @@ impl BioGpt {
             tokens: w.tied("embed_tokens.weight", sizes.vocabulary, d)?,
             positions: w.embedding("embed_positions.weight", sizes.positions + POSITION_OFFSET, d)?,
             blocks,
-            norm: w.layer_norm("layer_norm", d, eps)?,
+            norm: w.layer_norm("layer_norm", d, EPSILON)?,
             sizes,
         };
         w.finish(model.sizes.layers)?;

@@ -210,6 +210,37 @@ impl Measure {
         }
     }
 
+    /// What the score says, in one line for people who do not know it.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Bleu => "word sequences that output and references share",
+            Self::SelfBleu => "word sequences taken over from the source; lower is more reworded",
+            Self::Ibleu => "0.7 BLEU - 0.3 selfBLEU: near the references and away from the source",
+            Self::Chrf => "character sequences that output and references share",
+            Self::Rouge1 => "words that output and references share",
+            Self::Rouge2 => "word pairs that output and references share",
+            Self::RougeL => "longest common word sequence with the references",
+            Self::RougeLsum => "as R-L, line by line",
+            Self::BertScoreReference => "likeness in meaning to the references, word by word",
+            Self::BertScoreSource => "likeness in meaning to the source, word by word",
+            Self::BertIbleu => "BERTScore with the source, weighed against selfBLEU",
+            Self::ParaScore => "likeness in meaning to the source, with a bonus for new wording",
+            Self::ParaScoreReference => "the same, with the references too",
+            Self::Cosine => "likeness of the embeddings of source and output",
+            Self::Forward => "the critic's probability that the output follows from the source",
+            Self::Backward => "the critic's probability that the source follows from the output",
+            Self::Entailed => "share of outputs with a probability of at least 75 % (both for paraphrases)",
+            Self::SummacZs => "support by the best source sentence less contradiction by it (SummaC)",
+            Self::Novelty => "word pairs that the source does not have",
+            Self::Copies => "share of outputs that are the source or a run of its words",
+            Self::NumberErrors => "share of outputs with a wrong, new or (paraphrases) missing number",
+            Self::EntityErrors => "share of outputs with a new or (paraphrases) missing name",
+            Self::Length => "length of the output, of the source's",
+            Self::Usable => "share of outputs that are entailed, keep the numbers and are no copies",
+        }
+    }
+
     /// Whether higher or lower scores are better.
     #[must_use]
     pub fn better(self) -> Better {

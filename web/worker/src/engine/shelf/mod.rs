@@ -103,9 +103,12 @@ async fn record(folder: &Folder) -> Result<Option<Stored>, Problem> {
 /// The stored models, and why they cannot be read if so.
 async fn contents() -> Contents {
     let mut contents = Contents::default();
-    match look(&mut contents).await {
-        Ok(()) => {}
-        Err(problem) => contents.problem = Some(problem),
+    // Another tab may have removed or held a file between two steps, so one failure is tried again.
+    if look(&mut contents).await.is_err() {
+        contents = Contents::default();
+        if let Err(problem) = look(&mut contents).await {
+            contents.problem = Some(problem);
+        }
     }
     if let Some((used, quota)) = opfs::estimate().await {
         (contents.used, contents.quota) = (used, quota);
