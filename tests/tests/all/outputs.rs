@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use impossible_tests::made;
-use impossible_tests::program::{Called, Program, ended, files};
+use impossible_tests::program::{Called, Program, copy_folder, ended, files};
+use impossible_tests::{made, new_encoder};
 use record::random::{Purpose, Stream};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_impossible-under-test");
@@ -460,6 +460,22 @@ fn a_run_goes_on_under_any_spelling_of_its_paths() -> Result<()> {
     std::fs::remove_dir_all(program.at("spelled/moved/shards/00000000"))?;
     let other = run("spelled/sub/renamed.txt", "models/tiny-student", "spelled/moved", 2)?;
     ensure!(other.err.contains("--teacher") && other.err.contains("was started with"), "{}", other.err);
+    Ok(())
+}
+
+#[test]
+fn later_stages_take_models_that_have_moved_but_no_others() -> Result<()> {
+    let program = program()?;
+    program.call(0, &["distill", "--contexts", "1", "--k", "6", "--until", "dataset", "--out", "moved"])?;
+    copy_folder(&program.at("models/tiny-critic"), &program.at("elsewhere/critic"))?;
+    new_encoder(&program.at("elsewhere/encoder"))?;
+    let audit = ["audit", "--run", "moved", "--encoder", "elsewhere/encoder", "--critic"];
+    program.call(0, &[&audit[..], &["elsewhere/critic"]].concat())?;
+    let refine = ["refine", "--run", "moved", "--pairs-only", "--critic"];
+    for command in [&audit[..], &refine] {
+        let refused = program.call(2, &[command, &["tiny-student"]].concat())?.err;
+        ensure!(refused.contains("--critic: expected the model that moved was started with"), "{refused}");
+    }
     Ok(())
 }
 
