@@ -7,7 +7,7 @@
 //!   is reported as done but is not), `crash` (the process ends) or `drop` (the process ends, and data that was not synced
 //!   is cut off);
 //! - `FAULTS_HIT`: a file to which the name of the failed operation is written;
-//! - `FAULTS_COUNT`: a file to which the number of operations is written when the process ends;
+//! - `FAULTS_LIST`: a file to which all operations are written when the process ends, one a line: name, space, path;
 //! - `FAULTS_CLOCK`: without the others: a number of seconds by which the clock jumps to and fro at each reading.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, missing_docs, clippy::missing_safety_doc, clippy::unwrap_used)]
@@ -27,7 +27,7 @@ struct Settings {
     at: u64,
     kind: String,
     hit: Option<PathBuf>,
-    count: Option<PathBuf>,
+    list: Option<PathBuf>,
 }
 
 fn settings() -> Option<&'static Settings> {
@@ -40,13 +40,15 @@ fn settings() -> Option<&'static Settings> {
                 at: std::env::var("FAULTS_AT").ok()?.parse().ok()?,
                 kind: std::env::var("FAULTS_KIND").ok()?,
                 hit: path("FAULTS_HIT"),
-                count: path("FAULTS_COUNT"),
+                list: path("FAULTS_LIST"),
             })
         })
         .as_ref()
 }
 
 static DONE: AtomicU64 = AtomicU64::new(0);
+/// All operations, for `FAULTS_LIST`.
+static LIST: Mutex<String> = Mutex::new(String::new());
 const MOST: usize = 1 << 16;
 /// Open files below the folder, by descriptor.
 static OPEN: [AtomicBool; MOST] = [const { AtomicBool::new(false) }; MOST];
@@ -96,10 +98,24 @@ enum Fate {
     Lost,
 }
 
-fn fate(operation: &str) -> Fate {
+/// What an operation is done to.
+enum On<'a> {
+    Path(&'a Path),
+    File(c_int),
+}
+
+fn fate(operation: &str, on: &On<'_>) -> Fate {
     quietly(|| {
         let Some(settings) = settings() else { return Fate::Goes };
         let number = DONE.fetch_add(1, Ordering::Relaxed) + 1;
+        if settings.list.is_some() {
+            let path = match on {
+                On::Path(path) => Some(path.to_path_buf()),
+                On::File(fd) => SYNCED.lock().unwrap().get(fd).map(|(path, _)| path.clone()),
+            };
+            let line = format!("{operation} {}\n", path.unwrap_or_default().display());
+            LIST.lock().unwrap().push_str(&line);
+        }
         let fits = match settings.kind.as_str() {
             "short" => operation == "write",
             "lost" => operation == "rename",
@@ -151,7 +167,7 @@ fn opened(fd: c_int, path: PathBuf) {
 unsafe fn open_with(path: *const c_char, flags: c_int, mode: mode_t, name: &CStr) -> c_int {
     let real: unsafe extern "C" fn(*const c_char, c_int, mode_t) -> c_int = unsafe { next(name) };
     let Some(found) = (unsafe { below(path) }) else { return unsafe { real(path, flags, mode) } };
-    if let Fate::Fails(errno) = fate("open") {
+    if let Fate::Fails(errno) = fate("open", &On::Path(&found)) {
         return fail(errno, -1);
     }
     let fd = unsafe { real(path, flags, mode) };
@@ -198,7 +214,7 @@ pub unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: size_t) -
     if !tracked(fd) {
         return unsafe { real(fd, bytes, count) };
     }
-    match fate("write") {
+    match fate("write", &On::File(fd)) {
         Fate::Fails(errno) => fail(errno, -1),
         Fate::Short => unsafe { real(fd, bytes, count.div_ceil(2)) },
         _ => unsafe { real(fd, bytes, count) },
@@ -209,7 +225,7 @@ pub unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: size_t) -
 pub unsafe extern "C" fn read(fd: c_int, bytes: *mut c_void, count: size_t) -> ssize_t {
     let real: unsafe extern "C" fn(c_int, *mut c_void, size_t) -> ssize_t = unsafe { next(c"read") };
     if tracked(fd)
-        && let Fate::Fails(errno) = fate("read")
+        && let Fate::Fails(errno) = fate("read", &On::File(fd))
     {
         return fail(errno, -1);
     }
@@ -220,7 +236,7 @@ pub unsafe extern "C" fn read(fd: c_int, bytes: *mut c_void, count: size_t) -> s
 pub unsafe extern "C" fn fsync(fd: c_int) -> c_int {
     let real: unsafe extern "C" fn(c_int) -> c_int = unsafe { next(c"fsync") };
     if tracked(fd) {
-        if let Fate::Fails(errno) = fate("sync") {
+        if let Fate::Fails(errno) = fate("sync", &On::File(fd)) {
             return fail(errno, -1);
         }
         quietly(|| {
@@ -235,8 +251,8 @@ pub unsafe extern "C" fn fsync(fd: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int {
     let real: unsafe extern "C" fn(*const c_char, *const c_char) -> c_int = unsafe { next(c"rename") };
-    if unsafe { below(to) }.is_some() {
-        match fate("rename") {
+    if let Some(to) = unsafe { below(to) } {
+        match fate("rename", &On::Path(&to)) {
             Fate::Fails(errno) => return fail(errno, -1),
             Fate::Lost => return 0,
             _ => {}
@@ -259,8 +275,8 @@ pub unsafe extern "C" fn rename(from: *const c_char, to: *const c_char) -> c_int
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
     let real: unsafe extern "C" fn(*const c_char) -> c_int = unsafe { next(c"unlink") };
-    if unsafe { below(path) }.is_some()
-        && let Fate::Fails(errno) = fate("unlink")
+    if let Some(found) = unsafe { below(path) }
+        && let Fate::Fails(errno) = fate("unlink", &On::Path(&found))
     {
         return fail(errno, -1);
     }
@@ -270,8 +286,8 @@ pub unsafe extern "C" fn unlink(path: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mkdir(path: *const c_char, mode: mode_t) -> c_int {
     let real: unsafe extern "C" fn(*const c_char, mode_t) -> c_int = unsafe { next(c"mkdir") };
-    if unsafe { below(path) }.is_some()
-        && let Fate::Fails(errno) = fate("mkdir")
+    if let Some(found) = unsafe { below(path) }
+        && let Fate::Fails(errno) = fate("mkdir", &On::Path(&found))
     {
         return fail(errno, -1);
     }
@@ -282,7 +298,7 @@ unsafe fn mmap_with(arguments: (*mut c_void, size_t, c_int, c_int, c_int, off64_
     type Mmap = unsafe extern "C" fn(*mut c_void, size_t, c_int, c_int, c_int, off64_t) -> *mut c_void;
     let (at, length, protection, flags, fd, offset) = arguments;
     if tracked(fd)
-        && let Fate::Fails(errno) = fate("mmap")
+        && let Fate::Fails(errno) = fate("mmap", &On::File(fd))
     {
         return fail(errno, libc::MAP_FAILED);
     }
@@ -319,8 +335,8 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::
 
 extern "C" fn finish() {
     quietly(|| {
-        if let Some(file) = settings().and_then(|settings| settings.count.as_ref()) {
-            let _ = std::fs::write(file, DONE.load(Ordering::Relaxed).to_string());
+        if let Some(file) = settings().and_then(|settings| settings.list.as_ref()) {
+            let _ = std::fs::write(file, LIST.lock().unwrap().as_bytes());
         }
     });
 }

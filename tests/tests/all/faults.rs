@@ -1,8 +1,9 @@
 //! Every file operation of every command fails once: reading, writing, syncing, renaming, mapping, creating and removing.
 //! Afterwards the same command completes with the same bytes. By default one operation of each command and kind of fault is
-//! tried; `IMPOSSIBLE_FAULTS=40` tries 40 spread over the whole command, `IMPOSSIBLE_FAULTS=all` each (some hours).
+//! tried; `IMPOSSIBLE_FAULTS=40` tries 40 spread over the whole command, `IMPOSSIBLE_FAULTS=each` the first and the last of
+//! every kind of operation on every file, `IMPOSSIBLE_FAULTS=all` every operation (some hours).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -183,16 +184,18 @@ impl Bench {
         Ok((called.transpose()?, std::fs::read_to_string(&hit).ok()))
     }
 
-    /// Number of file operations of a command, and its output without a fault.
-    fn count(&self, case: &Case) -> Result<(u64, BTreeMap<String, Vec<u8>>)> {
+    /// File operations of a command (name and path), and its output without a fault.
+    fn operations(&self, case: &Case) -> Result<(Vec<String>, BTreeMap<String, Vec<u8>>)> {
         let work = self.reset(case)?;
-        let count = self.program.at(&format!("{}-count", case.name));
+        let list = self.program.at(&format!("{}-list", case.name));
         let mut command = self.command(case, &work);
         command.env("LD_PRELOAD", &self.library).env("FAULTS_DIR", &work);
-        command.env("FAULTS_AT", u64::MAX.to_string()).env("FAULTS_KIND", "eio").env("FAULTS_COUNT", &count);
+        command.env("FAULTS_AT", u64::MAX.to_string()).env("FAULTS_KIND", "eio").env("FAULTS_LIST", &list);
         ended(command.spawn()?)?.expect(0, case.args)?;
-        let number = std::fs::read_to_string(&count)?.trim().parse()?;
-        Ok((number, files(&work.join(case.out))?))
+        // Temporary names have numbers of their own.
+        let operations = std::fs::read_to_string(&list)?;
+        let operations = operations.lines().map(|line| line.replace(|c: char| c.is_ascii_digit(), "#"));
+        Ok((operations.collect(), files(&work.join(case.out))?))
     }
 
     /// One fault, and the next call; returns whether there was an operation that could fail.
@@ -238,6 +241,33 @@ impl Bench {
     }
 }
 
+/// Which operations of a command fail.
+#[derive(Debug, Clone, Copy)]
+enum Places {
+    One,
+    Spread(u64),
+    Each,
+}
+
+impl Places {
+    fn parse(asked: &str) -> Self {
+        match asked {
+            "all" => Self::Spread(u64::MAX),
+            "each" => Self::Each,
+            number => number.parse().map_or(Self::One, Self::Spread),
+        }
+    }
+}
+
+/// Numbers (from 1) of the first and the last operation of each kind on each file.
+fn firsts_and_lasts(list: &[String]) -> Vec<u64> {
+    let mut places: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+    for (operation, number) in list.iter().zip(1..) {
+        places.entry(operation).or_insert((number, number)).1 = number;
+    }
+    places.into_values().flat_map(|(first, last)| [first, last]).collect::<BTreeSet<u64>>().into_iter().collect()
+}
+
 #[test]
 fn every_command_survives_faults_of_its_files() -> Result<()> {
     let Some(library) = library().filter(|_| cfg!(target_os = "linux")) else {
@@ -248,24 +278,28 @@ fn every_command_survives_faults_of_its_files() -> Result<()> {
     let critic = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/tiny/critic");
     let bench = Bench { program, library, hub: hub::serve(&critic, "critic")? };
     let asked = std::env::var("IMPOSSIBLE_FAULTS").unwrap_or_default();
-    let many: Option<u64> = if asked == "all" { Some(u64::MAX) } else { asked.parse().ok() };
+    let places = Places::parse(&asked);
     let only = std::env::var("IMPOSSIBLE_FAULTS_OF").ok();
     let mut failures = Vec::new();
     for (at, case) in CASES.iter().enumerate().filter(|(_, case)| only.as_ref().is_none_or(|name| name == case.name)) {
-        let (operations, expected) = bench.count(case)?;
+        let (list, expected) = bench.operations(case)?;
+        let operations = list.len() as u64;
         ensure!(operations > 10, "{}: only {operations} operations were counted", case.name);
         let mut tried = 0;
         for (which, kind) in KINDS.iter().enumerate() {
-            // Another place for every kind and command, but the same in every run.
-            let numbers: Vec<u64> = match many {
-                Some(many) => (1..=operations).step_by(usize::try_from(operations / many.min(operations))?).collect(),
-                None => vec![1 + (7919 * (which as u64 + 1) + 104_729 * at as u64) % operations],
+            let numbers = match places {
+                // Another place for every kind and command, but the same in every run.
+                Places::One => vec![1 + (7919 * (which as u64 + 1) + 104_729 * at as u64) % operations],
+                Places::Spread(many) => {
+                    (1..=operations).step_by(usize::try_from(operations / many.min(operations))?).collect()
+                }
+                Places::Each => firsts_and_lasts(&list),
             };
             for number in numbers {
                 match bench.one(case, *kind, number, &expected) {
                     Ok(true) => tried += 1,
                     Ok(false) => break,
-                    Err(error) if many.is_some() => failures.push(format!("{error:#}")),
+                    Err(error) if !matches!(places, Places::One) => failures.push(format!("{error:#}")),
                     Err(error) => return Err(error),
                 }
             }
