@@ -5,6 +5,7 @@ pub mod critic;
 pub mod distill;
 pub mod evaluate;
 pub mod golden;
+pub mod reword;
 pub mod student;
 
 #[cfg(test)]

@@ -298,6 +298,20 @@ impl Paraphrase {
 }
 
 impl Paraphrase {
+    /// Thresholds for the candidates of a reworder: those of [`Critics::Strict`] without the floor on ROUGE-L and with
+    /// lower ones on cosine and entailment, as far more of the candidates are right than of pairs of siblings.
+    #[must_use]
+    pub fn reworded() -> Self {
+        Self {
+            rouge_min: 0.0,
+            cosine_min: Some(0.8),
+            entailment_min: 0.9,
+            statements: false,
+            min_words: 1,
+            ..Self::preset(Critics::Strict)
+        }
+    }
+
     /// Checks the ranges of the thresholds; NaN is refused.
     ///
     /// # Errors

@@ -40,6 +40,8 @@ pub enum Purpose {
     Written = 17,
     /// Pairs drawn from the siblings of runs.
     PairSample = 18,
+    /// Damage of sentences that a reworder writes back.
+    Damage = 21,
     /// Tokens decoded by `impossible bench`.
     Bench = 20,
     /// Items of a bootstrap resample.

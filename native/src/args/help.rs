@@ -7,7 +7,7 @@ use super::Args;
 /// The commands by what one does with them.
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Make a dataset", &["distill", "inspect", "filter", "judge", "audit", "merge", "verify"]),
-    ("Train and use students", &["train", "refine", "paraphrase", "summarize", "export"]),
+    ("Train and use students", &["train", "refine", "paraphrase", "summarize", "reword", "export"]),
     ("Models for your own domain", &["pretrain", "train-critic", "generate"]),
     ("Measure", &["evaluate", "bench"]),
     ("This machine", &["pull", "doctor", "completions"]),

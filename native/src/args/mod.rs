@@ -19,7 +19,7 @@ use evaluate::EvaluateArgs;
 pub use help::command;
 pub use new::{Pretrain, Size, TrainCritic};
 pub use plan::{PlanFlags, Thresholds};
-pub use student::{Export, FitFlags, Refine, Rewrite, Train, TrainFlags};
+pub use student::{Export, FitFlags, Lesson, Refine, Reword, Rewrite, Train, TrainFlags};
 
 /// Create paraphrase and summary datasets from one small language model, on your own machine.
 #[derive(Debug, Parser)]
@@ -83,6 +83,11 @@ pub enum Command {
     Paraphrase(Box<Rewrite>),
     /// Shorten sentences with a student.
     Summarize(Box<Rewrite>),
+    /// Write candidates of sentences with a reworder; critics choose.
+    ///
+    /// Each sentence is damaged anew for each candidate (function words fall out, phrases change places), and the model
+    /// writes it back.
+    Reword(Box<Reword>),
     /// Export a model for other libraries and browsers.
     ///
     /// Writes a student, teacher or critic as a model folder, optionally in half precision.

@@ -69,7 +69,7 @@ impl PlanFlags {
 }
 
 /// Thresholds of the critics.
-#[derive(Debug, ClapArgs, Default)]
+#[derive(Debug, Clone, ClapArgs, Default)]
 #[command(next_help_heading = "Thresholds")]
 pub struct Thresholds {
     /// Minimum ROUGE-L F of a paraphrase pair.

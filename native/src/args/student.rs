@@ -89,12 +89,29 @@ pub struct TrainFlags {
     pub checkpointing: bool,
 }
 
+/// What a student is trained for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Lesson {
+    /// Paraphrase pairs.
+    Paraphrase,
+    /// Sentence-summary pairs.
+    Summary,
+    /// Writing damaged sentences back; needs sentences only.
+    Reword,
+}
+
 /// `train`.
 #[derive(Debug, ClapArgs)]
 pub struct Train {
     /// Run folder.
-    #[arg(long, value_name = "DIR")]
-    pub run: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "sentences")]
+    pub run: Option<PathBuf>,
+    /// With --task reword: files of sentences or texts to learn from, .txt or .jsonl, beside those of --run.
+    #[arg(long, value_name = "FILES", num_args = 1..)]
+    pub sentences: Vec<PathBuf>,
+    /// Field of the text in .jsonl files of sentences.
+    #[arg(long, value_name = "NAME", requires = "sentences")]
+    pub field: Option<String>,
     /// Folders of pairs, for instance of several runs (default: RUN/dataset).
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub data: Vec<PathBuf>,
@@ -104,9 +121,9 @@ pub struct Train {
     /// Model to start from (default: the run's teacher).
     #[arg(long, value_name = "MODEL")]
     pub base: Option<String>,
-    /// Train for this task only (default: one student for both).
-    #[arg(long, value_parser = choice::task())]
-    pub task: Option<Task>,
+    /// Train for this task only (default: one student for paraphrases and summaries).
+    #[arg(long, value_enum)]
+    pub task: Option<Lesson>,
     /// Seed (default: that of the run).
     #[arg(long)]
     pub seed: Option<u64>,
@@ -233,6 +250,103 @@ pub struct Rewrite {
     /// Thresholds.
     #[command(flatten)]
     pub thresholds: Thresholds,
+}
+
+/// `reword`.
+#[derive(Debug, ClapArgs)]
+pub struct Reword {
+    /// Texts to reword (default: --file, or else stdin).
+    pub text: Vec<String>,
+    /// Model folder or training folder of a reworder (`train --task reword`).
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// File of texts: one per line, or .jsonl, whose other fields are kept in the output of --json; `-` is stdin.
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Field of the text in a .jsonl file.
+    #[arg(long, value_name = "NAME")]
+    pub field: Option<String>,
+    /// Number of candidates per sentence; each is written from the sentence damaged anew.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub candidates: u32,
+    /// Candidates to judge: paraphrases, or summaries, whose sentence loses whole phrases first.
+    #[arg(long, value_parser = choice::task(), default_value = "paraphrase")]
+    pub task: Task,
+    /// Share of the function words that fall out (default: as the reworder says).
+    #[arg(long, value_name = "SHARE")]
+    pub function: Option<f32>,
+    /// Share of the content words that fall out.
+    #[arg(long, value_name = "SHARE")]
+    pub content: Option<f32>,
+    /// Widths of the noise on the order of phrases, of which each candidate draws one: 0 keeps the order, 100 gives any.
+    #[arg(long, value_name = "WIDTHS", value_delimiter = ',')]
+    pub noise: Vec<f32>,
+    /// Temperature of sampling.
+    #[arg(long, value_name = "T", default_value_t = 0.6)]
+    pub temperature: f32,
+    /// Nucleus (top-p) mass of sampling.
+    #[arg(long, value_name = "P", default_value_t = 0.9)]
+    pub top_p: f32,
+    /// Maximum length of a candidate in tokens.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_tokens: usize,
+    /// Length of a summary, as a fraction of its source.
+    #[arg(long, value_name = "R", default_value_t = 0.6)]
+    pub length: f32,
+    /// Also return candidates that a critic rejected, with the reason.
+    #[arg(long)]
+    pub all: bool,
+    /// Show the critics' scores.
+    #[arg(long)]
+    pub explain: bool,
+    /// Seed.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Entailment critic (default: that of the reworder).
+    #[arg(long, value_name = "MODEL")]
+    pub critic: Option<String>,
+    /// Sentence encoder (default: that of the reworder).
+    #[arg(long, value_name = "MODEL")]
+    pub encoder: Option<String>,
+    /// Thresholds.
+    #[command(flatten)]
+    pub thresholds: Thresholds,
+}
+
+impl Reword {
+    /// As the arguments of rewriting, which does the same with a student.
+    #[must_use]
+    pub fn rewrite(&self) -> Rewrite {
+        Rewrite {
+            text: self.text.clone(),
+            student: self.model.clone(),
+            file: self.file.clone(),
+            field: self.field.clone(),
+            num: self.candidates as usize,
+            style: Style::Diverse,
+            samples: Some(self.candidates),
+            temperature: Some(self.temperature),
+            top_p: Some(self.top_p),
+            top_k: None,
+            min_p: None,
+            typical_p: None,
+            repetition_penalty: None,
+            no_repeat_ngram: 3,
+            max_tokens: self.max_tokens,
+            beams: false,
+            length_penalty: 1.0,
+            diversity_penalty: 0.0,
+            length: self.length,
+            min_entailment: None,
+            all: self.all,
+            explain: self.explain,
+            seed: self.seed,
+            format: None,
+            critic: self.critic.clone(),
+            encoder: self.encoder.clone(),
+            thresholds: self.thresholds.clone(),
+        }
+    }
 }
 
 /// `export`.

@@ -39,6 +39,7 @@ pub fn run(args: Args) -> Result<()> {
         Command::Refine(a) => refine::run(&session, &a),
         Command::Paraphrase(a) => rewriting::run(&session, &a, Task::Paraphrase),
         Command::Summarize(a) => rewriting::run(&session, &a, Task::Summary),
+        Command::Reword(a) => rewriting::reword(&session, &a),
         Command::Export(a) => export::run(&session, &a),
         Command::Filter(a) => filter::run(&session, &a),
         Command::Inspect(a) => inspect::run(&session, &a),

@@ -1,25 +1,54 @@
-//! `impossible train`: training a student on a dataset.
+//! `impossible train`: training a student on a dataset, or a reworder on sentences.
 
 use anyhow::Result;
-use record::Task;
+use record::{Error, Task};
 
-use crate::args::Train;
+use crate::args::{Lesson, Train};
 use crate::run::RunFolder;
 use crate::session::Session;
+use crate::stages::reworder;
 use crate::stages::student::{Aside, Request, base, train};
 
 pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
-    let run = RunFolder::open(&args.run)?;
+    let run = args.run.as_deref().map(RunFolder::open).transpose()?;
+    let tasks = match args.task {
+        Some(Lesson::Reword) => return reword(session, args, run.as_ref()),
+        Some(Lesson::Paraphrase) => vec![Task::Paraphrase],
+        Some(Lesson::Summary) => vec![Task::Summary],
+        None => Task::ALL.to_vec(),
+    };
+    let Some(run) = run.filter(|_| args.sentences.is_empty()) else {
+        return Err(
+            Error::input("--sentences", "--task reword beside it: pairs come from --run", "another task").into()
+        );
+    };
     let request = Request {
-        data: if args.data.is_empty() { vec![args.run.join("dataset")] } else { args.data.clone() },
-        out: args.out.clone().unwrap_or_else(|| args.run.join("student/stage0")),
+        data: if args.data.is_empty() { vec![run.dir().join("dataset")] } else { args.data.clone() },
+        out: args.out.clone().unwrap_or_else(|| run.dir().join("student/stage0")),
         aside: if args.out.is_none() { Aside::OtherInputs } else { Aside::Nothing },
         base: args.base.clone().unwrap_or_else(|| base(&run)),
-        tasks: args.task.map_or(Task::ALL.to_vec(), |task| vec![task]),
+        tasks,
         seed: args.seed.unwrap_or(run.plan().seed),
         flags: &args.train,
         run: &run,
     };
     let done = train(session, &request)?;
+    session.say(&done, || done.told())
+}
+
+fn reword(session: &Session, args: &Train, run: Option<&RunFolder>) -> Result<()> {
+    if !args.data.is_empty() {
+        return Err(Error::input("--data", "--sentences: a reworder learns from sentences", "folders of pairs").into());
+    }
+    let own = || record::Preset::Small.model(record::presets::Role::Teacher).to_owned();
+    let request = reworder::Request {
+        run,
+        texts: (&args.sentences, args.field.as_deref()),
+        out: args.out.clone().unwrap_or_else(|| reworder::folder(args.run.as_deref())),
+        base: args.base.clone().unwrap_or_else(|| run.map_or_else(own, base)),
+        seed: args.seed.or(run.map(|run| run.plan().seed)).unwrap_or(7),
+        flags: &args.train,
+    };
+    let done = reworder::train(session, &request)?;
     session.say(&done, || done.told())
 }

@@ -381,7 +381,7 @@ fn read(trainer: &Trainer<Classification>, rows: &[Read]) -> record::Result<Vec<
     let mut out = vec![0.0; rows.len() * labels];
     for part in order.chunks(TOGETHER) {
         let examples: Vec<&PairExample> = part.iter().map(|&i| &rows[i].1).collect();
-        let batch = trainer.objective.batch(&examples, 0);
+        let batch = trainer.objective.batch(&examples, 0)?;
         let logits = wait(trainer.objective.logits(&trainer.parameters, &batch, gradient::Precision::F32))?;
         for (&i, row) in part.iter().zip(logits.chunks(labels)) {
             out[i * labels..(i + 1) * labels].copy_from_slice(row);

@@ -6,6 +6,7 @@ pub mod filter;
 pub mod pairs;
 pub mod pretraining;
 pub mod refine;
+pub mod reworder;
 pub mod rewriting;
 pub mod showcase;
 pub mod student;

@@ -21,7 +21,7 @@ use super::student::{self, Request, train};
 use crate::args::{Refine, TrainFlags};
 use crate::fs::{hash_file, io_error, read_lines, read_small, regular, sweep, write_file, write_lines};
 use crate::models::Place;
-use crate::models::student::{format_of, locate, open_student};
+use crate::models::student::{format_of, judges_of, locate, open_student};
 use crate::output::{self, Kind, Lock, MANIFEST, Manifest};
 use crate::run::RunFolder;
 use crate::run::dataset::write_pairs;
@@ -299,8 +299,14 @@ impl<'a> Writer<'a> {
         let critics = session.identities(run.plan())?.into_iter().filter(|(role, _)| role != Role::Teacher.as_str());
         run.check_models(&critics.collect())?;
         let compute = Compute::open(run.plan().device)?;
+        let mut judging = run.plan().clone();
+        let judges = judges_of(student)?;
         let (student, format) = open_student(student, &compute)?;
-        Ok(Self { student, format, critics: session.critics(run.plan(), &compute)?, run, plan })
+        // The thresholds of a run are made for siblings; a reworder has its own.
+        if let Some(judges) = judges.filter(|_| format.damage.is_some()) {
+            (judging.paraphrase, judging.summary) = (judges.paraphrase, judges.summary);
+        }
+        Ok(Self { student, format, critics: session.critics(&judging, &compute)?, run, plan })
     }
 
     fn part(&mut self, sources: &[(u64, &str)], length: f32, monitor: &mut Monitor<'_>) -> Result<Part> {

@@ -9,6 +9,7 @@ use lm::decode::sample::SampleOptions;
 use lm::decode::siblings::Limits;
 use lm::device::Compute;
 use lm::lanes::wait;
+use method::student::Format;
 use method::student::rewrite::{self, Beams, Options, Rewriter, Rewritten};
 use record::plan::Plan;
 use record::presets::Role;
@@ -17,7 +18,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use text::sentence;
 
-use crate::args::Rewrite;
+use crate::args::{Reword, Rewrite};
 use crate::models::Place;
 use crate::models::student::{judged_by, locate, prompts};
 use crate::plans;
@@ -155,19 +156,50 @@ fn plan_of(args: &Rewrite, student: &Place) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Rewrites the texts and prints the results one by one.
+/// Writes candidates with a reworder and prints those that the critics accept.
+///
+/// # Errors
+/// [`Error::Input`] for a model that is no reworder; as [`run`].
+pub fn reword(session: &Session, args: &Reword) -> Result<()> {
+    let place = locate(&session.store, &args.model)?;
+    let mut format = prompts(&place, None)?;
+    let Some(damage) = &mut format.damage else {
+        let expected = "a reworder (`impossible train --task reword`)";
+        let found = format!("{place}, a student of pairs: use it with `impossible paraphrase --student`");
+        return Err(Error::input("--model", expected, found).into());
+    };
+    damage.function = args.function.unwrap_or(damage.function);
+    damage.content = args.content.unwrap_or(damage.content);
+    if !args.noise.is_empty() {
+        damage.noise.clone_from(&args.noise);
+    }
+    damage.validate().map_err(|error| match error {
+        Error::Input { name, expected, found } => Error::Input { name: name.replace("damage.", "--"), expected, found },
+        other => other,
+    })?;
+    if !(1..=100).contains(&args.candidates) {
+        return Err(Error::input("--candidates", "1 to 100", args.candidates).into());
+    }
+    with(session, &args.rewrite(), args.task, (&place, &format))
+}
+
+/// Rewrites the texts with a student and prints the results one by one.
 ///
 /// # Errors
 /// [`Error::Input`] for flags out of range, no text, or a task that the student was not trained on; errors of the
 /// models; [`Error::Interrupted`] when the user asked to stop.
 pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
+    let place = locate(&session.store, &args.student)?;
+    let format = prompts(&place, args.format.as_deref())?;
+    with(session, args, task, (&place, &format))
+}
+
+fn with(session: &Session, args: &Rewrite, task: Task, (place, format): (&Place, &Format)) -> Result<()> {
     let texts = texts(args)?;
     let compute = session.compute()?;
     let options = options(args, task, &compute)?;
-    let place = locate(&session.store, &args.student)?;
-    let format = prompts(&place, args.format.as_deref())?;
     format.check(task)?;
-    let plan = plan_of(args, &place)?;
+    let plan = plan_of(args, place)?;
     let student = TextModel::load(&place.open()?, &compute)?;
     let mut critics = session.critics(&plan, &compute)?;
     let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(&t.text)).collect();
@@ -182,7 +214,7 @@ pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let (mut rest, mut together) = (&sources[..], 2);
     while !rest.is_empty() {
         let (group, later) = rest.split_at(together.min(rest.len()));
-        let mut rewriter = Rewriter { student: &student, format: &format, critics: &mut critics };
+        let mut rewriter = Rewriter { student: &student, format, critics: &mut critics };
         for rewritten in wait(rewriter.rewrite(group, &options, &mut monitor))? {
             printer.take(chosen(rewritten, args))?;
         }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lm::device::Compute;
 use lm::lanes::wait;
-use lm::model::save::Layout;
-use lm::train::objective::Likelihood;
+use lm::model::save::{Layout, Trained};
+use lm::train::objective::{Likelihood, Objective};
 use lm::train::trainer::Trainer;
 use method::student::Lesson;
 use method::student::lesson::format_for;
@@ -130,6 +130,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         base_sha256: place.weights_hash()?,
         data,
         format: format_for(&base, &request.tasks)?,
+        damage: None,
         train: settings::student(request.flags, base.parameters()),
     };
     let file = request.out.join(plan::FILE);
@@ -143,7 +144,26 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     }
     // Nothing has been written up to here, so that a failing request leaves nothing behind.
     let _lock = begin(request, &plan)?;
-    let hash = plan::begin(&file, &plan, &plan.train)?;
+    let done = carry_out(session, &request.out, &plan, &mut lesson, |model, trainer| {
+        model.card = card(&plan, request.run.plan(), by_task, trainer);
+        model.extra.push((JUDGES, Judges::of(request.run.plan()).to_bytes()?));
+        Ok(())
+    })?;
+    if let Err(error) = students::refresh(request.run.dir()) {
+        note!("The student is finished, but the run's report could not be updated: {error}");
+    }
+    Ok(done)
+}
+
+/// Takes all steps of a training whose folder is locked, and saves the model; `dress` adds its card and files.
+pub(super) fn carry_out<O: Objective + Sync>(
+    session: &Session,
+    out: &Path,
+    plan: &StudentPlan,
+    lesson: &mut Lesson<O>,
+    dress: impl FnOnce(&mut Trained, &Trainer<O>) -> Result<()>,
+) -> Result<Done> {
+    let hash = plan::begin(&out.join(plan::FILE), plan, &plan.train)?;
     let (learned, held_out) = lesson.trainer.sizes();
     let (all, trained) = lesson.trainer.parameters.count();
     if !session.quiet {
@@ -153,19 +173,15 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
             all as f64 / 1e6
         );
     }
-    let metrics = folder::train(session, &Folder::new(&request.out, &hash), &mut lesson.trainer, |_, _| Ok(()))?;
-    write_file(&request.out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
-    let student = request.out.join("model");
+    let metrics = folder::train(session, &Folder::new(out, &hash), &mut lesson.trainer, |_, _| Ok(()))?;
+    write_file(&out.join("report.html"), curve::page("Training of a student", &metrics).as_bytes())?;
+    let student = out.join("model");
     let mut model = wait(lesson.trained())?;
-    model.card = card(&plan, request.run.plan(), by_task, &lesson.trainer);
-    model.extra.push((JUDGES, Judges::of(request.run.plan()).to_bytes()?));
-    if !kept(&request.out) {
+    dress(&mut model, &lesson.trainer)?;
+    if !kept(out) {
         save(&student, &model, Layout::default())?;
     }
-    Manifest::write(&request.out, Kind::Student)?;
-    if let Err(error) = students::refresh(request.run.dir()) {
-        note!("The student is finished, but the run's report could not be updated: {error}");
-    }
+    Manifest::write(out, Kind::Student)?;
     Ok(Done {
         student,
         steps: metrics.last().map_or(0, |l| l.step),
@@ -193,7 +209,7 @@ fn begin(request: &Request<'_>, plan: &StudentPlan) -> record::Result<Lock> {
 }
 
 /// Name of the model that a student was first fine-tuned from: the base of its base, if that is a student too.
-fn first_base(plan: &StudentPlan) -> String {
+pub(super) fn first_base(plan: &StudentPlan) -> String {
     let mut base = plan.base.clone();
     // Bounded, as a training's folder could name itself.
     for _ in 0..16 {
@@ -206,7 +222,7 @@ fn first_base(plan: &StudentPlan) -> String {
 }
 
 /// The licence of a published base model, if it is one of the presets'.
-fn licence_of(base: &str) -> String {
+pub(super) fn licence_of(base: &str) -> String {
     let known = Preset::DOWNLOADED.iter().flat_map(|preset| preset.models()).find(|model| model.folder == base);
     known.map_or_else(String::new, |model| format!(" ({}: {})", model.repo, model.licence))
 }

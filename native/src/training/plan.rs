@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use lm::train::trainer::Settings;
+use method::reword::Damage;
 use method::student::Format;
 use record::{DeviceSpec, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,9 @@ pub struct StudentPlan {
     pub data: BTreeMap<String, String>,
     /// The student's prompt format.
     pub format: Format,
+    /// How a reworder's sentences are damaged in training; absent for students of pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
     /// Training settings.
     pub train: Settings,
 }

@@ -330,6 +330,51 @@ fn a_student_is_exported_and_rewrites() -> Result<()> {
 }
 
 #[test]
+fn a_reworder_is_trained_on_sentences_and_writes_candidates() -> Result<()> {
+    let program = program()?;
+    let texts: String = FIRMS.iter().flat_map(|firm| made::siblings(firm)).map(|text| text + "\n").collect();
+    std::fs::write(program.at("sentences.txt"), texts)?;
+    let train = ["train", "--task", "reword", "--sentences", "sentences.txt", "--base", "tiny-teacher", "--json"];
+    let more = ["--epochs", "2", "--validation", "0.2", "--out", "reworder"];
+    let done = told(&program.call(0, &[&train[..], &more].concat())?)?;
+    ensure!(number(&done, "steps")? >= 2.0 && number(&done, "validation")? > 0.0, "{done}");
+    let plan = std::fs::read_to_string(program.at("reworder/student.toml"))?;
+    ensure!(plan.contains("[format.damage]") && plan.contains("\n[damage]\n"), "{plan}");
+    // The same command has nothing left to do, another seed is another training.
+    let again = told(&program.call(0, &[&train[..], &more].concat())?)?;
+    ensure!(again == done, "{again} after {done}");
+
+    let judges = ["--critic", "tiny-critic", "--cosine-min", "-1", "--all", "--json"];
+    let reword = |more: &[&str]| -> Result<Value> {
+        let command =
+            [&["reword", "--model", "reworder", "--candidates", "6"], &judges[..], more, &[SENTENCE]].concat();
+        told(&program.call(0, &command)?)
+    };
+    let value = reword(&[])?;
+    let candidates = value["sentences"][0]["candidates"].as_array().context("no candidates")?;
+    ensure!((2..=6).contains(&candidates.len()), "{value}");
+    ensure!(candidates.iter().all(|c| c["rouge_l"].is_number() && c["text"].is_string()), "{value}");
+    ensure!(value == reword(&[])? && value != reword(&["--seed", "8"])?, "the seed decides");
+    ensure!(value != reword(&["--noise", "100"])? && value != reword(&["--function", "0"])?, "the damage decides");
+    reword(&["--task", "summary", "--length", "0.5"])?;
+    // It is a student, too, whose pairs the next student learns from.
+    program.call(0, &[&["paraphrase", "--student", "reworder"], &judges[..], &[SENTENCE]].concat())?;
+
+    let mut all = Transcript::of(program);
+    all.call(2, &["reword", "--model", "tiny-student", SENTENCE])?;
+    all.call(2, &["reword", "--model", "reworder", "--critic", "tiny-critic", "--candidates", "0", SENTENCE])?;
+    all.call(2, &["reword", "--model", "reworder", "--noise", "1,-2", SENTENCE])?;
+    all.call(
+        2,
+        &["paraphrase", "--student", "reworder", "--beams", SENTENCE, "--critic", "tiny-critic", "--cosine-min", "-1"],
+    )?;
+    all.call(2, &["train", "--sentences", "sentences.txt"])?;
+    all.call(2, &["train", "--task", "reword"])?;
+    all.call(2, &["train", "--task", "reword", "--sentences", "no-such-file.txt"])?;
+    all.check("reword")
+}
+
+#[test]
 fn generate_writes_first_sentences() -> Result<()> {
     let program = program()?;
     let context = "NEW YORK - The company said";

@@ -109,10 +109,10 @@ impl Objective for Classification {
         example.group
     }
 
-    fn batch(&self, examples: &[&PairExample], _epoch: u64) -> PairBatch {
+    fn batch(&self, examples: &[&PairExample], _epoch: u64) -> Result<PairBatch> {
         let rows: Vec<(&[u32], &[u32])> = examples.iter().map(|e| (&e.ids[..], &e.types[..])).collect();
         let target = examples.iter().flat_map(|e| e.target.iter().copied()).collect();
-        PairBatch { inputs: encoder::Batch::new(&rows, self.pad), target }
+        Ok(PairBatch { inputs: encoder::Batch::new(&rows, self.pad), target })
     }
 
     fn targets(&self, batch: &PairBatch) -> usize {

@@ -30,7 +30,10 @@ pub trait Objective {
     fn group(&self, example: &Self::Example) -> u64;
 
     /// A batch of examples; noise, if any, depends on the epoch. Held-out examples use epoch 0.
-    fn batch(&self, examples: &[&Self::Example], epoch: u64) -> Self::Batch;
+    ///
+    /// # Errors
+    /// Errors of the tokenizer, where examples are made of text anew in each epoch.
+    fn batch(&self, examples: &[&Self::Example], epoch: u64) -> Result<Self::Batch>;
 
     /// Number of targets, over which the loss is averaged.
     fn targets(&self, batch: &Self::Batch) -> usize;
@@ -87,8 +90,8 @@ impl Objective for Likelihood {
         example.group
     }
 
-    fn batch(&self, examples: &[&Example], _epoch: u64) -> Batch {
-        Batch::new(examples, self.start)
+    fn batch(&self, examples: &[&Example], _epoch: u64) -> Result<Batch> {
+        Ok(Batch::new(examples, self.start))
     }
 
     fn targets(&self, batch: &Batch) -> usize {

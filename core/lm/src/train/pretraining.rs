@@ -156,7 +156,7 @@ impl Objective for Pretraining {
         window.document
     }
 
-    fn batch(&self, windows: &[&Window], epoch: u64) -> Batch {
+    fn batch(&self, windows: &[&Window], epoch: u64) -> Result<Batch> {
         let examples: Vec<Example> = windows.iter().map(|w| self.example(w, epoch)).collect();
         self.likelihood.batch(&examples.iter().collect::<Vec<_>>(), epoch)
     }

@@ -183,7 +183,7 @@ impl<O: Objective + Sync> Trainer<O> {
         let examples: Vec<&O::Example> = indices.iter().map(|&i| &self.train[i]).collect();
         let length = |e: &O::Example| self.objective.length(e);
         let parts = halves(&examples, length, self.settings.batch_tokens / 2);
-        let batches_of: Vec<O::Batch> = parts.iter().map(|p| self.objective.batch(p, epoch)).collect();
+        let batches_of = parts.iter().map(|p| self.objective.batch(p, epoch)).collect::<Result<Vec<O::Batch>>>()?;
         let targets: usize = batches_of.iter().map(|b| self.objective.targets(b)).sum();
         let step = self.state.step + 1;
         let schedule = Schedule {
@@ -286,7 +286,7 @@ impl<O: Objective + Sync> Trainer<O> {
         sorted.sort_by_key(|e| self.objective.length(e));
         let (mut total, mut targets) = (0.0, 0);
         for part in parts(&sorted, |e| self.objective.length(e), self.settings.batch_tokens) {
-            let batch = self.objective.batch(&part, 0);
+            let batch = self.objective.batch(&part, 0)?;
             targets += self.objective.targets(&batch);
             total += self.objective.loss(&self.parameters, &batch, self.settings.compute).await?;
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::reword::{Damage, words::Words};
 use crate::{Error, Result};
 use record::Task;
 
@@ -9,7 +10,7 @@ use record::Task;
 pub const FILE: &str = "impossible.json";
 
 /// The text around a source sentence in a student's prompt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Format {
     /// Text before the source of a paraphrase.
@@ -21,6 +22,9 @@ pub struct Format {
     pub separator: String,
     /// Tasks that the student was trained on.
     pub tasks: Vec<Task>,
+    /// Set for a reworder: it is not given its source, but the source's words, damaged anew for each version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
 }
 
 impl Format {
@@ -32,6 +36,7 @@ impl Format {
             summary: "Shorten to {length}%: ".into(),
             separator: "\nAnswer:".into(),
             tasks: tasks.to_vec(),
+            damage: None,
         }
     }
 
@@ -43,7 +48,42 @@ impl Format {
             summary: "shorten to {length}%: ".into(),
             separator: String::new(),
             tasks: tasks.to_vec(),
+            damage: None,
         }
+    }
+
+    /// The format of a reworder, with the damage from which it writes versions.
+    #[must_use]
+    pub fn reworder(encoder: bool, damage: Damage) -> Self {
+        let (before, separator) = if encoder { ("words: ", "") } else { ("Words: ", "\nSentence:") };
+        Self {
+            paraphrase: before.into(),
+            summary: before.into(),
+            separator: separator.into(),
+            tasks: Task::ALL.to_vec(),
+            damage: Some(damage),
+        }
+    }
+
+    /// The prompt of a reworder with these words.
+    #[must_use]
+    pub fn around(&self, words: &str) -> String {
+        format!("{}{words}{}", self.paraphrase, self.separator)
+    }
+
+    /// The prompts of so many versions of a source with this number: one for all, or for a reworder one for each.
+    #[must_use]
+    pub fn prompts(
+        &self,
+        (task, length): (Task, f32),
+        source: &str,
+        versions: u32,
+        (seed, number): (u64, u64),
+    ) -> Vec<String> {
+        let Some(damage) = &self.damage else { return vec![self.prompt(task, source, length)] };
+        let words = Words::read(source);
+        let share = if task == Task::Summary { length } else { 1.0 };
+        (0..versions).map(|version| self.around(&damage.apply(&words, share, (seed, number, version)))).collect()
     }
 
     /// The length of a summary in percent of its source's characters, rounded to a multiple of 10 from 10 to 100.
@@ -77,7 +117,9 @@ impl Format {
     /// # Errors
     /// [`Error::Broken`] for anything but a format in JSON.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))
+        let format: Self = serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))?;
+        format.damage.as_ref().map_or(Ok(()), Damage::validate)?;
+        Ok(format)
     }
 
     /// The format as JSON.

@@ -11,13 +11,14 @@ use lm::model::save::Trained;
 use lm::model::{LanguageModel, ModelFolder};
 use lm::tokenizer::Tokenizer;
 use lm::train::Parameters;
-use lm::train::objective::Likelihood;
+use lm::train::objective::{Likelihood, Objective};
 use lm::train::trainer::{Settings, Trainer};
 use record::{Kept, Task};
 
 use super::examples::{Examples, balanced, examples};
 use super::format::{self, Format};
 use crate::Result;
+use crate::reword::{Damage, Rewording};
 
 /// Number of parameters below which all weights are trained, as adapters would save nothing.
 pub const SMALL: usize = 10_000_000;
@@ -45,9 +46,9 @@ pub fn format_for(base: &ModelFolder, tasks: &[Task]) -> Result<Format> {
 }
 
 /// A student in training.
-pub struct Lesson {
+pub struct Lesson<O: Objective = Likelihood> {
     /// The training, whose steps the caller takes.
-    pub trainer: Trainer<Likelihood>,
+    pub trainer: Trainer<O>,
     /// The student without its weights.
     pub frame: Frame,
     /// Number of dropped examples, by reason.
@@ -79,16 +80,44 @@ impl Lesson {
         seed: u64,
         compute: &Compute,
     ) -> Result<Self> {
-        let (config, tokenizer, end) = (base.config.clone(), base.tokenizer()?.clone(), base.end()?);
-        let sizes = LanguageModel::sizes_of(&config)?;
-        let made = examples(&format, pairs, &tokenizer, (end, sizes.start.is_some()), sizes.positions)?;
+        let frame = Frame::new(base, format, compute)?;
+        let sizes = LanguageModel::sizes_of(&frame.config)?;
+        let ends = (frame.end, sizes.start.is_some());
+        let made = examples(&frame.format, pairs, &frame.tokenizer, ends, sizes.positions)?;
         let Examples { examples, dropped, .. } = balanced(made);
         let parameters = Parameters::read(&base.tensors, settings.lora.clone(), seed, &compute.device)?;
-        let trainer = Trainer::new(Likelihood::new(config.clone())?, parameters, settings, examples, seed)?;
-        let frame = Frame { format, config, tokenizer, end, compute: compute.clone() };
+        let objective = Likelihood::new(frame.config.clone())?;
+        let trainer = Trainer::new(objective, parameters, settings, examples, seed)?;
         Ok(Self { trainer, frame, dropped })
     }
+}
 
+impl Lesson<Rewording> {
+    /// A training of the base model as a reworder, on sentences alone, at step 0. `format` has the damage of versions,
+    /// `damage` is that of training.
+    ///
+    /// # Errors
+    /// As [`Lesson::new`].
+    pub fn rewording(
+        base: &ModelFolder,
+        sentences: &[String],
+        (format, damage): (Format, Damage),
+        settings: Settings,
+        seed: u64,
+        compute: &Compute,
+    ) -> Result<Self> {
+        let frame = Frame::new(base, format, compute)?;
+        let ends = (frame.tokenizer.clone(), frame.end);
+        let objective = Rewording::new(&frame.config, ends, frame.format.clone(), damage, seed)?;
+        let (examples, longer) = objective.sentences(sentences)?;
+        let parameters = Parameters::read(&base.tensors, settings.lora.clone(), seed, &compute.device)?;
+        let trainer = Trainer::new(objective, parameters, settings, examples, seed)?;
+        let dropped = [("longer than the model's context", longer as u64)];
+        Ok(Self { trainer, frame, dropped: dropped.into_iter().filter(|(_, n)| *n > 0).collect() })
+    }
+}
+
+impl<O: Objective> Lesson<O> {
     /// The student as the files of a model folder, with adapters merged into the weights.
     ///
     /// # Errors
@@ -103,6 +132,11 @@ impl Lesson {
 }
 
 impl Frame {
+    fn new(base: &ModelFolder, format: Format, compute: &Compute) -> Result<Self> {
+        let (config, tokenizer, end) = (base.config.clone(), base.tokenizer()?.clone(), base.end()?);
+        Ok(Self { format, config, tokenizer, end, compute: compute.clone() })
+    }
+
     /// The student as a language model with these weights.
     ///
     /// # Errors

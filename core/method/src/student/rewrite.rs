@@ -12,8 +12,8 @@ use record::random::Purpose;
 use record::{Finish, Monitor, Refusal, Sample, Style, Task, Version};
 
 use super::Format;
-use crate::Result;
 use crate::critic::Critics;
+use crate::{Error, Result};
 
 /// Sampling options and number of versions of a style.
 #[must_use]
@@ -129,13 +129,21 @@ impl Rewriter<'_> {
         monitor: &mut Monitor<'_>,
     ) -> Result<Vec<Rewritten>> {
         self.format.check(options.task)?;
+        if self.format.damage.is_some() && options.beams.is_some() {
+            let expected = "sampling: a reworder is given other words for each version";
+            return Err(Error::input("--beams", expected, "beam search"));
+        }
         let (mut out, mut jobs) = (Vec::with_capacity(sources.len()), Vec::new());
         for (source, &(number, text)) in sources.iter().enumerate() {
-            let prompt = self.format.prompt(options.task, text, options.length);
-            let prompt = self.student.prompt(&prompt, options.limits.max_tokens);
-            out.push(Rewritten { number, text: text.to_owned(), too_long: prompt.is_err(), versions: Vec::new() });
-            if let Ok(prompt) = prompt {
-                let job = Job { context: number, prompt, rows: 0..options.samples, stop: Stop::EndOfText };
+            let prompts =
+                self.format.prompts((options.task, options.length), text, options.samples, (options.seed, number));
+            let prompts = prompts.iter().map(|prompt| self.student.prompt(prompt, options.limits.max_tokens));
+            let prompts = prompts.collect::<Result<Vec<_>>>();
+            out.push(Rewritten { number, text: text.to_owned(), too_long: prompts.is_err(), versions: Vec::new() });
+            let prompts = prompts.unwrap_or_default();
+            let each = if prompts.len() > 1 { 1 } else { options.samples };
+            for (first, prompt) in (0..).step_by(each.max(1) as usize).zip(prompts) {
+                let job = Job { context: number, prompt, rows: first..first + each, stop: Stop::EndOfText };
                 jobs.push((source, job));
             }
         }
@@ -171,8 +179,8 @@ impl Rewriter<'_> {
             let sampler = self.student.sampler(options.sampling.clone())?;
             let all: Vec<Job> = jobs.iter().map(|(_, job)| job.clone()).collect();
             let rows = sample(self.student, &all, &sampler, options.limits, (options.seed, purpose), monitor).await?;
-            let each = options.samples.max(1) as usize;
-            return Ok(rows.into_iter().enumerate().map(|(at, row)| (jobs[at / each].0, row)).collect());
+            let sources = jobs.iter().flat_map(|(source, job)| job.rows.clone().map(move |_| *source));
+            return Ok(sources.zip(rows).collect());
         };
         let mut out = Vec::new();
         for (source, job) in jobs {
