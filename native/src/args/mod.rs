@@ -19,7 +19,7 @@ use evaluate::EvaluateArgs;
 pub use help::command;
 pub use new::{Pretrain, Size, TrainCritic};
 pub use plan::{PlanFlags, Thresholds};
-pub use student::{Export, FitFlags, Lesson, Refine, Reword, Rewrite, Train, TrainFlags};
+pub use student::{Export, FitFlags, Goal, Refine, Reword, Rewrite, Train, TrainFlags};
 
 /// Create paraphrase and summary datasets from one small language model, on your own machine.
 #[derive(Debug, Parser)]

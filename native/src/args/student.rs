@@ -91,7 +91,7 @@ pub struct TrainFlags {
 
 /// What a student is trained for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Lesson {
+pub enum Goal {
     /// Paraphrase pairs.
     Paraphrase,
     /// Sentence-summary pairs.
@@ -104,7 +104,7 @@ pub enum Lesson {
 #[derive(Debug, ClapArgs)]
 pub struct Train {
     /// Run folder.
-    #[arg(long, value_name = "DIR", required_unless_present = "sentences")]
+    #[arg(long, value_name = "DIR")]
     pub run: Option<PathBuf>,
     /// With --task reword: files of sentences or texts to learn from, .txt or .jsonl, beside those of --run.
     #[arg(long, value_name = "FILES", num_args = 1..)]
@@ -115,16 +115,16 @@ pub struct Train {
     /// Folders of pairs, for instance of several runs (default: RUN/dataset).
     #[arg(long, value_name = "DIR", num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Training folder (default: RUN/student/stage0).
+    /// Training folder (default: RUN/student/stage0; with --task reword RUN/student/reworder, or without a run reworder).
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Model to start from (default: the run's teacher).
+    /// Model to start from (default: the run's teacher, or without a run that of preset small).
     #[arg(long, value_name = "MODEL")]
     pub base: Option<String>,
     /// Train for this task only (default: one student for paraphrases and summaries).
     #[arg(long, value_enum)]
-    pub task: Option<Lesson>,
-    /// Seed (default: that of the run).
+    pub task: Option<Goal>,
+    /// Seed (default: that of the run, or 7).
     #[arg(long)]
     pub seed: Option<u64>,
     /// Training settings.
@@ -269,7 +269,7 @@ pub struct Reword {
     /// Number of candidates per sentence; each is written from the sentence damaged anew.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub candidates: u32,
-    /// Candidates to judge: paraphrases, or summaries, whose sentence loses whole phrases first.
+    /// Write paraphrases, or summaries: for these, whole phrases are left out first.
     #[arg(long, value_parser = choice::task(), default_value = "paraphrase")]
     pub task: Task,
     /// Share of the function words that fall out (default: as the reworder says).

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use record::{Error, Task};
 
-use crate::args::{Lesson, Train};
+use crate::args::{Goal, Train};
+use crate::models::student::Judges;
 use crate::run::RunFolder;
 use crate::session::Session;
 use crate::stages::reworder;
@@ -12,9 +13,9 @@ use crate::stages::student::{Aside, Request, base, train};
 pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
     let run = args.run.as_deref().map(RunFolder::open).transpose()?;
     let tasks = match args.task {
-        Some(Lesson::Reword) => return reword(session, args, run.as_ref()),
-        Some(Lesson::Paraphrase) => vec![Task::Paraphrase],
-        Some(Lesson::Summary) => vec![Task::Summary],
+        Some(Goal::Reword) => return reword(session, args, run.as_ref()),
+        Some(Goal::Paraphrase) => vec![Task::Paraphrase],
+        Some(Goal::Summary) => vec![Task::Summary],
         None => Task::ALL.to_vec(),
     };
     let Some(run) = run.filter(|_| args.sentences.is_empty()) else {
@@ -30,6 +31,7 @@ pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
         tasks,
         seed: args.seed.unwrap_or(run.plan().seed),
         flags: &args.train,
+        judges: Judges::of(run.plan()),
         run: &run,
     };
     let done = train(session, &request)?;
@@ -39,6 +41,10 @@ pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
 fn reword(session: &Session, args: &Train, run: Option<&RunFolder>) -> Result<()> {
     if !args.data.is_empty() {
         return Err(Error::input("--data", "--sentences: a reworder learns from sentences", "folders of pairs").into());
+    }
+    if run.is_none() && args.sentences.is_empty() {
+        let expected = "the folder of a run, or --sentences with files of texts";
+        return Err(Error::input("--run", expected, "neither").into());
     }
     let own = || record::Preset::Small.model(record::presets::Role::Teacher).to_owned();
     let request = reworder::Request {

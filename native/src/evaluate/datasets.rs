@@ -193,7 +193,7 @@ const WORDS: [(&str, &str); 6] = [
     ("source, target", "the two sentences of a pair: the one that is rewritten, and what it becomes"),
     ("H2, H3", "entropy of sequences of two and three words; higher means more varied wording"),
     ("MSTTR-100", "different words in each hundred; higher means more varied wording (from 100 words on)"),
-    ("Jaccard", "words that source and target share, of all their words; lower means more reworded"),
+    ("Jaccard", "shared words as a share of all words of both; lower means more reworded"),
     ("cosine", "likeness in meaning of source and target by the sentence encoder"),
     ("self-BLEU", "likeness of the texts of one side to each other; lower means more varied"),
 ];

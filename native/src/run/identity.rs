@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use record::presets::Role;
 use record::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -58,13 +59,18 @@ pub(super) fn check(dir: &Path, models: &Identities) -> Result<()> {
     let Some(theirs) = read(dir)? else { return Ok(()) };
     for (role, model) in models {
         // A run without cosine thresholds has no encoder of its own.
-        let Some(expected) = theirs.get(role).map(|m| m.sha256.as_str()) else { continue };
+        let recorded = theirs.get(role).map(|m| m.sha256.as_str());
+        if recorded.is_none() && role == Role::Encoder.as_str() {
+            continue;
+        }
+        let expected = recorded.unwrap_or_default();
         if expected != model.sha256 {
             let short = |hash: &str| hash.get(..12).unwrap_or(hash).to_owned();
             return Err(Error::input(
                 format_args!("--{role}"),
                 format_args!(
-                    "the model that {} was started with (weights {}); choose another --out for another model",
+                    "the model that {} was started with (weights {}), wherever it is now; for another model choose another \
+                     --out",
                     dir.display(),
                     short(expected)
                 ),

@@ -153,8 +153,10 @@ pub fn verify(dir: &Path) -> Result<Verification> {
     let hashes = plan.map(RunFolder::hashes);
     let covered = shards(&mut out, dir, hashes.as_deref())?;
     let contexts: u64 = covered.iter().map(|range| range.end - range.start).sum();
-    let count =
-        plan.map_or_else(|| covered.last().map_or(0, |range| range.end), |run| run.plan().contexts.count as u64);
+    // Without a plan the dataset says how many contexts there were.
+    let merged = DatasetManifest::read(dir).map_or(0, |manifest| manifest.contexts);
+    let seen = covered.last().map_or(0, |range| range.end).max(merged);
+    let count = plan.map_or(seen, |run| run.plan().contexts.count as u64);
     out.gaps = gaps(covered.into_iter(), count);
     dataset(&mut out, dir, hashes.as_deref(), contexts);
     if dir.join(identity::FILE).exists() {

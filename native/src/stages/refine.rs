@@ -12,16 +12,16 @@ use lm::lanes::wait;
 use method::distill::contexts::make;
 use method::student::rewrite::{Options, Rewriter};
 use record::plan::Source;
-use record::presets::Role;
+use record::presets::{MINILM, Role};
 use record::{Error, Kept, Monitor, Rewrites, Task, VersionCounts};
 use serde::{Deserialize, Serialize};
 use text::sentence;
 
 use super::student::{self, Request, train};
 use crate::args::{Refine, TrainFlags};
-use crate::fs::{hash_file, io_error, read_lines, read_small, regular, sweep, write_file, write_lines};
+use crate::fs::{hash_file, io_error, read_lines, read_small, regular, sha256, sweep, write_file, write_lines};
 use crate::models::Place;
-use crate::models::student::{format_of, judges_of, locate, open_student};
+use crate::models::student::{Judges, format_of, judges_of, locate, open_student};
 use crate::output::{self, Kind, Lock, MANIFEST, Manifest};
 use crate::run::RunFolder;
 use crate::run::dataset::write_pairs;
@@ -52,6 +52,9 @@ struct Plan {
     temperature: f32,
     top_p: f32,
     no_repeat_ngram: usize,
+    /// SHA-256 of the prompts and critics of a reworder, on which its versions and their acceptance depend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reworder_sha256: Option<String>,
 }
 
 /// File name of a [`Plan`].
@@ -90,6 +93,9 @@ pub struct Pairs {
     pub sources: usize,
     /// Number of kept pairs, in the order of [`Task::ALL`].
     pub kept: [usize; 2],
+    /// The critics that accepted them.
+    #[serde(skip)]
+    pub judges: Judges,
 }
 
 impl Pairs {
@@ -130,6 +136,7 @@ pub fn next_student(
         base: base.to_string(),
         seed: run.plan().seed + 1,
         flags,
+        judges: pairs.judges.clone(),
     };
     train(session, &request)
 }
@@ -216,6 +223,21 @@ fn prefix(text: &str) -> usize {
     }
 }
 
+/// The run's plan with the thresholds that judge a student's versions: those of the run, which are made for siblings, but
+/// for a reworder its own.
+fn judging(run: &RunFolder, student: &Place) -> record::Result<record::plan::Plan> {
+    let mut plan = run.plan().clone();
+    if format_of(student)?.is_some_and(|format| format.damage.is_some())
+        && let Some(judges) = judges_of(student)?
+    {
+        (plan.paraphrase, plan.summary) = (judges.paraphrase, judges.summary);
+        if plan.needs_encoder() && plan.models.encoder.is_empty() {
+            plan.models.encoder = if judges.encoder.is_empty() { MINILM.folder.to_owned() } else { judges.encoder };
+        }
+    }
+    Ok(plan)
+}
+
 /// Generates the pairs of a run's student, continuing after the last saved part.
 ///
 /// # Errors
@@ -227,6 +249,7 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
         Err(Error::Missing { .. }) => return Err(no_student(run, &Place::Disk(student)).into()),
         found => found?,
     };
+    let judging = judging(run, &student)?;
     let plan = plan_of(run, args, &student)?;
     let dir = run.dir().join("refine");
     let parts = dir.join("parts");
@@ -242,7 +265,7 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
     // A part that cannot be read is made again.
     let todo: Vec<usize> = (0..groups.len()).filter(|&i| read_part(&file(i)).is_err()).collect();
     if !todo.is_empty() {
-        let mut writer = Writer::open(session, run, &plan, &student)?;
+        let mut writer = Writer::open(session, run, (&plan, &judging), &student)?;
         let total = texts.len() as u64;
         let done = total - todo.iter().map(|&i| groups[i].len() as u64).sum::<u64>();
         let mut bar = session.bar("sentences", done, total)?;
@@ -276,9 +299,10 @@ pub fn make_pairs(session: &Session, run: &RunFolder, args: &Refine) -> Result<P
         }
     }
     let folder = dir.join("dataset");
-    write_pairs(&folder, run.plan(), &kept, &rewrites)?;
+    write_pairs(&folder, &judging, &kept, &rewrites)?;
     Manifest::write(&dir, Kind::Refinement)?;
-    Ok(Pairs { folder, sources: texts.len(), kept: [kept[0].len(), kept[1].len()] })
+    let kept = [kept[0].len(), kept[1].len()];
+    Ok(Pairs { folder, sources: texts.len(), kept, judges: Judges::of(&judging) })
 }
 
 fn read_part(file: &Path) -> record::Result<Part> {
@@ -295,18 +319,17 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn open(session: &Session, run: &'a RunFolder, plan: &'a Plan, student: &Place) -> Result<Self> {
+    fn open(
+        session: &Session,
+        run: &'a RunFolder,
+        (plan, judging): (&'a Plan, &record::plan::Plan),
+        student: &Place,
+    ) -> Result<Self> {
         let critics = session.identities(run.plan())?.into_iter().filter(|(role, _)| role != Role::Teacher.as_str());
         run.check_models(&critics.collect())?;
         let compute = Compute::open(run.plan().device)?;
-        let mut judging = run.plan().clone();
-        let judges = judges_of(student)?;
         let (student, format) = open_student(student, &compute)?;
-        // The thresholds of a run are made for siblings; a reworder has its own.
-        if let Some(judges) = judges.filter(|_| format.damage.is_some()) {
-            (judging.paraphrase, judging.summary) = (judges.paraphrase, judges.summary);
-        }
-        Ok(Self { student, format, critics: session.critics(&judging, &compute)?, run, plan })
+        Ok(Self { student, format, critics: session.critics(judging, &compute)?, run, plan })
     }
 
     fn part(&mut self, sources: &[(u64, &str)], length: f32, monitor: &mut Monitor<'_>) -> Result<Part> {
@@ -366,7 +389,18 @@ fn plan_of(run: &RunFolder, args: &Refine, student: &Place) -> Result<Plan> {
         temperature: 0.7,
         top_p: 0.9,
         no_repeat_ngram: 3,
+        reworder_sha256: reworder_hash(student)?,
     })
+}
+
+/// Hash of the prompts and critics of a reworder; `None` for a student.
+fn reworder_hash(student: &Place) -> Result<Option<String>> {
+    let Some(format) = format_of(student)?.filter(|format| format.damage.is_some()) else { return Ok(None) };
+    let mut bytes = format.to_bytes()?;
+    if let Some(judges) = judges_of(student)? {
+        bytes.extend(judges.to_bytes()?);
+    }
+    Ok(Some(sha256(&bytes)))
 }
 
 /// The sentences to rewrite: those that are saved, or new ones, which are saved first.

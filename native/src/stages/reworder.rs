@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lm::device::{Compute, DeviceSpec};
 use lm::model::LanguageModel;
-use lm::train::lora::Lora;
 use lm::train::trainer::{Settings, Trainer};
 use method::reword::{Damage, Rewording, words::Words};
 use method::student::{Format, Lesson};
@@ -29,7 +28,7 @@ const WORDS: std::ops::RangeInclusive<usize> = 4..=60;
 
 /// What to train on, and where.
 pub struct Request<'a> {
-    /// Finished runs whose sentences are learned from.
+    /// A run whose finished shards are learned from.
     pub run: Option<&'a RunFolder>,
     /// Files of texts: lines, or .jsonl with this field.
     pub texts: (&'a [PathBuf], Option<&'a str>),
@@ -68,7 +67,6 @@ fn sentences(request: &Request<'_>) -> Result<Sentences> {
             let whole = shard.samples.iter().filter(|sample| sample.finish == Finish::Sentence);
             whole.for_each(|sample| add(&sample.text, &mut found.texts));
         }
-        found.data.insert("run".to_owned(), sha256(found.texts.join("\n").as_bytes()));
     }
     let (files, field) = request.texts;
     for (i, file) in files.iter().enumerate() {
@@ -77,6 +75,8 @@ fn sentences(request: &Request<'_>) -> Result<Sentences> {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         found.data.insert(format!("{i}/{name}"), hash_file(file)?.1);
     }
+    // The files alone do not say which of their fields was read.
+    found.data.insert("sentences".to_owned(), sha256(found.texts.join("\n").as_bytes()));
     if found.texts.is_empty() {
         let expected = format!("at least one sentence of {} to {} words", WORDS.start(), WORDS.end());
         return Err(Error::input("the sentences", expected, "none").into());
@@ -89,8 +89,9 @@ fn sentences(request: &Request<'_>) -> Result<Sentences> {
 fn defaults(flags: &TrainFlags, parameters: usize) -> Settings {
     let mut s = settings::student(flags, parameters);
     let fit = &flags.fit;
-    if let Some(lora) = s.lora.as_mut().filter(|_| flags.lora_rank.is_none()) {
-        *lora = Lora { rank: 32, alpha: flags.lora_alpha.unwrap_or(64.0), targets: lora.targets.clone() };
+    if let Some(lora) = &mut s.lora {
+        lora.rank = flags.lora_rank.unwrap_or(32);
+        lora.alpha = flags.lora_alpha.unwrap_or(2.0 * lora.rank as f64);
         s.learning_rate = fit.learning_rate.unwrap_or(6e-4);
     }
     s.epochs = fit.epochs.unwrap_or(1);
@@ -117,7 +118,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         base_sha256: place.weights_hash()?,
         data,
         format: Format::reworder(encoder, Damage::writing()),
-        damage: Some(damage.clone()),
+        training_damage: Some(damage.clone()),
         train: defaults(request.flags, base.parameters()),
     };
     plan::check(&request.out.join(plan::FILE), &plan, &plan.train)?;
@@ -131,7 +132,10 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     let judges = request.run.map_or_else(|| Preset::Small.plan(DeviceSpec::Flex), |run| run.plan().clone());
     carry_out(session, &request.out, &plan, &mut lesson, |model, trainer| {
         model.card = card(&plan, &judges, texts.len(), trainer);
-        let mut judges = Judges { paraphrase: Paraphrase::reworded(), ..Judges::of(&judges) };
+        let (of_run, mut judges) = (judges.paraphrase.entailment_min, Judges::of(&judges));
+        judges.paraphrase = Paraphrase::reworded();
+        // A small critic that is rarely sure has a lower threshold in its run, too.
+        judges.paraphrase.entailment_min = judges.paraphrase.entailment_min.min(of_run);
         if judges.encoder.is_empty() {
             judges.paraphrase.cosine_min = None;
         }
@@ -140,7 +144,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     })
 }
 
-/// The default folder of a reworder: in its run, or else beside the texts' place of work.
+/// The default folder of a reworder: in its run, or else `reworder` in the current folder.
 #[must_use]
 pub fn folder(run: Option<&Path>) -> PathBuf {
     run.map_or_else(|| PathBuf::from("reworder"), |run| run.join("student/reworder"))

@@ -46,6 +46,8 @@ pub struct Request<'a> {
     pub seed: u64,
     /// Flags that override the default settings.
     pub flags: &'a TrainFlags,
+    /// The critics that accepted the pairs.
+    pub judges: Judges,
 }
 
 /// Which earlier training is set aside for a new one.
@@ -75,6 +77,9 @@ pub struct Done {
     /// The student's model folder.
     #[serde(serialize_with = "crate::fs::lossy")]
     pub student: PathBuf,
+    /// Whether it is a reworder.
+    #[serde(skip)]
+    pub reworder: bool,
     /// Number of steps taken.
     pub steps: u64,
     /// Number of training examples.
@@ -93,8 +98,9 @@ impl Done {
     pub fn told(&self) -> String {
         let student = self.student.display();
         let loss = |l: Option<f32>| l.map_or("-".to_owned(), |l| format!("{l:.3}"));
+        let command = if self.reworder { "reword --model" } else { "paraphrase --student" };
         format!(
-            "{} steps over {} examples; loss {}, on {} held-out examples {}.\n  {student}\nUse it: impossible paraphrase --student {student} \"Your sentence.\"",
+            "{} steps over {} examples; loss {}, on {} held-out examples {}.\n  {student}\nUse it: impossible {command} {student} \"Your sentence.\"",
             self.steps,
             self.examples,
             loss(self.loss),
@@ -130,7 +136,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         base_sha256: place.weights_hash()?,
         data,
         format: format_for(&base, &request.tasks)?,
-        damage: None,
+        training_damage: None,
         train: settings::student(request.flags, base.parameters()),
     };
     let file = request.out.join(plan::FILE);
@@ -146,7 +152,7 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
     let _lock = begin(request, &plan)?;
     let done = carry_out(session, &request.out, &plan, &mut lesson, |model, trainer| {
         model.card = card(&plan, request.run.plan(), by_task, trainer);
-        model.extra.push((JUDGES, Judges::of(request.run.plan()).to_bytes()?));
+        model.extra.push((JUDGES, request.judges.to_bytes()?));
         Ok(())
     })?;
     if let Err(error) = students::refresh(request.run.dir()) {
@@ -184,6 +190,7 @@ pub(super) fn carry_out<O: Objective + Sync>(
     Manifest::write(out, Kind::Student)?;
     Ok(Done {
         student,
+        reworder: plan.format.damage.is_some(),
         steps: metrics.last().map_or(0, |l| l.step),
         examples: learned,
         held_out,

@@ -9,6 +9,7 @@ use record::plan::{Plan, Source};
 use super::student::{Aside, Done, Request, base, train};
 use super::{refine, showcase};
 use crate::args::{Distill, Moved, Refine, TrainFlags, Until};
+use crate::models::student::Judges;
 use crate::run::RunFolder;
 use crate::session::Session;
 
@@ -28,6 +29,7 @@ pub fn students(session: &Session, args: &Distill, plan: &Plan, out: &Path, unti
         tasks: Task::ALL.to_vec(),
         seed: run.plan().seed,
         flags: &args.train,
+        judges: Judges::of(run.plan()),
         run: &run,
     };
     let mut done = train(session, &stage0)?;

@@ -32,7 +32,7 @@ pub struct StudentPlan {
     pub format: Format,
     /// How a reworder's sentences are damaged in training; absent for students of pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub damage: Option<Damage>,
+    pub training_damage: Option<Damage>,
     /// Training settings.
     pub train: Settings,
 }

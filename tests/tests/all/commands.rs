@@ -339,10 +339,16 @@ fn a_reworder_is_trained_on_sentences_and_writes_candidates() -> Result<()> {
     let done = told(&program.call(0, &[&train[..], &more].concat())?)?;
     ensure!(number(&done, "steps")? >= 2.0 && number(&done, "validation")? > 0.0, "{done}");
     let plan = std::fs::read_to_string(program.at("reworder/student.toml"))?;
-    ensure!(plan.contains("[format.damage]") && plan.contains("\n[damage]\n"), "{plan}");
-    // The same command has nothing left to do, another seed is another training.
+    ensure!(plan.contains("[format.damage]") && plan.contains("[training_damage]"), "{plan}");
+    // The same command has nothing left to do, another seed is another training, and both come to the same bytes.
+    let weights = |folder: &str| std::fs::read(program.at(folder).join("model/model.safetensors"));
+    let metrics = || std::fs::read_to_string(program.at("reworder/metrics.jsonl"));
+    let (model, lines) = (weights("reworder")?, metrics()?);
     let again = told(&program.call(0, &[&train[..], &more].concat())?)?;
-    ensure!(again == done, "{again} after {done}");
+    ensure!(again == done && metrics()? == lines, "{again} after {done}");
+    program.call(2, &[&train[..], &more, &["--seed", "8"]].concat())?;
+    program.call(0, &[&train[..], &more[..4], &["--out", "reworder2"]].concat())?;
+    ensure!(weights("reworder2")? == model, "other weights");
 
     let judges = ["--critic", "tiny-critic", "--cosine-min", "-1", "--all", "--json"];
     let reword = |more: &[&str]| -> Result<Value> {
@@ -369,6 +375,7 @@ fn a_reworder_is_trained_on_sentences_and_writes_candidates() -> Result<()> {
         &["paraphrase", "--student", "reworder", "--beams", SENTENCE, "--critic", "tiny-critic", "--cosine-min", "-1"],
     )?;
     all.call(2, &["train", "--sentences", "sentences.txt"])?;
+    all.call(2, &["train"])?;
     all.call(2, &["train", "--task", "reword"])?;
     all.call(2, &["train", "--task", "reword", "--sentences", "no-such-file.txt"])?;
     all.check("reword")

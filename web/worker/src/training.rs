@@ -41,7 +41,12 @@ pub struct Base<'a> {
 
 fn begin(base: Base<'_>, distilled: &Distilled, kept: &[Kept], epochs: u64) -> Result<Training> {
     let settings = Settings { epochs, evaluate_every: 0, ..lessons::settings(base.folder.parameters(), true) };
-    let (seed, format) = (distilled.plan.seed, base.format.clone());
+    let seed = distilled.plan.seed;
+    // A reworder's student is given whole sentences.
+    let format = match base.format.damage {
+        Some(_) => lessons::format_for(base.folder, &base.format.tasks)?,
+        None => base.format.clone(),
+    };
     let lesson = Lesson::new(base.folder, kept, format, settings, seed, base.compute)?;
     let panel = Panel::new(&distilled.thresholds.paraphrase, &distilled.thresholds.summary);
     let unseen = distilled.unseen(kept, LOOKS);

@@ -236,7 +236,7 @@ impl Measure {
             Self::Copies => "share of outputs that are the source or a run of its words",
             Self::NumberErrors => "share of outputs with a wrong, new or (paraphrases) missing number",
             Self::EntityErrors => "share of outputs with a new or (paraphrases) missing name",
-            Self::Length => "length of the output, of the source's",
+            Self::Length => "length of the output as a share of the source's",
             Self::Usable => "share of outputs that are entailed, keep the numbers and are no copies",
         }
     }

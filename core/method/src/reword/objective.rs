@@ -12,11 +12,16 @@ use super::{Damage, words::Words};
 use crate::student::Format;
 use crate::{Error, Result};
 
+/// Tokens by which a damaged sentence may be longer than the sentence.
+const RESERVE: usize = 4;
+
 /// A sentence to be written back.
 #[derive(Debug, Clone)]
 pub struct Sentence {
     number: u64,
     words: Words,
+    /// Number of tokens of the prompt with all words, and a few more for marks and small letters.
+    prompt: usize,
     /// Token ids of the sentence, with the end-of-text token.
     target: Vec<u32>,
 }
@@ -61,10 +66,10 @@ impl Rewording {
         for (number, text) in (0..).zip(texts) {
             let mut target = self.tokenizer.encode(&self.format.target(text))?;
             target.push(self.end);
-            let prompt = self.prompt(text)?;
-            let taken = if self.encoder { prompt.len().max(target.len()) } else { prompt.len() + target.len() };
+            let prompt = self.prompt(text)?.len() + RESERVE;
+            let taken = if self.encoder { prompt.max(target.len()) } else { prompt + target.len() };
             if taken <= positions {
-                sentences.push(Sentence { number, words: Words::read(text), target });
+                sentences.push(Sentence { number, words: Words::read(text), prompt, target });
             }
         }
         if sentences.is_empty() {
@@ -84,7 +89,9 @@ impl Rewording {
     fn example(&self, sentence: &Sentence, epoch: u64) -> Result<Example> {
         let pass = u32::try_from(epoch).unwrap_or(u32::MAX);
         let damaged = self.damage.apply(&sentence.words, 1.0, (self.seed, sentence.number, pass));
-        Ok(Example { group: sentence.number, prompt: self.prompt(&damaged)?, target: sentence.target.clone() })
+        let mut prompt = self.prompt(&damaged)?;
+        prompt.truncate(sentence.prompt);
+        Ok(Example { group: sentence.number, prompt, target: sentence.target.clone() })
     }
 }
 
@@ -93,8 +100,7 @@ impl Objective for Rewording {
     type Batch = Batch;
 
     fn length(&self, sentence: &Sentence) -> usize {
-        // The prompt has about two thirds of the sentence's words.
-        2 * sentence.target.len()
+        sentence.prompt + sentence.target.len()
     }
 
     fn group(&self, sentence: &Sentence) -> u64 {
@@ -126,5 +132,37 @@ impl Objective for Rewording {
 
     async fn loss(&self, parameters: &Parameters, batch: &Batch, precision: Precision) -> Result<f64> {
         self.likelihood.loss(parameters, batch, precision).await
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::tiny;
+
+    #[test]
+    fn damage_differs_between_epochs_and_is_the_same_for_the_same_numbers() {
+        let teacher = tiny::folder("teacher");
+        let ends = (teacher.tokenizer().unwrap().clone(), teacher.end().unwrap());
+        let objective = |seed| {
+            let format = Format::reworder(false, Damage::writing());
+            Rewording::new(&teacher.config, ends.clone(), format, Damage::training(), seed).unwrap()
+        };
+        let texts = ["The company said it will pay a dividend of 12 cts on March 31.", "It is."].map(str::to_owned);
+        let (sentences, left_out) = objective(1).sentences(&texts).unwrap();
+        assert_eq!((sentences.len(), left_out), (2, 0));
+        let example = |seed, epoch| objective(seed).example(&sentences[0], epoch).unwrap();
+        assert_eq!(example(1, 0), example(1, 0));
+        assert!(example(1, 0).prompt != example(1, 1).prompt && example(1, 0).prompt != example(2, 0).prompt);
+        let (prompt, target) =
+            (ends.0.decode(&example(1, 0).prompt).unwrap(), ends.0.decode(&sentences[0].target).unwrap());
+        assert!(
+            prompt.starts_with("Words:") && prompt.contains("12 cts") && target.contains(&texts[0]),
+            "{prompt} {target}"
+        );
+        assert!(example(1, 0).prompt.len() <= sentences[0].prompt);
+        let long = vec!["word ".repeat(5000) + "."];
+        assert!(matches!(objective(1).sentences(&long), Err(Error::Input { .. })));
     }
 }

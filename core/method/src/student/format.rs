@@ -118,7 +118,7 @@ impl Format {
     /// [`Error::Broken`] for anything but a format in JSON.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
         let format: Self = serde_json::from_slice(bytes).map_err(|e| Error::broken(file, e.to_string()))?;
-        format.damage.as_ref().map_or(Ok(()), Damage::validate)?;
+        format.damage.as_ref().map_or(Ok(()), Damage::validate).map_err(|e| Error::broken(file, e.to_string()))?;
         Ok(format)
     }
 
@@ -157,6 +157,24 @@ mod tests {
         let buckets = [0.0, 0.04, 0.16, 0.3, 0.79, 1.0, 7.0, f32::NAN].map(Format::bucket);
         assert_eq!(buckets[..7], [10, 10, 20, 30, 80, 100, 100]);
         assert!((10..=100).contains(&buckets[7]));
+    }
+
+    #[test]
+    fn a_reworder_gets_other_words_for_each_version() {
+        let format = Format::reworder(false, Damage::writing());
+        let source = "The firm said it will raise its dividend on the shares of the old bank in March.";
+        let prompts = |versions, number| format.prompts((Task::Paraphrase, 1.0), source, versions, (7, number));
+        let four = prompts(4, 1);
+        assert_eq!((four.len(), &four[..2]), (4, &prompts(2, 1)[..]));
+        assert!(four.iter().collect::<std::collections::BTreeSet<_>>().len() > 2 && four != prompts(4, 2), "{four:?}");
+        assert!(
+            four.iter().all(|p| p.starts_with("Words: ") && p.ends_with("\nSentence:") && p.contains("will raise"))
+        );
+        assert_eq!(Format::causal(&Task::ALL).prompts((Task::Paraphrase, 1.0), source, 9, (7, 1)).len(), 1);
+        let bytes = format.to_bytes().unwrap_or_default();
+        assert_eq!(Format::parse("f", &bytes), Ok(format));
+        let bad = String::from_utf8_lossy(&bytes).replace("\"phrase\": 3", "\"phrase\": 0");
+        assert!(matches!(Format::parse("f", bad.as_bytes()), Err(Error::Broken { .. })), "{bad}");
     }
 
     #[test]

@@ -135,16 +135,24 @@ impl Rewriter<'_> {
         }
         let (mut out, mut jobs) = (Vec::with_capacity(sources.len()), Vec::new());
         for (source, &(number, text)) in sources.iter().enumerate() {
-            let prompts =
-                self.format.prompts((options.task, options.length), text, options.samples, (options.seed, number));
-            let prompts = prompts.iter().map(|prompt| self.student.prompt(prompt, options.limits.max_tokens));
-            let prompts = prompts.collect::<Result<Vec<_>>>();
-            out.push(Rewritten { number, text: text.to_owned(), too_long: prompts.is_err(), versions: Vec::new() });
-            let prompts = prompts.unwrap_or_default();
-            let each = if prompts.len() > 1 { 1 } else { options.samples };
-            for (first, prompt) in (0..).step_by(each.max(1) as usize).zip(prompts) {
-                let job = Job { context: number, prompt, rows: first..first + each, stop: Stop::EndOfText };
-                jobs.push((source, job));
+            let (room, task) = (options.limits.max_tokens, (options.task, options.length));
+            let whole = self.student.prompt(&self.format.prompt(options.task, text, options.length), room);
+            out.push(Rewritten { number, text: text.to_owned(), too_long: whole.is_err(), versions: Vec::new() });
+            // A sentence that is too long is not damaged, however long it is.
+            let Ok(whole) = whole else { continue };
+            let mut add = |prompt, rows| {
+                jobs.push((source, Job { context: number, prompt, rows, stop: Stop::EndOfText }));
+            };
+            if self.format.damage.is_none() {
+                add(whole, 0..options.samples);
+                continue;
+            }
+            let prompts = self.format.prompts(task, text, options.samples, (options.seed, number));
+            for (row, prompt) in (0..).zip(&prompts) {
+                // The words of a sentence that just fits may have a few more tokens than the sentence.
+                if let Ok(prompt) = self.student.prompt(prompt, room) {
+                    add(prompt, row..row + 1);
+                }
             }
         }
         monitor.stage(Stage::Versions)?;

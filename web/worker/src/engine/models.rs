@@ -56,7 +56,7 @@ pub(super) struct Models {
     /// Folder of the loaded student, from which a training starts.
     pub(super) folder: ModelFolder,
     pub(super) format: Format,
-    pub(super) trained: Option<TextModel>,
+    pub(super) trained: Option<(TextModel, Format)>,
     pub(super) trained_writes: bool,
     /// Default thresholds for the critic.
     pub(super) thresholds: Thresholds,
@@ -75,9 +75,10 @@ impl Models {
 
     /// A rewriter with the selected student and the critics.
     pub(super) fn rewriter(&mut self, panel: Panel) -> Rewriter<'_> {
-        let student = self.trained.as_ref().filter(|_| self.trained_writes).unwrap_or(&self.student);
+        let trained = self.trained.as_ref().filter(|_| self.trained_writes);
+        let (student, format) = trained.map_or((&self.student, &self.format), |(model, format)| (model, format));
         self.critics.panel = panel;
-        Rewriter { student, format: &self.format, critics: &mut self.critics }
+        Rewriter { student, format, critics: &mut self.critics }
     }
 }
 

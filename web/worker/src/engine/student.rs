@@ -110,7 +110,7 @@ pub(super) async fn train(desk: &Desk, models: &mut Models, training: &mut Train
     let (done, total) = (trainer.state.step, trainer.total());
     course::run(trainer, &mut looking, &mut Monitor::new(&mut attention, done, total)).await?;
     let last = looking.look(trainer).await;
-    models.trained = Some(frame.student(&trainer.parameters)?);
+    models.trained = Some((frame.student(&trainer.parameters)?, frame.format.clone()));
     match last {
         // Only the last sample versions were interrupted; the training is complete.
         Err(Error::Interrupted) => Ok(()),
