@@ -113,8 +113,11 @@ const KINDS: [(&str, bool); 7] = [
     ("drop", false),
 ];
 
+/// Files by name.
+type Contents = BTreeMap<String, Vec<u8>>;
+
 /// All files below a folder, without those that show the time or list such files.
-fn files(dir: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+fn files(dir: &Path) -> Result<Contents> {
     let mut all = program::files(dir)?;
     let clock = |name: &str| {
         ["report.html", "timings.json", "manifest.json"].contains(&name.rsplit('/').next().unwrap_or(name))
@@ -185,7 +188,7 @@ impl Bench {
     }
 
     /// File operations of a command (name and path), and its output without a fault.
-    fn operations(&self, case: &Case) -> Result<(Vec<String>, BTreeMap<String, Vec<u8>>)> {
+    fn operations(&self, case: &Case) -> Result<(Vec<String>, Contents)> {
         let work = self.reset(case)?;
         let list = self.program.at(&format!("{}-list", case.name));
         let mut command = self.command(case, &work);
@@ -199,13 +202,7 @@ impl Bench {
     }
 
     /// One fault, and the next call; returns whether there was an operation that could fail.
-    fn one(
-        &self,
-        case: &Case,
-        (kind, succeeds): (&str, bool),
-        at: u64,
-        expected: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<bool> {
+    fn one(&self, case: &Case, (kind, succeeds): (&str, bool), at: u64, expected: &Contents) -> Result<bool> {
         let work = self.reset(case)?;
         let (called, hit) = self.fault(case, &work, kind, at)?;
         let Some(hit) = hit else { return Ok(false) };
@@ -319,7 +316,7 @@ fn a_clock_that_jumps_changes_nothing() -> Result<()> {
         return Ok(());
     };
     let program = Program::new(BINARY, &Path::new(env!("CARGO_TARGET_TMPDIR")).join("clock"))?;
-    let outputs = |out: &str, jump: bool| -> Result<BTreeMap<String, Vec<u8>>> {
+    let outputs = |out: &str, jump: bool| -> Result<Contents> {
         let distill = ["distill", "--contexts", "2", "--k", "6", "--until", "dataset", "--out", out];
         let trained = format!("{out}-made");
         made::run(&program.at(&trained), &made::plan(), (0, 1))?;
