@@ -18,11 +18,11 @@ pub(super) fn run(session: &Session, args: &Train) -> Result<()> {
         Some(Goal::Summary) => vec![Task::Summary],
         None => Task::ALL.to_vec(),
     };
-    let Some(run) = run.filter(|_| args.sentences.is_empty()) else {
-        return Err(
-            Error::input("--sentences", "--task reword beside it: pairs come from --run", "another task").into()
-        );
-    };
+    if !args.sentences.is_empty() {
+        let expected = "--task reword beside it; students of pairs learn from --run or --data";
+        return Err(Error::input("--sentences", expected, "another task, or none").into());
+    }
+    let Some(run) = run else { return Err(Error::input("--run", "the folder of a run", "nothing").into()) };
     let request = Request {
         data: if args.data.is_empty() { vec![run.dir().join("dataset")] } else { args.data.clone() },
         out: args.out.clone().unwrap_or_else(|| run.dir().join("student/stage0")),

@@ -350,7 +350,7 @@ fn a_reworder_is_trained_on_sentences_and_writes_candidates() -> Result<()> {
     program.call(0, &[&train[..], &more[..4], &["--out", "reworder2"]].concat())?;
     ensure!(weights("reworder2")? == model, "other weights");
 
-    let judges = ["--critic", "tiny-critic", "--cosine-min", "-1", "--all", "--json"];
+    let judges = [&JUDGES[..], &["--all", "--json"]].concat();
     let reword = |more: &[&str]| -> Result<Value> {
         let command =
             [&["reword", "--model", "reworder", "--candidates", "6"], &judges[..], more, &[SENTENCE]].concat();
@@ -370,10 +370,7 @@ fn a_reworder_is_trained_on_sentences_and_writes_candidates() -> Result<()> {
     all.call(2, &["reword", "--model", "tiny-student", SENTENCE])?;
     all.call(2, &["reword", "--model", "reworder", "--critic", "tiny-critic", "--candidates", "0", SENTENCE])?;
     all.call(2, &["reword", "--model", "reworder", "--noise", "1,-2", SENTENCE])?;
-    all.call(
-        2,
-        &["paraphrase", "--student", "reworder", "--beams", SENTENCE, "--critic", "tiny-critic", "--cosine-min", "-1"],
-    )?;
+    all.call(2, &[&["paraphrase", "--student", "reworder", "--beams", SENTENCE], &JUDGES[..]].concat())?;
     all.call(2, &["train", "--sentences", "sentences.txt"])?;
     all.call(2, &["train"])?;
     all.call(2, &["train", "--task", "reword"])?;
