@@ -17,8 +17,9 @@ use record::{Kept, Task};
 
 use super::examples::{Examples, balanced, examples};
 use super::format::{self, Format};
+use super::rewording::Rewording;
 use crate::Result;
-use crate::reword::{Damage, Rewording};
+use crate::reword::Damage;
 
 /// Number of parameters below which all weights are trained, as adapters would save nothing.
 pub const SMALL: usize = 10_000_000;

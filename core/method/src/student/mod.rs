@@ -3,8 +3,10 @@
 pub mod examples;
 pub mod format;
 pub mod lesson;
+pub mod rewording;
 pub mod rewrite;
 
 pub use format::Format;
 pub use lesson::Lesson;
+pub use rewording::Rewording;
 pub use rewrite::{Rewriter, Rewritten};

@@ -8,8 +8,8 @@ use lm::train::objective::{Likelihood, Objective};
 use lm::train::parameters::Gradients;
 use lm::train::{Batch, Example, Parameters};
 
-use super::{Damage, words::Words};
-use crate::student::Format;
+use super::Format;
+use crate::reword::{Damage, words::Words};
 use crate::{Error, Result};
 
 /// Tokens by which a damaged sentence may be longer than the sentence.
