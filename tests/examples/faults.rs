@@ -9,7 +9,7 @@
 //! - `FAULTS_HIT`: a file to which the name of the failed operation is written;
 //! - `FAULTS_LIST`: a file to which all operations are written when the process ends, one a line: name, space, path;
 //! - `FAULTS_CLOCK`: without the others: a file to which the number of readings of the wall clock is written when the
-//!   process ends; at each reading the clock jumps by a day, to and fro.
+//!   process ends.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, missing_docs, clippy::missing_safety_doc, clippy::unwrap_used)]
 
@@ -325,24 +325,13 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::
     static REAL: OnceLock<Read> = OnceLock::new();
     let real = REAL.get_or_init(|| unsafe { next(c"clock_gettime") });
     let done = unsafe { real(clock, time) };
-    if clock == libc::CLOCK_REALTIME && CLOCK.load(Ordering::Relaxed) {
-        let readings = READINGS.fetch_add(1, Ordering::Relaxed);
-        unsafe { (*time).tv_sec += if readings.is_multiple_of(2) { 86_400 } else { 0 } };
+    if clock == libc::CLOCK_REALTIME {
+        READINGS.fetch_add(1, Ordering::Relaxed);
     }
     done
 }
 
-/// Whether the clock jumps, and how often it was read.
-static CLOCK: AtomicBool = AtomicBool::new(false);
 static READINGS: AtomicU64 = AtomicU64::new(0);
-
-extern "C" fn begin() {
-    CLOCK.store(std::env::var_os("FAULTS_CLOCK").is_some(), Ordering::Relaxed);
-}
-
-#[used]
-#[unsafe(link_section = ".init_array")]
-static BEGIN: extern "C" fn() = begin;
 
 extern "C" fn finish() {
     quietly(|| {

@@ -21,7 +21,7 @@ pub(super) fn line(row: &Value) -> String {
         "embedding" => (number("embeddings_per_s"), "sentences/s", format!("{} sentences", count("sentences"))),
         "context" => {
             let rest = format!(
-                "k = {}: {} of {} sentences' pairs kept; {:.1} s sampling, {:.1} s critics",
+                "k = {}: {} pairs kept of {} sentences; {:.1} s sampling, {:.1} s critics",
                 count("k"),
                 count("kept"),
                 count("sentences"),

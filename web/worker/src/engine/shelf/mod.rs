@@ -119,7 +119,7 @@ async fn contents() -> Contents {
 async fn look(contents: &mut Contents) -> Result<(), Problem> {
     let models = Folder::models().await?;
     for name in models.names().await? {
-        let Ok(Some(folder)) = models.folder(&name).await else { continue };
+        let Some(folder) = models.folder(&name).await? else { continue };
         if let Some(stored) = record(&folder).await? {
             contents.models.push(Stored { name, ..stored });
             continue;

@@ -72,11 +72,11 @@ impl Folder {
         Self(root.unchecked_into()).make("models").await
     }
 
-    /// A subfolder; `None` if it does not exist.
+    /// A subfolder; `None` if it does not exist, or is a file.
     pub(super) async fn folder(&self, name: &str) -> Result<Option<Self>> {
         match done(self.0.get_directory_handle(name)).await {
             Ok(folder) => Ok(Some(Self(folder.unchecked_into()))),
-            Err(error) if missing(&error) => Ok(None),
+            Err(error) if missing(&error) || word(&error, "name") == "TypeMismatchError" => Ok(None),
             Err(error) => Err(refused(&format!("Opening {name}"), &error)),
         }
     }
