@@ -59,6 +59,10 @@ pub fn plan(flags: &PlanFlags, device: DeviceSpec) -> Result<Plan> {
         plan.summary = Summary::preset(critics);
     }
     apply_thresholds(&flags.thresholds, &mut plan.paraphrase, &mut plan.summary);
+    if let Some(most) = plan.paraphrase.nll_max {
+        let expected = "nothing, as no reworder scores the siblings of a run";
+        return Err(Error::input("paraphrase.nll_max", expected, most));
+    }
     let m = &mut plan.models;
     for (target, flag) in
         [(&mut m.teacher, &flags.teacher), (&mut m.critic, &flags.critic), (&mut m.encoder, &flags.encoder)]

@@ -205,6 +205,9 @@ pub struct Paraphrase {
     pub cosine_min: Option<f32>,
     /// Minimum entailment probability in both directions, 0 to 1 (paper: 0.75).
     pub entailment_min: f32,
+    /// Maximum [`nll`](crate::Scored::nll) of a reworder's version, in nats per token; `None` = off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nll_max: Option<f32>,
     /// Selection among pairs that mean the same.
     pub diversity: Diversity,
 }
@@ -272,6 +275,7 @@ impl Paraphrase {
             statements: false,
             cosine_min: None,
             entailment_min: 0.75,
+            nll_max: None,
             diversity: Diversity::Component,
         };
         match critics {
@@ -328,7 +332,9 @@ impl Paraphrase {
         let floor = (0.0..=self.rouge_max).contains(&self.rouge_min);
         check(floor, "paraphrase.rouge_min", "0 to rouge_max", self.rouge_min)?;
         check_floor(self.cosine_min, "paraphrase.cosine_min")?;
-        check((0.0..=1.0).contains(&self.entailment_min), "paraphrase.entailment_min", "0 to 1", self.entailment_min)
+        check((0.0..=1.0).contains(&self.entailment_min), "paraphrase.entailment_min", "0 to 1", self.entailment_min)?;
+        let most = self.nll_max.unwrap_or(1.0);
+        check(most > 0.0 && most <= 100.0, "paraphrase.nll_max", "above 0, at most 100", most)
     }
 }
 
@@ -521,6 +527,7 @@ mod tests {
             ("summary.length_max", &[|p| p.summary.length_max = 0.0, |p| p.summary.length_max = 1.1]),
             ("summary.cosine_min", &[|p| p.summary.cosine_min = Some(-1.1)]),
             ("summary.entailment_min", &[|p| p.summary.entailment_min = f32::NAN]),
+            ("paraphrase.nll_max", &[|p| p.paraphrase.nll_max = Some(0.0), |p| p.paraphrase.nll_max = Some(f32::NAN)]),
             ("models.encoder", &[|p| p.models.encoder.clear()]),
         ];
         for (name, changes) in changes {

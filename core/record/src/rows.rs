@@ -101,6 +101,10 @@ pub struct Scored {
     pub forward: Option<f32>,
     /// Probability that y entails x.
     pub backward: Option<f32>,
+    /// Negative log-likelihood of y as a reworder writes it from damaged forms of x, in nats per token. Only versions
+    /// of a reworder have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nll: Option<f32>,
     /// Why the pair was refused; `None` (an empty string in files) for a kept pair.
     #[serde(with = "or_kept")]
     pub refused_by: Option<Refusal>,

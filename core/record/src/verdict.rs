@@ -29,6 +29,8 @@ named! {
         Forward = "forward",
         /// The probability that y entails x is below the threshold.
         Backward = "backward",
+        /// The reworder is unlikely to write y from other damaged forms of x.
+        Nll = "nll",
         /// The plan's limit of pairs with the same summary is reached.
         Cap = "cap",
         /// Another kept pair of the context means the same.

@@ -11,9 +11,9 @@ use crate::rows::Scored;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Style {
-    /// Low temperature, ranked by entailment.
+    /// Low temperature, ranked by entailment minus [`nll`](Scored::nll).
     Faithful,
-    /// The default temperature, ranked by entailment plus half of 1 - ROUGE-L.
+    /// The default temperature, ranked by entailment minus `nll` plus half of 1 - ROUGE-L.
     #[default]
     Balanced,
     /// High temperature and a wider nucleus, ranked by 1 - ROUGE-L.
@@ -25,10 +25,11 @@ impl Style {
     #[must_use]
     pub fn rank(self, a: &Version, b: &Version) -> Ordering {
         let value = |v: &Version| {
-            let (entailment, difference) = (v.entailment().unwrap_or(0.0), 1.0 - v.scored.rouge_l);
+            let truth = v.entailment().unwrap_or(0.0) - v.scored.nll.unwrap_or(0.0);
+            let difference = 1.0 - v.scored.rouge_l;
             match self {
-                Self::Faithful => entailment,
-                Self::Balanced => entailment + difference / 2.0,
+                Self::Faithful => truth,
+                Self::Balanced => truth + difference / 2.0,
                 Self::Diverse => difference,
             }
         };

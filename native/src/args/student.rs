@@ -229,6 +229,9 @@ pub struct Rewrite {
     /// Minimum entailment of a version, in the directions that the task requires.
     #[arg(long, value_name = "P")]
     pub min_entailment: Option<f32>,
+    /// As [`Reword::nll_max`], which sets it.
+    #[arg(skip)]
+    pub nll_max: Option<f32>,
     /// Also return versions that a critic rejected, with the reason.
     #[arg(long)]
     pub all: bool,
@@ -272,15 +275,19 @@ pub struct Reword {
     /// Write paraphrases, or summaries: for these, whole phrases are left out first.
     #[arg(long, value_parser = choice::task(), default_value = "paraphrase")]
     pub task: Task,
-    /// Share of the function words that fall out (default: as the reworder says).
-    #[arg(long, value_name = "SHARE")]
-    pub function: Option<f32>,
+    /// Shares of the function words that fall out, of which each candidate draws one (default of these four: as the
+    /// reworder says).
+    #[arg(long, value_name = "SHARES", value_delimiter = ',')]
+    pub function: Vec<f32>,
     /// Share of the content words that fall out.
     #[arg(long, value_name = "SHARE")]
     pub content: Option<f32>,
     /// Widths of the noise on the order of phrases, of which each candidate draws one: 0 keeps the order, 100 gives any.
     #[arg(long, value_name = "WIDTHS", value_delimiter = ',')]
     pub noise: Vec<f32>,
+    /// Most words of a phrase, of which each candidate draws one value; phrases change places as a whole.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub phrase: Vec<usize>,
     /// Temperature of sampling.
     #[arg(long, value_name = "T", default_value_t = 0.6)]
     pub temperature: f32,
@@ -302,6 +309,10 @@ pub struct Reword {
     /// Seed.
     #[arg(long, default_value_t = 7)]
     pub seed: u64,
+    /// Most nats per token that the reworder may need for a paraphrase, given other damaged forms of its source (100
+    /// for no maximum).
+    #[arg(long, value_name = "NATS")]
+    pub nll_max: Option<f32>,
     /// Entailment critic (default: that of the reworder).
     #[arg(long, value_name = "MODEL")]
     pub critic: Option<String>,
@@ -338,6 +349,7 @@ impl Reword {
             diversity_penalty: 0.0,
             length: self.length,
             min_entailment: None,
+            nll_max: self.nll_max,
             all: self.all,
             explain: self.explain,
             seed: self.seed,

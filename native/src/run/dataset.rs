@@ -25,7 +25,7 @@ pub struct JsonRow<'a>(pub &'a Kept);
 impl Serialize for JsonRow<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (kept, s) = (self.0, &self.0.scored);
-        let mut map = serializer.serialize_map(Some(13))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("text", &kept.text)?;
         map.serialize_entry(s.task.name(), &kept.target)?;
         map.serialize_entry("length_ratio", &s.length_ratio)?;
@@ -39,6 +39,9 @@ impl Serialize for JsonRow<'_> {
         map.serialize_entry("context", &s.context)?;
         map.serialize_entry("x", &s.x)?;
         map.serialize_entry("y", &s.y)?;
+        if s.nll.is_some() {
+            map.serialize_entry("nll", &s.nll)?;
+        }
         map.end()
     }
 }
@@ -47,16 +50,20 @@ impl Serialize for JsonRow<'_> {
 /// how the run was split into shards.
 struct TaskFiles {
     table: TableWriter<Sink>,
+    /// Whether the table has the column `nll`.
+    nll: bool,
     lines: Sink,
     waiting: Vec<Kept>,
 }
 
 impl TaskFiles {
-    fn new(dataset: &Path, batch: &mut Batch, task: Task) -> Result<Self> {
+    fn new(dataset: &Path, batch: &mut Batch, task: Task, nll: bool) -> Result<Self> {
         let path = |ext: &str| dataset.join(format!("{}.{ext}", task.name()));
         let (parquet, jsonl) = (path("parquet"), path("jsonl"));
-        let table = TableWriter::new(batch.file(&parquet)?, &kept_fields(task), &parquet)?;
-        Ok(Self { table, lines: batch.file(&jsonl)?, waiting: Vec::new() })
+        let fields = kept_fields(task);
+        let fields = &fields[..fields.len() - usize::from(!nll)];
+        let table = TableWriter::new(batch.file(&parquet)?, fields, &parquet)?;
+        Ok(Self { table, nll, lines: batch.file(&jsonl)?, waiting: Vec::new() })
     }
 
     fn add(&mut self, kept: Kept) -> Result<()> {
@@ -68,7 +75,8 @@ impl TaskFiles {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.table.write(&kept_columns(&self.waiting))?;
+        let columns = kept_columns(&self.waiting);
+        self.table.write(&columns[..columns.len() - usize::from(!self.nll)])?;
         self.waiting.clear();
         Ok(())
     }
@@ -89,8 +97,10 @@ pub(super) fn write(folder: &RunFolder) -> Result<Written> {
     let dataset = dir.join("dataset");
     fs::create_dir_all(&dataset).map_err(io_error("creating", &dataset))?;
     let mut batch = Batch::default();
-    let mut files =
-        [TaskFiles::new(&dataset, &mut batch, Task::ALL[0])?, TaskFiles::new(&dataset, &mut batch, Task::ALL[1])?];
+    let mut files = [
+        TaskFiles::new(&dataset, &mut batch, Task::ALL[0], false)?,
+        TaskFiles::new(&dataset, &mut batch, Task::ALL[1], false)?,
+    ];
     let (mut survey, mut funnel, mut contexts) = (Survey::new(folder.plan().seed), Funnel::default(), 0);
     for shard in folder.shards()? {
         let shard = shard?;
@@ -139,7 +149,8 @@ pub fn write_pairs(dir: &Path, plan: &Plan, kept: &[Vec<Kept>; 2], funnel: &impl
     fs::create_dir_all(dir).map_err(io_error("creating", dir))?;
     let mut batch = Batch::default();
     for (task, pairs) in Task::ALL.into_iter().zip(kept) {
-        let mut files = TaskFiles::new(dir, &mut batch, task)?;
+        let nll = pairs.iter().any(|pair| pair.scored.nll.is_some());
+        let mut files = TaskFiles::new(dir, &mut batch, task, nll)?;
         for pair in pairs {
             files.add(pair.clone())?;
         }
@@ -177,6 +188,26 @@ mod tests {
                 assert_eq!(v["backward"].is_null(), row.scored.backward.is_none());
             }
         }
+    }
+
+    #[test]
+    fn pairs_of_a_reworder_have_one_more_column() {
+        let dir = tempfile::tempdir().unwrap();
+        finish_run(dir.path(), &plan(), 3);
+        let file = dir.path().join("dataset/paraphrase.parquet");
+        let mut pairs = read_kept(&file, Task::Paraphrase).unwrap();
+        let out = dir.path().join("pairs");
+        let again = |pairs: &[Kept]| {
+            write_pairs(&out, &plan(), &[pairs.to_vec(), Vec::new()], &Funnel::default()).unwrap();
+            let lines = fs::read_to_string(out.join("paraphrase.jsonl")).unwrap();
+            (read_kept(&out.join("paraphrase.parquet"), Task::Paraphrase).unwrap(), lines)
+        };
+        assert_eq!(again(&pairs).0, pairs);
+        assert_eq!(fs::read(&file).unwrap(), fs::read(out.join("paraphrase.parquet")).unwrap());
+        pairs[1].scored.nll = Some(0.75);
+        let (read, lines) = again(&pairs);
+        assert_eq!(read, pairs);
+        assert!(lines.lines().nth(1).unwrap().ends_with(",\"nll\":0.75}"), "{lines}");
     }
 
     #[test]

@@ -101,6 +101,7 @@ pub fn range_data(range: &Range<u64>) -> Data {
                     cosine: kept.then_some(0.9),
                     forward: kept.then_some(0.8 + share / 10.0),
                     backward: (kept && task == Task::Paraphrase).then_some(0.77),
+                    nll: None,
                     refused_by: (!kept).then_some(Refusal::Entities),
                 });
             }

@@ -165,7 +165,8 @@ fn write_error(path: &Path) -> impl FnOnce(ParquetError) -> Error {
     move |e| Error::io("writing", path.display(), e)
 }
 
-/// Reads a table row group by row group and passes the columns to `each`, in the order of `fields`.
+/// Reads a table row group by row group and passes the columns to `each`, in the order of `fields`. The last columns may
+/// be missing if they are [`Kind::OptF32`]: then they hold no values.
 ///
 /// # Errors
 /// [`Error::Io`] when reading fails; [`Error::Broken`] for anything but a table with these fields; errors of `each`.
@@ -194,7 +195,12 @@ fn read_group(
     fields: &[Field],
 ) -> Result<Vec<Column>, ParquetError> {
     let group = reader.get_row_group(index)?;
-    fields.iter().enumerate().map(|(i, (_, kind))| read_column(group.get_column_reader(i)?, *kind)).collect()
+    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
+    let read = |(i, (_, kind)): (usize, &Field)| match i < group.num_columns() {
+        true => read_column(group.get_column_reader(i)?, *kind),
+        false => Ok(Column::OptF32(vec![None; rows])),
+    };
+    fields.iter().enumerate().map(read).collect()
 }
 
 /// Converts panics of the decoder, which some damaged files cause, to errors.
@@ -214,7 +220,8 @@ fn chunks_inside(metadata: &ParquetMetaData, bytes: u64) -> bool {
 
 fn check_schema(reader: &SerializedFileReader<File>, fields: &[Field]) -> Result<(), String> {
     let found = reader.metadata().file_metadata().schema_descr();
-    if found.num_columns() != fields.len() {
+    let missing = fields.get(found.num_columns()..);
+    if missing.is_none_or(|fields| fields.iter().any(|field| field.1 != Kind::OptF32)) {
         return Err(format!("expected {} columns, found {}", fields.len(), found.num_columns()));
     }
     for (column, (name, kind)) in found.columns().iter().zip(fields) {

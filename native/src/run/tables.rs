@@ -29,9 +29,10 @@ pub const SCORED: [Field; 13] = [
     ("refused_by", Kind::Text),
 ];
 
-/// Columns of `dataset/TASK.parquet`: text and target, the scores, and the rows that the pair comes from.
+/// Columns of `dataset/TASK.parquet`: text and target, the scores, and the rows that the pair comes from; last `nll`,
+/// which only pairs of a reworder have. Other datasets are without that column.
 #[must_use]
-pub fn kept_fields(task: Task) -> [Field; 13] {
+pub fn kept_fields(task: Task) -> [Field; 14] {
     [
         ("text", Kind::Text),
         (task.name(), Kind::Text),
@@ -46,6 +47,7 @@ pub fn kept_fields(task: Task) -> [Field; 13] {
         ("context", Kind::U64),
         ("x", Kind::U32),
         ("y", Kind::U32),
+        ("nll", Kind::OptF32),
     ]
 }
 
@@ -103,6 +105,7 @@ pub fn kept_columns(rows: &[Kept]) -> Vec<Column> {
     let mut columns = vec![text(rows, |r| &r.text), text(rows, |r| &r.target)];
     columns.extend(scores(&rows.iter().map(|k| &k.scored).collect::<Vec<_>>()));
     columns.extend([u64s(rows, |r| r.scored.context), u32s(rows, |r| r.scored.x), u32s(rows, |r| r.scored.y)]);
+    columns.push(Column::OptF32(rows.iter().map(|r| r.scored.nll).collect()));
     columns
 }
 
@@ -164,12 +167,13 @@ impl Rows<'_> {
             cosine: self.optional(at + 5, i)?,
             forward: self.optional(at + 6, i)?,
             backward: self.optional(at + 7, i)?,
+            nll: None,
             refused_by,
         })
     }
 
     fn kept(&self, task: Task, i: usize) -> Option<Kept> {
-        let scored = self.scored(task, 10, 2, None, i)?;
+        let scored = Scored { nll: self.optional(13, i)?, ..self.scored(task, 10, 2, None, i)? };
         Some(Kept { text: self.text(0, i)?.to_owned(), target: self.text(1, i)?.to_owned(), scored })
     }
 }

@@ -13,7 +13,7 @@ use method::distill::contexts::make;
 use method::student::rewrite::{Options, Rewriter};
 use record::plan::Source;
 use record::presets::{MINILM, Role};
-use record::{Error, Kept, Monitor, Rewrites, Task, VersionCounts};
+use record::{Error, Kept, Monitor, Rewrites, Style, Task, VersionCounts};
 use serde::{Deserialize, Serialize};
 use text::sentence;
 
@@ -355,7 +355,10 @@ impl<'a> Writer<'a> {
             let counts = part.counts.entry(task).or_default();
             for rewritten in wait(rewriter.rewrite(sources, &options, monitor))? {
                 rewritten.versions.iter().for_each(|version| counts.version(version.scored.refused_by));
-                if let Some(best) = rewritten.most_different() {
+                // Of a reworder's versions the most different one is the least likely to say the same.
+                let reworder = self.format.damage.is_some();
+                let best = if reworder { rewritten.best(Style::Balanced) } else { rewritten.most_different() };
+                if let Some(best) = best {
                     counts.sources += 1;
                     monitor.kept(1);
                     let (target, scored) = (best.text.clone(), best.scored.clone());

@@ -38,6 +38,8 @@ struct Candidate {
     forward: Option<f32>,
     backward: Option<f32>,
     cosine: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nll: Option<f32>,
     rouge_l: f32,
     length_ratio: f32,
 }
@@ -142,6 +144,9 @@ fn plan_of(args: &Rewrite, student: &Place) -> Result<Plan> {
     if let Some(min) = args.min_entailment {
         (plan.paraphrase.entailment_min, plan.summary.entailment_min) = (min, min);
     }
+    if let Some(most) = args.nll_max {
+        plan.paraphrase.nll_max = (most < 100.0).then_some(most);
+    }
     plan.paraphrase.validate()?;
     plan.summary.validate()?;
     if let Some(critic) = &args.critic {
@@ -156,6 +161,13 @@ fn plan_of(args: &Rewrite, student: &Place) -> Result<Plan> {
     Ok(plan)
 }
 
+/// Replaces values by those of a flag, if it was given.
+fn given<T: Clone>(values: &mut Vec<T>, flag: &[T]) {
+    if !flag.is_empty() {
+        *values = flag.to_vec();
+    }
+}
+
 /// Writes candidates with a reworder and prints those that the critics accept.
 ///
 /// # Errors
@@ -168,11 +180,10 @@ pub fn reword(session: &Session, args: &Reword) -> Result<()> {
         let found = format!("{place}, a student of pairs: use it with `impossible paraphrase --student`");
         return Err(Error::input("--model", expected, found).into());
     };
-    damage.function = args.function.unwrap_or(damage.function);
     damage.content = args.content.unwrap_or(damage.content);
-    if !args.noise.is_empty() {
-        damage.noise.clone_from(&args.noise);
-    }
+    given(&mut damage.function, &args.function);
+    given(&mut damage.noise, &args.noise);
+    given(&mut damage.phrase, &args.phrase);
     damage.validate().map_err(|error| match error {
         Error::Input { name, expected, found } => Error::Input { name: name.replace("damage.", "--"), expected, found },
         other => other,
@@ -303,6 +314,7 @@ fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
             forward: s.forward,
             backward: s.backward,
             cosine: s.cosine,
+            nll: s.nll,
             rouge_l: s.rouge_l,
             length_ratio: s.length_ratio,
         }
@@ -336,7 +348,7 @@ fn told(output: &Output, explain: bool) -> String {
             lines.push(format!("  {}", sentence.text));
             lines.extend(sentence.candidates.iter().map(|c| {
                 format!(
-                    "    {} {}  entailment {} / {}  cosine {}  ROUGE-L {:.2}  length {:.2}",
+                    "    {} {}  entailment {} / {}  cosine {}{}  ROUGE-L {:.2}  length {:.2}",
                     if c.kept {
                         "kept".to_owned()
                     } else {
@@ -346,6 +358,7 @@ fn told(output: &Output, explain: bool) -> String {
                     score(c.forward),
                     score(c.backward),
                     score(c.cosine),
+                    c.nll.map_or_else(String::new, |nll| format!("  nll {nll:.2}")),
                     c.rouge_l,
                     c.length_ratio
                 )

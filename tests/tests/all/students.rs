@@ -57,6 +57,7 @@ fn pairs(dir: &Path, plan: &Plan, take: usize) -> Result<()> {
             cosine: None,
             forward: Some(0.9),
             backward: None,
+            nll: None,
             refused_by: None,
         };
         kept[usize::from(*task == Task::Summary)].push(Kept { text: (*text).into(), target: (*target).into(), scored });

@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use impossible_tests::{Expected, devices, folder, golden, wait};
 use lm::device::Compute as Host;
+use lm::likelihood::nll;
 use lm::model::{LanguageModel, ModelFolder};
 use lm::train::gradient::{Options, Precision, gradients, loss};
 use lm::train::lora::Lora;
@@ -14,6 +15,8 @@ use lm::train::parameters::Gradients;
 use lm::train::schedule::Shape;
 use lm::train::trainer::{Settings, Trainer};
 use lm::train::{Batch, Example, Parameters};
+use record::Monitor;
+use record::monitor::Unwatched;
 
 const MODELS: [&str; 4] = ["gpt2", "llama", "t5-v1_0", "t5-v1_1"];
 
@@ -30,25 +33,29 @@ fn near(what: &str, found: &[f32], expected: &[f32], absolute: f32, relative: f3
     Ok(())
 }
 
-/// The golden batch, in which the label -100 marks positions without loss. `start` is the decoder's start token, if the
-/// model has an encoder.
+/// The rows of the golden batch, in which the label -100 marks positions without loss. With an encoder its input is the
+/// prompt; else the tokens before the first label are.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn examples_of(want: &Expected, encoder: bool) -> Result<Vec<Example>> {
+    let (ids, labels) = (want.rows("batch.input_ids")?, want.values("batch.labels")?);
+    let mask = if encoder { want.rows("batch.attention_mask")? } else { vec![Vec::new(); ids.len()] };
+    let rows = ids.iter().zip(&mask).zip(labels.chunks(labels.len() / ids.len()));
+    Ok(rows
+        .map(|((ids, mask), labels)| {
+            let first = labels.iter().position(|l| *l >= 0.0).unwrap_or(0).max(1);
+            let prompt = if encoder { mask.iter().filter(|m| **m == 1).count() } else { first };
+            let from = if encoder { 0 } else { first };
+            let target = labels[from..].iter().filter(|l| **l >= 0.0).map(|&l| l as u32).collect();
+            Example { group: 0, prompt: ids[..prompt].to_vec(), target }
+        })
+        .collect())
+}
+
+/// The golden batch. `start` is the decoder's start token, if the model has an encoder.
 fn batch(want: &Expected, start: Option<u32>) -> Result<Batch> {
     if start.is_some() {
         // The decoder's input is the start token and the labels, shifted by one.
-        let (ids, mask) = (want.rows("batch.input_ids")?, want.rows("batch.attention_mask")?);
-        let labels = want.values("batch.labels")?;
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let examples: Vec<Example> = ids
-            .iter()
-            .zip(&mask)
-            .zip(labels.chunks(labels.len() / ids.len()))
-            .map(|((ids, mask), labels)| Example {
-                group: 0,
-                prompt: ids[..mask.iter().filter(|m| **m == 1).count()].to_vec(),
-                target: labels.iter().filter(|l| **l >= 0.0).map(|&l| l as u32).collect(),
-            })
-            .collect();
-        return Ok(Batch::new(&examples.iter().collect::<Vec<_>>(), start));
+        return Ok(Batch::new(&examples_of(want, true)?.iter().collect::<Vec<_>>(), start));
     }
     let ids = want.rows("batch.input_ids")?;
     let length = ids[0].len();
@@ -120,6 +127,31 @@ fn gradients_of_every_parameter() -> Result<()> {
                 near(&name, &host(gradient)?, case.want.values(&format!("grad/{name}"))?, 1e-5, 1e-4)?;
             }
         }
+        Ok(())
+    })
+}
+
+/// The likelihoods of single examples have the golden batch's mean, and depend neither on the other examples nor on
+/// their order.
+#[test]
+fn likelihoods_of_single_examples() -> Result<()> {
+    each(|_, case, compute| {
+        let lm = LanguageModel::load(&case.folder.config, &case.folder.tensors, &compute.device)?;
+        let examples = examples_of(&case.want, lm.sizes().start.is_some())?;
+        let score = |examples: &[Example]| wait(nll(&lm, compute, examples, &mut Monitor::new(&mut Unwatched, 0, 0)));
+        let found = score(&examples)?;
+        #[allow(clippy::cast_precision_loss)]
+        let total: f64 = examples.iter().zip(&found).map(|(e, nll)| f64::from(*nll) * e.target.len() as f64).sum();
+        #[allow(clippy::cast_precision_loss)]
+        let mean = total / case.batch.labels.len() as f64;
+        anyhow::ensure!((mean - case.losses[0]).abs() < 1e-5 * case.losses[0], "{mean}, expected {}", case.losses[0]);
+        let many: Vec<Example> = examples.iter().rev().cycle().take(300).cloned().collect();
+        let expected: Vec<f32> = found.iter().rev().cycle().take(300).copied().collect();
+        near("in a larger batch", &score(&many)?, &expected, 1e-5, 1e-5)?;
+        let none = Example { prompt: Vec::new(), ..examples[0].clone() };
+        anyhow::ensure!(score(&[none]).is_err() && score(&[])?.is_empty());
+        let long = Example { target: vec![1; lm.sizes().positions + 1], ..examples[0].clone() };
+        anyhow::ensure!(score(&[long]).is_err(), "longer than the model");
         Ok(())
     })
 }

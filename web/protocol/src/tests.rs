@@ -31,6 +31,7 @@ fn scored(refused_by: Option<Refusal>) -> Scored {
         cosine: None,
         forward: Some(f32::MIN_POSITIVE),
         backward: None,
+        nll: None,
         refused_by,
     }
 }

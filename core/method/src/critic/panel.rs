@@ -66,6 +66,12 @@ impl Panel {
         self.paraphrase.cosine_min.is_some() || self.summary.cosine_min.is_some()
     }
 
+    /// The most nats per token that a reworder may need for a kept version; `None` if it is not asked.
+    #[must_use]
+    pub fn nll_max(&self, task: Task) -> Option<f32> {
+        if task == Task::Paraphrase { self.paraphrase.nll_max } else { None }
+    }
+
     pub(super) fn open(&self, context: u64, siblings: &SentenceSet) -> [Case; 2] {
         [Rules::paraphrase(&self.paraphrase), Rules::summary(&self.summary)]
             .map(|rules| Case::open(context, siblings, rules))

@@ -181,6 +181,7 @@ impl Rules {
                 cosine: None,
                 forward: None,
                 backward: None,
+                nll: None,
                 refused_by: None,
             },
         }

@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(Format::causal(&Task::ALL).prompts((Task::Paraphrase, 1.0), source, 9, (7, 1)).len(), 1);
         let bytes = format.to_bytes().unwrap_or_default();
         assert_eq!(Format::parse("f", &bytes), Ok(format));
-        let bad = String::from_utf8_lossy(&bytes).replace("\"phrase\": 3", "\"phrase\": 0");
+        let bad = String::from_utf8_lossy(&bytes).replace("\"phrase\": [", "\"phrase\": [0,");
         assert!(matches!(Format::parse("f", bad.as_bytes()), Err(Error::Broken { .. })), "{bad}");
     }
 

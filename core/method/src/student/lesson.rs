@@ -176,6 +176,7 @@ mod tests {
             cosine: None,
             forward: Some(0.9),
             backward: None,
+            nll: None,
             refused_by: None,
         };
         Kept { text: text.into(), target: target.into(), scored }

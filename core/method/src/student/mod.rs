@@ -3,6 +3,7 @@
 pub mod examples;
 pub mod format;
 pub mod lesson;
+pub mod likelihood;
 pub mod rewording;
 pub mod rewrite;
 

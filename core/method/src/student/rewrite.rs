@@ -12,6 +12,7 @@ use record::random::Purpose;
 use record::{Finish, Monitor, Refusal, Sample, Style, Task, Version};
 
 use super::Format;
+use super::likelihood::Likelihoods;
 use crate::critic::Critics;
 use crate::{Error, Result};
 
@@ -167,6 +168,10 @@ impl Rewriter<'_> {
                 scored.refused_by = Some(Refusal::Unfinished);
             }
             out[source].versions.push(Version { source, row: sample.row, text: sample.text, scored });
+        }
+        if let (Some(damage), Some(most)) = (&self.format.damage, self.critics.panel.nll_max(options.task)) {
+            let likelihoods = Likelihoods { reworder: self.student, format: self.format, damage, seed: options.seed };
+            likelihoods.judge(&mut out, most, monitor).await?;
         }
         Ok(out)
     }
@@ -370,6 +375,7 @@ mod tests {
             cosine: None,
             forward: Some(forward),
             backward: Some(forward),
+            nll: None,
             refused_by,
         };
         Version { source: 0, row, text: text.into(), scored }

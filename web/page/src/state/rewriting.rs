@@ -195,6 +195,7 @@ pub(crate) mod tests {
             cosine: None,
             forward: Some(0.9),
             backward: None,
+            nll: None,
             refused_by,
         };
         Version { source: 0, row: 0, text: text.into(), scored }
