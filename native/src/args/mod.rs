@@ -19,7 +19,7 @@ use evaluate::EvaluateArgs;
 pub use help::command;
 pub use new::{Pretrain, Size, TrainCritic};
 pub use plan::{PlanFlags, Thresholds};
-pub use student::{Export, FitFlags, Goal, Refine, Reword, Rewrite, Train, TrainFlags};
+pub use student::{Export, FitFlags, Goal, Refine, Reword, Rewrite, Train, TrainFlags, Writing};
 
 /// Create paraphrase and summary datasets from one small language model, on your own machine.
 #[derive(Debug, Parser)]
@@ -136,6 +136,8 @@ pub enum Until {
     Student,
     /// The student trained further by self-distillation.
     Refined,
+    /// Instead of that, a reworder trained on the run's sentences, its pairs, and a student trained on all pairs.
+    Reworded,
 }
 
 /// `distill`.
@@ -147,10 +149,10 @@ pub struct Distill {
     /// Last stage to run (default: `refined` for preset tiny, `dataset` for all others).
     #[arg(long, value_enum)]
     pub until: Option<Until>,
-    /// With `--until refined`: file of sentences for the student to rewrite (default: new ones written by the teacher).
+    /// With `--until refined` or `reworded`: file of sentences to rewrite (default: new ones written by the teacher).
     #[arg(long, value_name = "FILE")]
     pub sentences: Option<PathBuf>,
-    /// With `--until refined`: number of sentences to rewrite.
+    /// With `--until refined` or `reworded`: number of sentences to rewrite.
     #[arg(long, value_name = "N")]
     pub sources: Option<usize>,
     /// Do only the i-th (from 1) of N parts of the work, to share it among machines.
@@ -162,7 +164,7 @@ pub struct Distill {
     /// The plan.
     #[command(flatten)]
     pub plan: PlanFlags,
-    /// Training settings, with `--until student` or `refined`.
+    /// Training settings, with `--until student`, `refined` or `reworded`.
     #[command(flatten)]
     pub train: TrainFlags,
 }

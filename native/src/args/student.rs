@@ -167,20 +167,52 @@ pub struct Refine {
     pub train: TrainFlags,
 }
 
-/// `paraphrase` and `summarize`.
+/// What `paraphrase`, `summarize` and `reword` have in common.
 #[derive(Debug, ClapArgs)]
-pub struct Rewrite {
-    /// Text to rewrite (default: --file, or else stdin).
+pub struct Writing {
+    /// Texts to rewrite (default: --file, or else stdin).
     pub text: Vec<String>,
-    /// Model folder or training folder of the student; `tiny-student` is built in.
-    #[arg(long, value_name = "DIR")]
-    pub student: PathBuf,
     /// File of texts: one per line, or .jsonl, whose other fields are kept in the output of --json; `-` is stdin.
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Field of the text in a .jsonl file.
     #[arg(long, value_name = "NAME")]
     pub field: Option<String>,
+    /// Maximum length of a version in tokens.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub max_tokens: usize,
+    /// Target length of a summary, as a fraction of its source.
+    #[arg(long, value_name = "R", default_value_t = 0.6)]
+    pub length: f32,
+    /// Also return versions that a critic rejected, with the reason.
+    #[arg(long)]
+    pub all: bool,
+    /// Show the critics' scores.
+    #[arg(long)]
+    pub explain: bool,
+    /// Seed.
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Entailment critic (default: that of the model's run).
+    #[arg(long, value_name = "MODEL")]
+    pub critic: Option<String>,
+    /// Sentence encoder (default: that of the model's run).
+    #[arg(long, value_name = "MODEL")]
+    pub encoder: Option<String>,
+    /// Thresholds.
+    #[command(flatten)]
+    pub thresholds: Thresholds,
+}
+
+/// `paraphrase` and `summarize`.
+#[derive(Debug, ClapArgs)]
+pub struct Rewrite {
+    /// Texts, critics and what is shown.
+    #[command(flatten)]
+    pub writing: Writing,
+    /// Model folder or training folder of the student; `tiny-student` is built in.
+    #[arg(long, value_name = "DIR")]
+    pub student: PathBuf,
     /// Number of distinct versions to return per sentence.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub num: usize,
@@ -211,9 +243,6 @@ pub struct Rewrite {
     /// Length of n-grams that may not be repeated within a version; 0 for no restriction.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub no_repeat_ngram: usize,
-    /// Maximum length of a version in tokens.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub max_tokens: usize,
     /// Use beam search instead of sampling, with as many beams as --samples.
     #[arg(long)]
     pub beams: bool,
@@ -223,52 +252,23 @@ pub struct Rewrite {
     /// With --beams: penalty on a token for each beam of an earlier group that has chosen it in the same step.
     #[arg(long, value_name = "D", default_value_t = 0.0, requires = "beams")]
     pub diversity_penalty: f64,
-    /// Target length of a summary, as a fraction of its source.
-    #[arg(long, value_name = "R", default_value_t = 0.6)]
-    pub length: f32,
     /// Minimum entailment of a version, in the directions that the task requires.
     #[arg(long, value_name = "P")]
     pub min_entailment: Option<f32>,
-    /// As [`Reword::nll_max`], which sets it.
-    #[arg(skip)]
-    pub nll_max: Option<f32>,
-    /// Also return versions that a critic rejected, with the reason.
-    #[arg(long)]
-    pub all: bool,
-    /// Show the critics' scores.
-    #[arg(long)]
-    pub explain: bool,
-    /// Seed.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
     /// Prompt format for a model that is not a student of this program: a file like a student's impossible.json.
     #[arg(long, value_name = "FILE")]
     pub format: Option<PathBuf>,
-    /// Entailment critic (default: that of the student's run).
-    #[arg(long, value_name = "MODEL")]
-    pub critic: Option<String>,
-    /// Sentence encoder (default: that of the student's run).
-    #[arg(long, value_name = "MODEL")]
-    pub encoder: Option<String>,
-    /// Thresholds.
-    #[command(flatten)]
-    pub thresholds: Thresholds,
 }
 
 /// `reword`.
 #[derive(Debug, ClapArgs)]
 pub struct Reword {
-    /// Texts to reword (default: --file, or else stdin).
-    pub text: Vec<String>,
+    /// Texts, critics and what is shown.
+    #[command(flatten)]
+    pub writing: Writing,
     /// Model folder or training folder of a reworder (`train --task reword`).
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// File of texts: one per line, or .jsonl, whose other fields are kept in the output of --json; `-` is stdin.
-    #[arg(long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Field of the text in a .jsonl file.
-    #[arg(long, value_name = "NAME")]
-    pub field: Option<String>,
     /// Number of candidates per sentence; each is written from the sentence damaged anew.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub candidates: u32,
@@ -294,71 +294,10 @@ pub struct Reword {
     /// Nucleus (top-p) mass of sampling.
     #[arg(long, value_name = "P", default_value_t = 0.9)]
     pub top_p: f32,
-    /// Maximum length of a candidate in tokens.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    pub max_tokens: usize,
-    /// Length of a summary, as a fraction of its source.
-    #[arg(long, value_name = "R", default_value_t = 0.6)]
-    pub length: f32,
-    /// Also return candidates that a critic rejected, with the reason.
-    #[arg(long)]
-    pub all: bool,
-    /// Show the critics' scores.
-    #[arg(long)]
-    pub explain: bool,
-    /// Seed.
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
     /// Most nats per token that the reworder may need for a paraphrase, given other damaged forms of its source (100
     /// for no maximum).
     #[arg(long, value_name = "NATS")]
     pub nll_max: Option<f32>,
-    /// Entailment critic (default: that of the reworder).
-    #[arg(long, value_name = "MODEL")]
-    pub critic: Option<String>,
-    /// Sentence encoder (default: that of the reworder).
-    #[arg(long, value_name = "MODEL")]
-    pub encoder: Option<String>,
-    /// Thresholds.
-    #[command(flatten)]
-    pub thresholds: Thresholds,
-}
-
-impl Reword {
-    /// As the arguments of rewriting, which does the same with a student.
-    #[must_use]
-    pub fn rewrite(&self) -> Rewrite {
-        Rewrite {
-            text: self.text.clone(),
-            student: self.model.clone(),
-            file: self.file.clone(),
-            field: self.field.clone(),
-            num: self.candidates as usize,
-            style: Style::Diverse,
-            samples: Some(self.candidates),
-            temperature: Some(self.temperature),
-            top_p: Some(self.top_p),
-            top_k: None,
-            min_p: None,
-            typical_p: None,
-            repetition_penalty: None,
-            no_repeat_ngram: 3,
-            max_tokens: self.max_tokens,
-            beams: false,
-            length_penalty: 1.0,
-            diversity_penalty: 0.0,
-            length: self.length,
-            min_entailment: None,
-            nll_max: self.nll_max,
-            all: self.all,
-            explain: self.explain,
-            seed: self.seed,
-            format: None,
-            critic: self.critic.clone(),
-            encoder: self.encoder.clone(),
-            thresholds: self.thresholds.clone(),
-        }
-    }
 }
 
 /// `export`.

@@ -10,10 +10,10 @@ use lm::decode::siblings::Limits;
 use lm::device::Compute;
 use lm::lanes::wait;
 use method::distill::contexts::make;
-use method::student::rewrite::{Options, Rewriter};
+use method::student::rewrite::{Options, Rewriter, Rewritten};
 use record::plan::Source;
 use record::presets::{MINILM, Role};
-use record::{Error, Kept, Monitor, Rewrites, Style, Task, VersionCounts};
+use record::{Error, Kept, Monitor, Rewrites, Style, Task, Version, VersionCounts};
 use serde::{Deserialize, Serialize};
 use text::sentence;
 
@@ -36,6 +36,9 @@ const FEWEST_WORDS: usize = 8;
 
 /// Requested lengths of summaries as fractions of the source's, one per part in turn.
 const LENGTHS: [f32; 4] = [0.4, 0.5, 0.6, 0.7];
+
+/// Most pairs of one sentence and task by a reworder.
+const PER_SENTENCE: usize = 3;
 
 /// Largest accepted file of a part, in bytes.
 const LARGEST_PART: u64 = 64 << 20;
@@ -355,19 +358,26 @@ impl<'a> Writer<'a> {
             let counts = part.counts.entry(task).or_default();
             for rewritten in wait(rewriter.rewrite(sources, &options, monitor))? {
                 rewritten.versions.iter().for_each(|version| counts.version(version.scored.refused_by));
-                // Of a reworder's versions the most different one is the least likely to say the same.
-                let reworder = self.format.damage.is_some();
-                let best = if reworder { rewritten.best(Style::Balanced) } else { rewritten.most_different() };
-                if let Some(best) = best {
-                    counts.sources += 1;
-                    monitor.kept(1);
-                    let (target, scored) = (best.text.clone(), best.scored.clone());
-                    part.pairs.push(Kept { text: rewritten.text.clone(), target, scored });
-                }
+                let chosen = chosen(&rewritten, self.format.damage.is_some());
+                counts.sources += u64::from(!chosen.is_empty());
+                monitor.kept(chosen.len() as u64);
+                part.pairs.extend(chosen.into_iter().map(|version| {
+                    let (target, scored) = (version.text.clone(), version.scored.clone());
+                    Kept { text: rewritten.text.clone(), target, scored }
+                }));
             }
         }
         Ok(part)
     }
+}
+
+/// The versions of a sentence that become pairs: of a student's the most different one (paper, section 3.3); of a
+/// reworder's, whose most different version is the least likely to say the same, the best ones.
+fn chosen(rewritten: &Rewritten, reworder: bool) -> Vec<&Version> {
+    if reworder {
+        return rewritten.ranked(Style::Balanced).into_iter().filter(|v| v.kept()).take(PER_SENTENCE).collect();
+    }
+    rewritten.most_different().into_iter().collect()
 }
 
 fn no_student(run: &RunFolder, place: &Place) -> Error {

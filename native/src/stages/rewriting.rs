@@ -13,12 +13,12 @@ use method::student::Format;
 use method::student::rewrite::{self, Beams, Options, Rewriter, Rewritten};
 use record::plan::Plan;
 use record::presets::Role;
-use record::{Error, Monitor, Preset, Refusal, Task};
+use record::{Error, Monitor, Preset, Refusal, Style, Task, Version};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use text::sentence;
 
-use crate::args::{Reword, Rewrite};
+use crate::args::{Reword, Rewrite, Writing};
 use crate::models::Place;
 use crate::models::student::{judged_by, locate, prompts};
 use crate::plans;
@@ -73,19 +73,61 @@ struct Output {
 /// Names of the fields of an [`Output`].
 const OWN: [&str; 5] = ["text", "paraphrase", "summary", "outputs", "sentences"];
 
-fn sampling(args: &Rewrite) -> (SampleOptions, u32) {
-    let (options, samples) = rewrite::sampling(args.style);
-    let options = SampleOptions {
-        temperature: args.temperature.unwrap_or(options.temperature),
-        top_p: args.top_p.unwrap_or(options.top_p),
-        top_k: args.top_k.unwrap_or(options.top_k),
-        min_p: args.min_p.unwrap_or(options.min_p),
-        typical_p: args.typical_p.unwrap_or(options.typical_p),
-        repetition_penalty: args.repetition_penalty.unwrap_or(options.repetition_penalty),
-        no_repeat_ngram: args.no_repeat_ngram,
-        ..options
-    };
-    (options, args.samples.unwrap_or(samples))
+/// What is asked for, whatever the command.
+struct Work<'a> {
+    writing: &'a Writing,
+    task: Task,
+    /// Most versions that are shown of a sentence.
+    num: usize,
+    style: Style,
+    sampling: SampleOptions,
+    samples: u32,
+    beams: Option<Beams>,
+    min_entailment: Option<f32>,
+    nll_max: Option<f32>,
+}
+
+impl<'a> Work<'a> {
+    fn of_student(args: &'a Rewrite, task: Task) -> Self {
+        let (options, samples) = rewrite::sampling(args.style);
+        let sampling = SampleOptions {
+            temperature: args.temperature.unwrap_or(options.temperature),
+            top_p: args.top_p.unwrap_or(options.top_p),
+            top_k: args.top_k.unwrap_or(options.top_k),
+            min_p: args.min_p.unwrap_or(options.min_p),
+            typical_p: args.typical_p.unwrap_or(options.typical_p),
+            repetition_penalty: args.repetition_penalty.unwrap_or(options.repetition_penalty),
+            no_repeat_ngram: args.no_repeat_ngram,
+            ..options
+        };
+        let beams = Beams { length_penalty: args.length_penalty, diversity_penalty: args.diversity_penalty };
+        Self {
+            writing: &args.writing,
+            task,
+            num: args.num,
+            style: args.style,
+            sampling,
+            samples: args.samples.unwrap_or(samples),
+            beams: args.beams.then_some(beams),
+            min_entailment: args.min_entailment,
+            nll_max: None,
+        }
+    }
+
+    fn of_reworder(args: &'a Reword) -> Self {
+        let (temperature, top_p) = (args.temperature, args.top_p);
+        Self {
+            writing: &args.writing,
+            task: args.task,
+            num: args.candidates as usize,
+            style: Style::Balanced,
+            sampling: SampleOptions { temperature, top_p, ..rewrite::sampling(Style::Balanced).0 },
+            samples: args.candidates,
+            beams: None,
+            min_entailment: None,
+            nll_max: args.nll_max,
+        }
+    }
 }
 
 /// A text with the other fields of its row.
@@ -95,7 +137,7 @@ struct Text {
 }
 
 /// The non-blank texts from the arguments, a file or stdin.
-fn texts(args: &Rewrite) -> Result<Vec<Text>> {
+fn texts(args: &Writing) -> Result<Vec<Text>> {
     if !args.text.is_empty() && args.file.is_some() {
         return Err(Error::input("the texts", "arguments or --file", "both").into());
     }
@@ -114,37 +156,36 @@ fn texts(args: &Rewrite) -> Result<Vec<Text>> {
 }
 
 /// The options of rewriting, with a check of the flags' ranges.
-fn options(args: &Rewrite, task: Task, compute: &Compute) -> Result<Options> {
+fn options(work: &Work<'_>, compute: &Compute) -> Result<Options> {
+    let Writing { length, max_tokens, seed, .. } = *work.writing;
     let range = |ok: bool, name: &str, expected: &str, found: String| {
         if ok { Ok(()) } else { Err(Error::input(name, expected, found)) }
     };
-    range((1..=100).contains(&args.num), "--num", "1 to 100", args.num.to_string())?;
-    range(args.length > 0.0 && args.length <= 1.0, "--length", "above 0, at most 1", args.length.to_string())?;
-    let (sampling, samples) = sampling(args);
-    range((1..=1000).contains(&samples), "--samples", "1 to 1000", samples.to_string())?;
-    range((1..=1024).contains(&args.max_tokens), "--max-tokens", "1 to 1024", args.max_tokens.to_string())?;
+    range((1..=100).contains(&work.num), "--num", "1 to 100", work.num.to_string())?;
+    range(length > 0.0 && length <= 1.0, "--length", "above 0, at most 1", length.to_string())?;
+    range((1..=1000).contains(&work.samples), "--samples", "1 to 1000", work.samples.to_string())?;
+    range((1..=1024).contains(&max_tokens), "--max-tokens", "1 to 1024", max_tokens.to_string())?;
     let batch = if compute.is_host() { 96 } else { 256 };
-    let beams = Beams { length_penalty: args.length_penalty, diversity_penalty: args.diversity_penalty };
     Ok(Options {
-        task,
-        length: args.length,
-        samples,
-        sampling,
-        limits: Limits { batch, max_tokens: args.max_tokens },
-        beams: args.beams.then_some(beams),
-        seed: args.seed,
+        task: work.task,
+        length,
+        samples: work.samples,
+        sampling: work.sampling.clone(),
+        limits: Limits { batch, max_tokens },
+        beams: work.beams,
+        seed,
     })
 }
 
 /// The plan for the critics: that of the student or of a preset, modified by flags.
-fn plan_of(args: &Rewrite, student: &Place) -> Result<Plan> {
-    let mut plan = judged_by(student)?;
-    (plan.paraphrase, plan.summary) = args.style.thresholds(plan.paraphrase, plan.summary);
+fn plan_of(work: &Work<'_>, student: &Place) -> Result<Plan> {
+    let (mut plan, args) = (judged_by(student)?, work.writing);
+    (plan.paraphrase, plan.summary) = work.style.thresholds(plan.paraphrase, plan.summary);
     plans::apply_thresholds(&args.thresholds, &mut plan.paraphrase, &mut plan.summary);
-    if let Some(min) = args.min_entailment {
+    if let Some(min) = work.min_entailment {
         (plan.paraphrase.entailment_min, plan.summary.entailment_min) = (min, min);
     }
-    if let Some(most) = args.nll_max {
+    if let Some(most) = work.nll_max {
         plan.paraphrase.nll_max = (most < 100.0).then_some(most);
     }
     plan.paraphrase.validate()?;
@@ -191,7 +232,7 @@ pub fn reword(session: &Session, args: &Reword) -> Result<()> {
     if !(1..=100).contains(&args.candidates) {
         return Err(Error::input("--candidates", "1 to 100", args.candidates).into());
     }
-    with(session, &args.rewrite(), args.task, (&place, &format))
+    with(session, &Work::of_reworder(args), (&place, &format))
 }
 
 /// Rewrites the texts with a student and prints the results one by one.
@@ -202,15 +243,15 @@ pub fn reword(session: &Session, args: &Reword) -> Result<()> {
 pub fn run(session: &Session, args: &Rewrite, task: Task) -> Result<()> {
     let place = locate(&session.store, &args.student)?;
     let format = prompts(&place, args.format.as_deref())?;
-    with(session, args, task, (&place, &format))
+    with(session, &Work::of_student(args, task), (&place, &format))
 }
 
-fn with(session: &Session, args: &Rewrite, task: Task, (place, format): (&Place, &Format)) -> Result<()> {
-    let texts = texts(args)?;
+fn with(session: &Session, work: &Work<'_>, (place, format): (&Place, &Format)) -> Result<()> {
+    let texts = texts(work.writing)?;
     let compute = session.compute()?;
-    let options = options(args, task, &compute)?;
-    format.check(task)?;
-    let plan = plan_of(args, place)?;
+    let options = options(work, &compute)?;
+    format.check(work.task)?;
+    let plan = plan_of(work, place)?;
     let student = TextModel::load(&place.open()?, &compute)?;
     let mut critics = session.critics(&plan, &compute)?;
     let parts: Vec<Vec<&str>> = texts.iter().map(|t| sentence::split(&t.text)).collect();
@@ -218,16 +259,16 @@ fn with(session: &Session, args: &Rewrite, task: Task, (place, format): (&Place,
     let total = sources.len() as u64;
     // On a terminal a bar would erase the line to which sentences are being added.
     let quiet =
-        session.quiet || sources.len() < TOGETHER || (at_once(session, args) && std::io::stdout().is_terminal());
+        session.quiet || sources.len() < TOGETHER || (at_once(session, work) && std::io::stdout().is_terminal());
     let mut bar = crate::progress::Bar::new("sentences", 0, total, quiet, session.stop()?);
     let mut monitor = Monitor::new(&mut bar, 0, total);
-    let mut printer = Printer { session, args, task, texts: &texts, parts: &parts, text: 0, ready: Vec::new() };
+    let mut printer = Printer { session, work, texts: &texts, parts: &parts, text: 0, ready: Vec::new() };
     let (mut rest, mut together) = (&sources[..], 2);
     while !rest.is_empty() {
         let (group, later) = rest.split_at(together.min(rest.len()));
         let mut rewriter = Rewriter { student: &student, format, critics: &mut critics };
         for rewritten in wait(rewriter.rewrite(group, &options, &mut monitor))? {
-            printer.take(chosen(rewritten, args))?;
+            printer.take(chosen(rewritten, work))?;
         }
         monitor.count(group.len() as u64);
         (rest, together) = (later, (together * 2).min(TOGETHER));
@@ -241,8 +282,7 @@ fn with(session: &Session, args: &Rewrite, task: Task, (place, format): (&Place,
 /// version is printed, sentences are printed as soon as they are ready.
 struct Printer<'a> {
     session: &'a Session,
-    args: &'a Rewrite,
-    task: Task,
+    work: &'a Work<'a>,
     texts: &'a [Text],
     parts: &'a [Vec<&'a str>],
     /// Index of the current text; `ready` holds its sentences so far.
@@ -255,7 +295,7 @@ impl Printer<'_> {
     fn unchanged(&mut self) -> Result<()> {
         while self.parts.get(self.text).is_some_and(Vec::is_empty) {
             let text = &self.texts[self.text];
-            let output = assemble(text, Vec::new(), self.args.num, self.task);
+            let output = assemble(text, Vec::new(), self.work);
             self.session.say(&output, || text.text.clone())?;
             self.text += 1;
         }
@@ -264,7 +304,7 @@ impl Printer<'_> {
 
     fn take(&mut self, sentence: Sentence) -> Result<()> {
         self.unchanged()?;
-        let at_once = at_once(self.session, self.args);
+        let at_once = at_once(self.session, self.work);
         if at_once {
             let best = sentence.candidates.first().map_or(&sentence.text, |c| &c.text);
             let mut out = std::io::stdout().lock();
@@ -279,8 +319,8 @@ impl Printer<'_> {
                 let why = if same { format!("    ({})", why_none(&ready)) } else { String::new() };
                 writeln!(std::io::stdout(), "{why}")?;
             } else {
-                let output = assemble(&self.texts[self.text], ready, self.args.num, self.task);
-                self.session.say(&output, || told(&output, self.args.explain))?;
+                let output = assemble(&self.texts[self.text], ready, self.work);
+                self.session.say(&output, || told(&output, self.work.writing.explain))?;
             }
             self.text += 1;
         }
@@ -289,8 +329,8 @@ impl Printer<'_> {
 }
 
 /// Whether only the best version is printed, so that sentences can be printed one by one.
-fn at_once(session: &Session, args: &Rewrite) -> bool {
-    !session.json && !args.explain && args.num == 1
+fn at_once(session: &Session, work: &Work<'_>) -> bool {
+    !session.json && !work.writing.explain && work.num == 1
 }
 
 /// Why a text is unchanged.
@@ -303,8 +343,9 @@ fn why_none(sentences: &[Sentence]) -> &'static str {
 }
 
 /// The versions of a sentence that are printed, best first, without repeated texts.
-fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
-    let given = rewritten.ranked(args.style).into_iter().filter(|v| v.kept() || args.all).take(args.num);
+fn chosen(rewritten: Rewritten, work: &Work<'_>) -> Sentence {
+    let shown = |version: &&Version| version.kept() || work.writing.all;
+    let given = rewritten.ranked(work.style).into_iter().filter(shown).take(work.num);
     let candidates = given.map(|v| {
         let s = &v.scored;
         Candidate {
@@ -323,9 +364,9 @@ fn chosen(rewritten: Rewritten, args: &Rewrite) -> Sentence {
 }
 
 /// Joins the versions of a text's sentences; there are no outputs if every sentence is unchanged.
-fn assemble(text: &Text, sentences: Vec<Sentence>, num: usize, task: Task) -> Output {
+fn assemble(text: &Text, sentences: Vec<Sentence>, work: &Work<'_>) -> Output {
     let Text { text, fields } = text;
-    let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(num);
+    let most = sentences.iter().map(|s| s.candidates.len()).max().unwrap_or(0).min(work.num);
     let version = |s: &Sentence, i: usize| {
         let last = s.candidates.len().saturating_sub(1);
         s.candidates.get(i.min(last)).map_or_else(|| s.text.clone(), |c| c.text.clone())
@@ -333,7 +374,7 @@ fn assemble(text: &Text, sentences: Vec<Sentence>, num: usize, task: Task) -> Ou
     let outputs: Vec<String> =
         (0..most).map(|i| sentences.iter().map(|s| version(s, i)).collect::<Vec<_>>().join(" ")).collect();
     let best = || Some(outputs.first().unwrap_or(text).clone());
-    let (paraphrase, summary) = if task == Task::Paraphrase { (best(), None) } else { (None, best()) };
+    let (paraphrase, summary) = if work.task == Task::Paraphrase { (best(), None) } else { (None, best()) };
     Output { text: text.clone(), paraphrase, summary, outputs, sentences, fields: fields.clone() }
 }
 

@@ -733,3 +733,25 @@ fn a_tokenizer_of_more_ids_than_the_model_has_is_refused() -> Result<()> {
     program.call(2, &["audit", "--models", "mismatched", "--run", "made"])?;
     Ok(())
 }
+
+#[test]
+fn distill_with_a_reworder_makes_pairs_and_a_student() -> Result<()> {
+    let program = program()?;
+    let texts: String = FIRMS.iter().flat_map(|firm| made::siblings(firm)).map(|text| text + "\n").collect();
+    std::fs::write(program.at("to-reword.txt"), texts)?;
+    let distill =
+        ["distill", "--preset", "tiny", "--contexts", "2", "--k", "24", "--epochs", "1", "--out", "run", "--json"];
+    let reworded = [&distill[..], &["--until", "reworded", "--sources", "12"]].concat();
+    let own = [&reworded[..], &["--sentences", "to-reword.txt"]].concat();
+    let done = told(&program.call(0, &own)?)?;
+    let files = ["student/reworder/model/impossible.json", "refine/sources.jsonl", "refine/dataset/paraphrase.jsonl"];
+    for file in files {
+        ensure!(program.at("run").join(file).is_file(), "{file} is missing after {done}");
+    }
+    // All stages are done: nothing is made again.
+    let weights = || std::fs::read(program.at("run/student/reworder/model/model.safetensors"));
+    let before = weights()?;
+    ensure!(told(&program.call(0, &own)?)? == done && weights()? == before, "a second call changed something");
+    program.call(0, &["verify", "run"])?;
+    Ok(())
+}

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_share_drops_whole_phrases() {
-        let damage = Damage { function: vec![0.0], noise: vec![0.0], ..Damage::writing() };
+        let damage = Damage { function: vec![0.0], noise: vec![0.0], phrase: vec![3], ..Damage::writing() };
         let whole = damaged(&damage, 1.0, 0).len();
         for pass in 0..50 {
             let short = damaged(&damage, 0.5, pass);
