@@ -303,14 +303,15 @@ impl Paraphrase {
 
 impl Paraphrase {
     /// Thresholds for the candidates of a reworder: those of [`Critics::Strict`] without the floor on ROUGE-L and with
-    /// others on cosine and entailment. Among 100 candidates read blind, which had passed 0.8 and 0.9, a cosine of 0.95
-    /// kept 8 of the 9 good ones and 43 in all.
+    /// others on cosine, entailment and likelihood, chosen on 393 candidates that two readers judged
+    /// (`docs/results.md`).
     #[must_use]
     pub fn reworded() -> Self {
         Self {
             rouge_min: 0.0,
             cosine_min: Some(0.95),
-            entailment_min: 0.9,
+            entailment_min: 0.99,
+            nll_max: Some(0.6),
             statements: false,
             min_words: 1,
             ..Self::preset(Critics::Strict)

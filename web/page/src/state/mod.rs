@@ -72,6 +72,7 @@ pub fn reason(refusal: Option<Refusal>) -> &'static str {
         Some(Refusal::Cosine) => "another subject",
         Some(Refusal::Forward) => "it does not follow from the source",
         Some(Refusal::Backward) => "the source does not follow from it",
+        Some(Refusal::Nll) => "unlikely after other damaged forms of the source",
         Some(Refusal::Cap) => "its summary was used before",
         Some(Refusal::Diversity) => "another kept pair says the same",
         Some(Refusal::Unscored) => "a score that was never computed",
