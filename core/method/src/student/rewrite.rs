@@ -265,9 +265,12 @@ async fn search(student: &TextModel, prompt: &[u32], options: &Options, beams: B
 mod tests {
     use lm::lanes::wait;
     use record::monitor::{Progress, Signal, Unwatched, Watch};
+    use record::plan::Paraphrase;
     use record::{Error, Scored};
 
     use super::*;
+    use crate::critic::Panel;
+    use crate::reword::Damage;
     use crate::tiny;
 
     const SOURCES: [(u64, &str); 2] = [
@@ -361,6 +364,32 @@ mod tests {
         assert_eq!(rewrite(&[], &options(Task::Summary), &Task::ALL, &mut Unwatched), Ok(Vec::new()));
     }
 
+    #[test]
+    fn a_reworder_scores_what_the_other_critics_accept() {
+        let student = tiny::text_model("student");
+        let format = Format::reworder(false, Damage::writing());
+        let mut critics = tiny::critics();
+        let plan = tiny::plan();
+        let scores = |most: Option<f32>, critics: &mut Critics| {
+            let loose = Paraphrase::preset(record::plan::Critics::Paper);
+            let paraphrase = Paraphrase { rouge_max: 0.99, entailment_min: 0.0, nll_max: most, ..loose };
+            critics.panel = Panel::new(&paraphrase, &plan.summary);
+            let mut rewriter = Rewriter { student: &student, format: &format, critics };
+            let options = Options { samples: 12, ..options(Task::Paraphrase) };
+            let mut watch = Unwatched;
+            let written = wait(rewriter.rewrite(&SOURCES, &options, &mut Monitor::new(&mut watch, 0, 0))).unwrap();
+            written.into_iter().flat_map(|r| r.versions).map(|v| v.scored).collect::<Vec<_>>()
+        };
+        let (off, all, none) =
+            (scores(None, &mut critics), scores(Some(100.0), &mut critics), scores(Some(0.001), &mut critics));
+        assert!(off.iter().any(Scored::kept) && off.iter().all(|s| s.nll.is_none()), "{off:?}");
+        for ((off, all), none) in off.iter().zip(&all).zip(&none) {
+            assert_eq!((off.kept(), off.kept()), (all.kept(), all.nll.is_some()));
+            assert_eq!((all.nll, none.kept()), (none.nll, false));
+            assert_eq!(off.kept(), none.refused_by == Some(Refusal::Nll));
+        }
+    }
+
     fn version(row: u32, text: &str, rouge_l: f32, forward: f32, refused_by: Option<Refusal>) -> Version {
         let scored = Scored {
             task: Task::Paraphrase,
@@ -395,6 +424,15 @@ mod tests {
         assert_eq!(rewritten.best(Style::Diverse).unwrap().text, "far");
         let ranked: Vec<&str> = rewritten.ranked(Style::Faithful).iter().map(|v| v.text.as_str()).collect();
         assert_eq!(ranked, ["close", "far", "refused"]);
+        // A likelihood weighs as much as an entailment.
+        let mut unlikely = version(4, "unlikely", 0.3, 0.99, None);
+        unlikely.scored.nll = Some(0.9);
+        let mut likely = version(5, "likely", 0.5, 0.9, None);
+        likely.scored.nll = Some(0.3);
+        let scored = Rewritten { versions: vec![unlikely, likely], ..rewritten.clone() };
+        for (style, best) in [(Style::Faithful, "likely"), (Style::Balanced, "likely"), (Style::Diverse, "unlikely")] {
+            assert_eq!(scored.best(style).unwrap().text, best);
+        }
         let none = Rewritten { versions: vec![version(0, "b", 0.2, 0.9, Some(Refusal::Copy))], ..rewritten };
         assert!(none.best(Style::Balanced).is_none() && none.most_different().is_none());
     }
