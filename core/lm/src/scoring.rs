@@ -23,8 +23,8 @@ impl PairModel {
     /// Loads classifier and tokenizer from a folder.
     ///
     /// # Errors
-    /// As [`PairClassifier::load`]; [`crate::Error::Missing`] without a tokenizer; [`Error::Config`] when no label starts with
-    /// "entail".
+    /// As [`PairClassifier::load`]; [`crate::Error::Missing`] without a tokenizer; [`crate::Error::Config`] when no
+    /// label starts with "entail".
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let tokenizer = folder.tokenizer()?.clone();
         let classifier = PairClassifier::load(&folder.config, &folder.tensors, &compute.device)?;
@@ -56,8 +56,8 @@ impl PairModel {
     /// maximum.
     ///
     /// # Errors
-    /// Errors of the tokenizer and the device; [`crate::Error::NonFinite`] for NaN or infinity; [`Error::Interrupted`] when
-    /// the host asked to stop.
+    /// Errors of the tokenizer and the device; [`crate::Error::NonFinite`] for NaN or infinity;
+    /// [`crate::Error::Interrupted`] when the host asked to stop.
     pub async fn probabilities(
         &self,
         pairs: &[(&str, &str)],
@@ -96,8 +96,8 @@ impl TextEncoder {
     /// Loads encoder and tokenizer from a folder.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for another architecture than BERT; [`Error::Missing`] without a tokenizer; errors of
-    /// reading the folder.
+    /// [`crate::Error::Unsupported`] for another architecture than BERT; [`crate::Error::Missing`] without a
+    /// tokenizer; errors of reading the folder.
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let tokenizer = folder.tokenizer()?.clone();
         let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
@@ -130,8 +130,8 @@ impl TextEncoder {
     /// is truncated.
     ///
     /// # Errors
-    /// Errors of the tokenizer and the device; [`crate::Error::NonFinite`] for NaN or infinity; [`Error::Interrupted`] when
-    /// the host asked to stop.
+    /// Errors of the tokenizer and the device; [`crate::Error::NonFinite`] for NaN or infinity;
+    /// [`crate::Error::Interrupted`] when the host asked to stop.
     pub async fn states(&self, texts: &[&str], layer: usize, monitor: &mut Monitor<'_>) -> Result<Vec<Vec<f32>>> {
         let rows = self.rows(texts)?;
         let width = 2 * self.bert.hidden();

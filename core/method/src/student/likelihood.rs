@@ -1,5 +1,5 @@
-//! The likelihood critic of a reworder's versions: would the reworder write this version from other damaged forms of the
-//! same source? What was read out of one particular damage, or is no English, is unlikely after most others.
+//! The likelihood critic of a reworder's versions: would the reworder write this version from other damaged forms of
+//! the same source? What was read out of one particular damage, or is no English, is unlikely after most others.
 
 use lm::decode::TextModel;
 use lm::likelihood::nll;
