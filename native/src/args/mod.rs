@@ -136,7 +136,8 @@ pub enum Until {
     Student,
     /// The student trained further by self-distillation.
     Refined,
-    /// Instead of that, a reworder trained on the run's sentences, its pairs, and a student trained on all pairs.
+    /// A reworder, trained on the sentences of the run and of --sentences; the pairs that it makes of the latter; and a
+    /// student trained on these and on the run's pairs.
     Reworded,
 }
 
@@ -152,7 +153,8 @@ pub struct Distill {
     /// With `--until refined` or `reworded`: file of sentences to rewrite (default: new ones written by the teacher).
     #[arg(long, value_name = "FILE")]
     pub sentences: Option<PathBuf>,
-    /// With `--until refined` or `reworded`: number of sentences to rewrite.
+    /// With `--until refined` or `reworded`: number of sentences to rewrite (default: 1000, for preset tiny 512; with
+    /// `reworded` the whole file, or 2000 new ones).
     #[arg(long, value_name = "N")]
     pub sources: Option<usize>,
     /// Do only the i-th (from 1) of N parts of the work, to share it among machines.

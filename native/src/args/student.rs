@@ -275,8 +275,8 @@ pub struct Reword {
     /// Write paraphrases, or summaries: for these, whole phrases are left out first.
     #[arg(long, value_parser = choice::task(), default_value = "paraphrase")]
     pub task: Task,
-    /// Shares of the function words that fall out, of which each candidate draws one (default of these four: as the
-    /// reworder says).
+    /// Shares of the function words that fall out, of which each candidate draws one (default, as of --content, --noise
+    /// and --phrase: that of the reworder).
     #[arg(long, value_name = "SHARES", value_delimiter = ',')]
     pub function: Vec<f32>,
     /// Share of the content words that fall out.

@@ -13,6 +13,7 @@ use crate::plans;
 use crate::run::view::{Style, render};
 use crate::session::Session;
 use crate::stages::pairs::{self, Request};
+use crate::stages::refine::check_sentences;
 use crate::stages::whole;
 
 pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
@@ -24,6 +25,10 @@ pub(super) fn run(session: &Session, args: &Distill) -> Result<()> {
     let part = part(args.shard.as_deref())?;
     let out: PathBuf = args.out.clone().unwrap_or_else(|| Path::new("runs").join(args.plan.preset().name()));
     let until = until(args, &plan);
+    if matches!(until, Until::Refined | Until::Reworded) {
+        // Before the hours of the run, not after them.
+        check_sentences(&plan, args.sentences.as_deref())?;
+    }
     let (_, written) = pairs::make(session, &Request { plan: &plan, seeds: &seeds, out: &out, part })?;
     if until != Until::Dataset {
         return whole::students(session, args, &plan, &out, until);

@@ -51,6 +51,7 @@ fn reword(session: &Session, args: &Train, run: Option<&RunFolder>) -> Result<()
         run,
         texts: (&args.sentences, args.field.as_deref()),
         out: args.out.clone().unwrap_or_else(|| reworder::folder(args.run.as_deref())),
+        aside: if args.out.is_none() { Aside::OtherInputs } else { Aside::Nothing },
         base: args.base.clone().unwrap_or_else(|| run.map_or_else(own, base)),
         seed: args.seed.or(run.map(|run| run.plan().seed)).unwrap_or(7),
         flags: &args.train,

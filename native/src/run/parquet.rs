@@ -195,12 +195,13 @@ fn read_group(
     fields: &[Field],
 ) -> Result<Vec<Column>, ParquetError> {
     let group = reader.get_row_group(index)?;
-    let rows = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
-    let read = |(i, (_, kind)): (usize, &Field)| match i < group.num_columns() {
-        true => read_column(group.get_column_reader(i)?, *kind),
-        false => Ok(Column::OptF32(vec![None; rows])),
-    };
-    fields.iter().enumerate().map(read).collect()
+    let present = fields.iter().take(group.num_columns()).enumerate();
+    let read = present.map(|(i, (_, kind))| read_column(group.get_column_reader(i)?, *kind));
+    let mut columns = read.collect::<Result<Vec<_>, _>>()?;
+    // Of the rows that were read, as the number that the file states may be wrong.
+    let rows = columns.first().map_or(0, Column::len);
+    columns.resize(fields.len(), Column::OptF32(vec![None; rows]));
+    Ok(columns)
 }
 
 /// Converts panics of the decoder, which some damaged files cause, to errors.
@@ -328,6 +329,29 @@ mod tests {
         fields[4].1 = Kind::F32;
         assert!(read_table(&path, &fields, |_| Ok(())).is_err());
         assert!(read_table(&path, &FIELDS[..4], |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn a_missing_last_column_has_no_values_and_damaged_bytes_never_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.parquet");
+        let more = [&FIELDS[..], &[("more", Kind::OptF32)]].concat();
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let mut last = Vec::new();
+            read_table(&path, &more, |columns| {
+                last.push(columns[FIELDS.len()].clone());
+                Ok(())
+            })?;
+            Ok::<_, Error>(last)
+        };
+        let good = bytes(&[5]);
+        assert_eq!(read(&good).unwrap(), [Column::OptF32(vec![None; 5])]);
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= [0xff, 0x01, 0x80][at % 3];
+            let _ = read(&bad);
+        }
     }
 
     #[test]

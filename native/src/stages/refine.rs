@@ -155,12 +155,21 @@ fn sources(session: &Session, run: &RunFolder, args: &Refine) -> Result<Vec<Stri
         }
         return Ok(found.sentences);
     }
-    if run.plan().contexts.source == Source::Seeds {
-        let expected = "a file of sentences, as this run's contexts are the user's own";
-        return Err(Error::input("--sentences", expected, "nothing").into());
-    }
+    check_sentences(run.plan(), None)?;
     // Cannot overflow, as `Plan::validate` limits the seed.
     fresh(session, run.plan(), run.plan().seed + 1, args.sources)
+}
+
+/// Checks that there are sentences to rewrite: a file of the user's, or a teacher that may write them.
+///
+/// # Errors
+/// [`Error::Input`] without a file if the run's contexts are the user's own.
+pub fn check_sentences(plan: &record::plan::Plan, file: Option<&Path>) -> record::Result<()> {
+    if file.is_none() && plan.contexts.source == Source::Seeds {
+        let expected = "a file of sentences, as this run's contexts are the user's own";
+        return Err(Error::input("--sentences", expected, "nothing"));
+    }
+    Ok(())
 }
 
 /// Distinct usable sentences, up to a maximum number.

@@ -13,7 +13,7 @@ use record::plan::{Paraphrase, Plan};
 use record::{Error, Finish, Preset};
 use text::sentence;
 
-use super::student::{Done, carry_out, first_base, licence_of};
+use super::student::{Aside, Done, begin, carry_out, check, first_base, licence_of};
 use crate::args::TrainFlags;
 use crate::fs::{hash_file, regular, sha256};
 use crate::models::student::{JUDGES, Judges};
@@ -21,7 +21,7 @@ use crate::output::{self, Kind};
 use crate::run::RunFolder;
 use crate::run::jsonl::read_seeds;
 use crate::session::Session;
-use crate::training::{StudentPlan, plan, settings};
+use crate::training::{StudentPlan, settings};
 
 /// Fewest and most words of a sentence that is learned from.
 const WORDS: std::ops::RangeInclusive<usize> = 4..=60;
@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub texts: (&'a [PathBuf], Option<&'a str>),
     /// Folder of the training.
     pub out: PathBuf,
+    /// Which earlier training in that folder is set aside in the run's folder `earlier`.
+    pub aside: Aside,
     /// Name or path of the model to adapt.
     pub base: String,
     /// Seed of the training and of the damage.
@@ -121,14 +123,14 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         training_damage: Some(damage.clone()),
         train: defaults(request.flags, base.parameters()),
     };
-    plan::check(&request.out.join(plan::FILE), &plan, &plan.train)?;
+    check(&request.out, request.aside, &plan)?;
     let compute = Compute::open(plan.device)?;
     let mut lesson =
         Lesson::rewording(&base, &texts, (plan.format.clone(), damage), plan.train.clone(), plan.seed, &compute)?;
     for (reason, n) in &lesson.dropped {
         note!("{n} sentences were left out: {reason}.");
     }
-    let _lock = output::claim(&request.out, Kind::Student)?;
+    let _lock = begin(request.run, &request.out, request.aside, &plan)?;
     let judges = request.run.map_or_else(|| Preset::Small.plan(DeviceSpec::Flex), |run| run.plan().clone());
     carry_out(session, &request.out, &plan, &mut lesson, |model, trainer| {
         model.card = card(&plan, &judges, texts.len(), trainer);
@@ -159,7 +161,7 @@ fn card(plan: &StudentPlan, judges: &Plan, sentences: usize, trainer: &Trainer<R
     });
     let prompt = plan.format.around("WORDS").replace('\n', "\\n");
     format!(
-        "---\nlibrary_name: transformers\nbase_model: {base}\ntags:\n- paraphrase\n- impossible-distillation\n---\n\n# A reworder\n\nIt writes a sentence from some of its words in any order. Trained on {sentences} sentences, without pairs and labels; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\n`impossible reword --model FOLDER \"Your sentence.\"` damages the sentence anew for each version and judges what comes back; the critic is {critic} unless --critic names another.\n\nWith other libraries: the prompt, as trained, is `{prompt}`.\n\n## Limits\n\nA version says what the words allow, which need not be what the sentence said. Most versions are wrong: check each with an entailment model.\n\n## Licence\n\nThe licence of the base model {base}{licence} applies to these weights.\n",
+        "---\nlibrary_name: transformers\nbase_model: {base}\ntags:\n- paraphrase\n- impossible-distillation\n---\n\n# A reworder\n\nIt writes a sentence from some of its words in any order. Trained on {sentences} sentences, without pairs and labels; {epochs} epochs, learning rate {rate}.\n{best}\n## Use\n\n`impossible reword --model FOLDER \"Your sentence.\"` damages the sentence anew for each version and judges what comes back; the critic is {critic} unless --critic names another.\n\nWith other libraries: the prompt, as trained, is `{prompt}`.\n\n## Limits\n\nA version says what the words allow, which need not be what the sentence said. Most versions are wrong, and a small entailment model misses many of these errors: keep those only that the reworder itself finds likely after other damage (`nll`), and read them.\n\n## Licence\n\nThe licence of the base model {base}{licence} applies to these weights.\n",
         epochs = plan.train.epochs,
         rate = plan.train.learning_rate,
         critic = Judges::of(judges).public().critic,

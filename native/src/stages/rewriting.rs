@@ -186,6 +186,9 @@ fn plan_of(work: &Work<'_>, student: &Place) -> Result<Plan> {
         (plan.paraphrase.entailment_min, plan.summary.entailment_min) = (min, min);
     }
     if let Some(most) = work.nll_max {
+        if !(most > 0.0 && most <= 100.0) {
+            return Err(Error::input("--nll-max", "above 0, at most 100 (no maximum)", most).into());
+        }
         plan.paraphrase.nll_max = (most < 100.0).then_some(most);
     }
     plan.paraphrase.validate()?;

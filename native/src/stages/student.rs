@@ -139,17 +139,14 @@ pub fn train(session: &Session, request: &Request<'_>) -> Result<Done> {
         training_damage: None,
         train: settings::student(request.flags, base.parameters()),
     };
-    let file = request.out.join(plan::FILE);
-    if !request.aside.takes(&plan::standing(&file, &plan, &plan.train)?) {
-        plan::check(&file, &plan, &plan.train)?;
-    }
+    check(&request.out, request.aside, &plan)?;
     let compute = Compute::open(plan.device)?;
     let mut lesson = Lesson::new(&base, &pairs, plan.format.clone(), plan.train.clone(), plan.seed, &compute)?;
     for (reason, n) in &lesson.dropped {
         note!("{n} pairs were left out: {reason}.");
     }
     // Nothing has been written up to here, so that a failing request leaves nothing behind.
-    let _lock = begin(request, &plan)?;
+    let _lock = begin(Some(request.run), &request.out, request.aside, &plan)?;
     let done = carry_out(session, &request.out, &plan, &mut lesson, |model, trainer| {
         model.card = card(&plan, request.run.plan(), by_task, trainer);
         model.extra.push((JUDGES, request.judges.to_bytes()?));
@@ -199,18 +196,24 @@ pub(super) fn carry_out<O: Objective + Sync>(
     })
 }
 
-/// Locks the folder of a training, after setting aside an earlier one if the request says so.
-fn begin(request: &Request<'_>, plan: &StudentPlan) -> record::Result<Lock> {
-    let stands = |_: &Path| -> record::Result<bool> {
-        let standing = plan::standing(&request.out.join(plan::FILE), plan, &plan.train)?;
-        Ok(!request.aside.takes(&standing))
-    };
-    if request.aside == Aside::Nothing {
-        return output::claim(&request.out, Kind::Student);
+/// Checks that a folder has no training, the same one, or one that is set aside.
+pub(super) fn check(out: &Path, aside: Aside, plan: &StudentPlan) -> record::Result<()> {
+    let file = out.join(plan::FILE);
+    if aside.takes(&plan::standing(&file, plan, &plan.train)?) {
+        return Ok(());
     }
-    let (lock, moved) = output::claim_or_set_aside(request.run.dir(), &request.out, Kind::Student, stands)?;
+    plan::check(&file, plan, &plan.train)
+}
+
+/// Locks the folder of a training, after setting aside an earlier one of the run if the request says so.
+pub(super) fn begin(run: Option<&RunFolder>, out: &Path, aside: Aside, plan: &StudentPlan) -> record::Result<Lock> {
+    let stands = |_: &Path| -> record::Result<bool> {
+        Ok(!aside.takes(&plan::standing(&out.join(plan::FILE), plan, &plan.train)?))
+    };
+    let Some(run) = run.filter(|_| aside != Aside::Nothing) else { return output::claim(out, Kind::Student) };
+    let (lock, moved) = output::claim_or_set_aside(run.dir(), out, Kind::Student, stands)?;
     if let Some(moved) = moved {
-        note!("The student that was trained before on other pairs was moved to {}.", moved.display());
+        note!("The earlier training, which had other data or settings, was moved to {}.", moved.display());
     }
     Ok(lock)
 }

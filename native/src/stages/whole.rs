@@ -1,10 +1,11 @@
-//! The stages after a run's pairs: a student, self-distillation, and the next student. Finished stages are skipped.
+//! The stages after a run's pairs: a student, self-distillation and the next student; or a reworder, its pairs and a
+//! student. Finished stages are skipped.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use record::Task;
 use record::plan::{Plan, Source};
-use record::{Error, Task};
 
 use super::student::{Aside, Done, Request, base, train};
 use super::{refine, reworder, showcase};
@@ -100,6 +101,7 @@ fn reworded(session: &Session, args: &Distill, run: &RunFolder) -> Result<Done> 
         run: Some(run),
         texts: (&files, args.plan.field.as_deref()),
         out: reworder::folder(Some(run.dir())),
+        aside: Aside::Anything,
         base: base(run),
         seed: run.plan().seed,
         flags: &args.train,
@@ -131,10 +133,7 @@ fn reworded(session: &Session, args: &Distill, run: &RunFolder) -> Result<Done> 
 
 /// A file of new sentences by the run's teacher, which is written once.
 fn fresh(session: &Session, run: &RunFolder, sources: usize) -> Result<PathBuf> {
-    if run.plan().contexts.source == Source::Seeds {
-        let expected = "a file of sentences, as this run's contexts are the user's own";
-        return Err(Error::input("--sentences", expected, "nothing").into());
-    }
+    refine::check_sentences(run.plan(), None)?;
     let folder = run.dir().join("student");
     let file = folder.join(format!("sentences-{sources}.jsonl"));
     if !file.is_file() {

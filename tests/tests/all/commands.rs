@@ -748,10 +748,25 @@ fn distill_with_a_reworder_makes_pairs_and_a_student() -> Result<()> {
     for file in files {
         ensure!(program.at("run").join(file).is_file(), "{file} is missing after {done}");
     }
+    let pairs = || -> Result<usize> {
+        let count = |task: &str| std::fs::read_to_string(program.at(&format!("run/refine/dataset/{task}.jsonl")));
+        Ok(count("paraphrase")?.lines().count() + count("summary")?.lines().count())
+    };
+    ensure!(pairs()? > 0, "no pairs, so that no student was trained");
+    let format = std::fs::read_to_string(program.at("run/student/stage0/model/impossible.json"))?;
+    ensure!(done["student"].as_str().is_some_and(|s| s.ends_with("model")) && !format.contains("damage"), "{done}");
     // All stages are done: nothing is made again.
     let weights = || std::fs::read(program.at("run/student/reworder/model/model.safetensors"));
     let before = weights()?;
     ensure!(told(&program.call(0, &own)?)? == done && weights()? == before, "a second call changed something");
     program.call(0, &["verify", "run"])?;
+    // Other settings, and new sentences by the teacher: what was made before is set aside.
+    program.call(0, &[&reworded[..], &["--learning-rate", "0.001"]].concat())?;
+    ensure!(weights()? != before && program.at("run/student/sentences-12.jsonl").is_file());
+    ensure!(program.at("run/earlier/1/student/reworder/model").is_dir(), "the earlier reworder is lost");
+    // On the user's own texts the sentences are asked for before the run, not after it.
+    let seeds = ["--preset", "tiny", "--seeds", "to-reword.txt", "--until", "reworded", "--out", "own-texts"];
+    let refused = program.call(2, &[&["distill"], &seeds[..]].concat())?;
+    ensure!(refused.err.contains("--sentences") && !program.at("own-texts").exists(), "{}", refused.err);
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! The likelihood critic of a reworder's versions: would the reworder write this version from other damaged forms of
 //! the same source? What was read out of one particular damage, or is no English, is unlikely after most others.
 
+use std::collections::BTreeMap;
+
 use lm::decode::TextModel;
 use lm::likelihood::nll;
 use lm::train::Example;
-use record::{Monitor, Refusal};
+use record::{Monitor, Refusal, Version};
 
 use super::Format;
-use super::rewrite::Rewritten;
 use crate::Result;
 use crate::reword::{Damage, words::Words};
 
@@ -30,50 +31,70 @@ pub struct Likelihoods<'a> {
 }
 
 impl Likelihoods<'_> {
-    /// Scores the versions that are kept so far, and refuses those above `most` nats per token.
+    /// Scores the versions that are kept so far and refuses those above `most` nats per token, or that do not fit the
+    /// model. `sources` are numbers and texts; [`Version::source`] is an index into them.
     ///
     /// # Errors
     /// Errors of the model; [`crate::Error::Interrupted`] when the host asked to stop.
-    pub async fn judge(&self, written: &mut [Rewritten], most: f32, monitor: &mut Monitor<'_>) -> Result<()> {
-        let (mut examples, mut places) = (Vec::new(), Vec::new());
-        for (source, rewritten) in written.iter().enumerate() {
-            let kept: Vec<usize> = (0..rewritten.versions.len()).filter(|&i| rewritten.versions[i].kept()).collect();
-            if kept.is_empty() {
-                continue;
-            }
-            let prompts = self.prompts(rewritten)?;
-            for at in kept {
-                let target = self.target(&rewritten.versions[at].text)?;
-                let room = self.reworder.lm.sizes().positions;
-                let fits = |prompt: &&Vec<u32>| prompt.len() + target.len() <= room;
-                for prompt in prompts.iter().filter(fits) {
-                    examples.push(Example { group: 0, prompt: prompt.clone(), target: target.clone() });
-                    places.push((source, at));
-                }
-            }
+    pub async fn judge(
+        &self,
+        sources: &[(u64, &str)],
+        versions: &mut [&mut Version],
+        most: f32,
+        monitor: &mut Monitor<'_>,
+    ) -> Result<()> {
+        // Versions with the same text are scored once.
+        let mut texts: BTreeMap<(usize, String), Vec<usize>> = BTreeMap::new();
+        for (at, version) in versions.iter().enumerate().filter(|(_, version)| version.kept()) {
+            texts.entry((version.source, version.text.clone())).or_default().push(at);
         }
-        let scores = nll(&self.reworder.lm, &self.reworder.compute, &examples, monitor).await?;
-        for part in places.into_iter().zip(scores).collect::<Vec<_>>().chunk_by(|a, b| a.0 == b.0) {
-            let Some(&((source, at), _)) = part.first() else { continue };
-            let scored = &mut written[source].versions[at].scored;
+        let (mut examples, mut counts) = (Vec::new(), Vec::with_capacity(texts.len()));
+        let mut forms: Option<(usize, Vec<Vec<u32>>)> = None;
+        for (source, text) in texts.keys() {
+            if forms.as_ref().is_none_or(|(of, _)| of != source) {
+                forms = sources.get(*source).map(|source| self.prompts(*source)).map(|prompts| (*source, prompts));
+            }
+            let target = self.target(text)?;
+            let prompts = forms.as_ref().map_or(&[][..], |(_, prompts)| prompts);
+            let before = examples.len();
+            let fitting = prompts.iter().filter(|prompt| self.fits(prompt, &target));
+            examples.extend(fitting.map(|prompt| Example { group: 0, prompt: prompt.clone(), target: target.clone() }));
+            counts.push(examples.len() - before);
+        }
+        let mut scores = &nll(&self.reworder.lm, &self.reworder.compute, &examples, monitor).await?[..];
+        for (same, count) in texts.into_values().zip(counts) {
+            let (these, rest) = scores.split_at(count);
+            scores = rest;
             #[allow(clippy::cast_precision_loss)]
-            let mean = part.iter().map(|(_, nats)| nats).sum::<f32>() / part.len() as f32;
-            scored.nll = Some(mean);
-            if mean > most {
-                scored.refused_by = Some(Refusal::Nll);
+            let mean = (count > 0).then(|| these.iter().sum::<f32>() / count as f32);
+            for at in same {
+                let scored = &mut versions[at].scored;
+                (scored.nll, scored.refused_by) = match mean {
+                    Some(nats) if nats <= most => (mean, None),
+                    Some(_) => (mean, Some(Refusal::Nll)),
+                    None => (None, Some(Refusal::Unscored)),
+                };
             }
         }
         Ok(())
     }
 
-    /// The prompts with the damaged forms of a source.
-    fn prompts(&self, rewritten: &Rewritten) -> Result<Vec<Vec<u32>>> {
-        let words = Words::read(&rewritten.text);
+    /// Prompts with the damaged forms of a source. A form may be a little longer than its source; those that do not
+    /// fit the model are left out.
+    fn prompts(&self, (number, text): (u64, &str)) -> Vec<Vec<u32>> {
+        let words = Words::read(text);
         let form = |pass| {
-            let damaged = self.damage.apply(&words, 1.0, (self.seed, rewritten.number, FIRST + pass));
-            self.reworder.prompt(&self.format.around(&damaged), 0)
+            let damaged = self.damage.apply(&words, 1.0, (self.seed, number, FIRST + pass));
+            self.reworder.prompt(&self.format.around(&damaged), 0).ok()
         };
-        (0..FORMS).map(form).collect()
+        (0..FORMS).filter_map(form).collect()
+    }
+
+    /// Whether the model has positions for both; with an encoder each has its own.
+    fn fits(&self, prompt: &[u32], target: &[u32]) -> bool {
+        let sizes = self.reworder.lm.sizes();
+        let taken = if sizes.start.is_some() { prompt.len().max(target.len()) } else { prompt.len() + target.len() };
+        taken <= sizes.positions
     }
 
     /// Tokens of a version with the end-of-text token.
@@ -89,7 +110,7 @@ impl Likelihoods<'_> {
 mod tests {
     use lm::lanes::wait;
     use record::monitor::Unwatched;
-    use record::{Scored, Task, Version};
+    use record::{Scored, Task};
 
     use super::*;
     use crate::tiny;
@@ -113,7 +134,7 @@ mod tests {
             nll: None,
             refused_by,
         };
-        Version { source: 0, row, text: text.to_owned(), scored }
+        Version { source: 1, row, text: text.to_owned(), scored }
     }
 
     fn judged(seed: u64, most: f32) -> Vec<(Option<f32>, Option<Refusal>)> {
@@ -121,30 +142,32 @@ mod tests {
         let format = Format::reworder(false, Damage::writing());
         let damage = Damage::writing();
         let critic = Likelihoods { reworder: &reworder, format: &format, damage: &damage, seed };
-        let versions = vec![
+        let long = "The company said it will pay a dividend. ".repeat(100);
+        let mut versions = [
             version(0, SOURCE, None),
             version(1, "12 it dividend cts will share a pay March company 31 said on.", None),
             version(2, "A copy.", Some(Refusal::Copy)),
+            version(3, SOURCE, None),
+            version(4, &long, None),
         ];
-        let empty = Rewritten { number: 4, text: "It is.".into(), too_long: false, versions: Vec::new() };
-        let mut written = [empty, Rewritten { number: 3, text: SOURCE.into(), too_long: false, versions }];
-        wait(critic.judge(&mut written, most, &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap();
-        written[1].versions.iter().map(|v| (v.scored.nll, v.scored.refused_by)).collect()
+        let sources = [(4, "It is."), (3, SOURCE)];
+        let mut all: Vec<&mut Version> = versions.iter_mut().collect();
+        wait(critic.judge(&sources, &mut all, most, &mut Monitor::new(&mut Unwatched, 0, 0))).unwrap();
+        versions.iter().map(|v| (v.scored.nll, v.scored.refused_by)).collect()
     }
 
     #[test]
     fn what_is_no_english_is_less_likely_and_refused_versions_are_not_read() {
         let all = judged(1, 100.0);
         let nats: Vec<f32> = all.iter().filter_map(|(nll, _)| *nll).collect();
-        assert!(nats.len() == 2 && 0.0 < nats[0] && nats[0] + 1.0 < nats[1], "{all:?}");
-        assert_eq!(all[2], (None, Some(Refusal::Copy)));
+        assert!(nats.len() == 3 && 0.0 < nats[0] && nats[0] + 1.0 < nats[1], "{all:?}");
+        assert_eq!((all[2], all[3]), ((None, Some(Refusal::Copy)), all[0]));
+        assert_eq!(all[4], (None, Some(Refusal::Unscored)), "longer than the model");
         assert!(all[..2].iter().all(|(_, refused)| refused.is_none()));
         assert_eq!(all, judged(1, 100.0));
         assert_ne!(all[0], judged(2, 100.0)[0]);
         let some = judged(1, nats[0].midpoint(nats[1]));
-        assert_eq!(
-            some.iter().map(|(_, refused)| *refused).collect::<Vec<_>>(),
-            [None, Some(Refusal::Nll), Some(Refusal::Copy)]
-        );
+        let reasons: Vec<_> = some.iter().map(|(_, refused)| *refused).collect();
+        assert_eq!(reasons[..2], [None, Some(Refusal::Nll)]);
     }
 }

@@ -171,7 +171,8 @@ impl Rewriter<'_> {
         }
         if let (Some(damage), Some(most)) = (&self.format.damage, self.critics.panel.nll_max(options.task)) {
             let likelihoods = Likelihoods { reworder: self.student, format: self.format, damage, seed: options.seed };
-            likelihoods.judge(&mut out, most, monitor).await?;
+            let mut versions: Vec<&mut Version> = out.iter_mut().flat_map(|r| &mut r.versions).collect();
+            likelihoods.judge(sources, &mut versions, most, monitor).await?;
         }
         Ok(out)
     }
