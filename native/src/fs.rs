@@ -250,14 +250,14 @@ impl StagedDir {
         self.check()?;
         sync_dir(&self.temp);
         let old = sibling(&self.target, &format!("{OLD}{}", unique()));
-        let replaced = match fs::rename(&self.target, &old) {
+        let replaced = match rename(&self.target, &old) {
             Ok(()) => true,
             Err(e) if e.kind() == io::ErrorKind::NotFound => false,
             Err(e) => return Err(io_error("writing", &self.target)(e)),
         };
         if let Err(e) = rename(&self.temp, &self.target) {
             if replaced {
-                fs::rename(&old, &self.target).map_err(io_error("restoring", &self.target))?;
+                rename(&old, &self.target).map_err(io_error("restoring", &self.target))?;
             }
             return Err(io_error("writing", &self.target)(e));
         }
@@ -319,7 +319,7 @@ pub fn sweep(dir: &Path) -> Result<()> {
         let Some(name) = path.file_name().and_then(|n| n.to_str()).filter(|name| temporary(name)) else { continue };
         let former = name.split_once(&format!("{MARK}{OLD}")).and_then(|(former, _)| former.get(1..));
         if let Some(target) = former.map(|former| dir.join(former)).filter(|target| !target.exists()) {
-            fs::rename(&path, &target).map_err(io_error("restoring", &target))?;
+            rename(&path, &target).map_err(io_error("restoring", &target))?;
             continue;
         }
         let is_dir = path.symlink_metadata().is_ok_and(|m| m.is_dir());

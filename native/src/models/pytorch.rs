@@ -13,7 +13,8 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use lm::model::files::{Files, check_name, read_all};
+use lm::model::files::{Files, check_name, check_start, read_all};
+use lm::model::safetensors::is_buffer;
 use lm::model::tensors::{Dtype, OtherDtype, TensorInfo, TensorSource};
 use pytorch_reader::{DType, PickleError, PickleValue, PytorchError, PytorchReader};
 use record::{Error, Result};
@@ -79,6 +80,7 @@ impl PytorchTensors {
         for (tensor, shard) in &index.weight_map {
             match entries.get(tensor).map(|entry| &*entry.file) {
                 Some(file) if file == shard => {}
+                None if is_buffer(tensor) => {}
                 found => {
                     let found = found.map_or_else(|| "is not there".to_owned(), |file| format!("is in {file}"));
                     return Err(broken(format!("it says tensor `{tensor}` is in {shard}, but it {found}")));
@@ -138,6 +140,7 @@ fn add_file(files: &FolderFiles, name: &str, entries: &mut BTreeMap<String, Loca
             hint: "Download the model again, or copy the file there.".to_owned(),
         });
     };
+    check_start(files, name)?;
     guard::check(files, name, &path, file_bytes)?;
     check_flat(&path).map_err(|error| refused(place(), error))?;
     let reader = PytorchReader::new(&path).map_err(|error| refused(place(), error))?;

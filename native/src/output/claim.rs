@@ -9,7 +9,7 @@ use record::{Error, Result};
 use super::kind::Kind;
 use super::lock::{self, Lock};
 use super::manifest::Manifest;
-use crate::fs::{LITTER, io_error, read_small, temporary};
+use crate::fs::{LITTER, io_error, read_small, rename, temporary};
 
 /// Locks a folder whose output is continued, and creates it if necessary.
 ///
@@ -56,7 +56,7 @@ fn set_aside(run: &Path, output: &Path) -> Result<PathBuf> {
     let to = free.unwrap_or_else(|| run.join("earlier").join(name));
     let parent = to.parent().unwrap_or(run);
     fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
-    fs::rename(output, &to).map_err(io_error("moving", output))?;
+    rename(output, &to).map_err(io_error("moving", output))?;
     Ok(to)
 }
 

@@ -11,7 +11,7 @@ use super::kind::Kind;
 use super::lock::Lock;
 use super::manifest::{MANIFEST, Manifest};
 
-use crate::fs::{io_error, sweep, sync_dir};
+use crate::fs::{io_error, rename, sweep, sync_dir};
 
 /// Subfolder in which an output is written.
 const WORK: &str = ".new.impossible-tmp";
@@ -90,7 +90,7 @@ impl Staged {
         }
         sync_dir(&self.work);
         let ready = self.dir.join(READY);
-        fs::rename(&self.work, &ready).map_err(io_error("writing", &self.dir))?;
+        rename(&self.work, &ready).map_err(io_error("writing", &self.dir))?;
         sync_dir(&self.dir);
         place(&self.dir).map(drop)
     }
@@ -145,7 +145,7 @@ fn place(dir: &Path) -> Result<bool> {
             if let Some(parent) = to.parent().filter(|parent| folders.insert((*parent).to_owned())) {
                 fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
             }
-            match fs::rename(&from, &to) {
+            match rename(&from, &to) {
                 Err(e) if !no_folder(&e) => return Err(io_error("writing", &to)(e)),
                 _ => {}
             }

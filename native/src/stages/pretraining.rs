@@ -260,7 +260,7 @@ impl<'a> Work<'a> {
         let (args, device) = (self.args, &self.compute.device);
         let weights = Tensors::Memory(wait(trainer.parameters.merged())?);
         let lm = LanguageModel::build(&self.config, Source::Checkpoint(&weights), device)?;
-        let model = TextModel::new(&self.config, lm, self.tokenizer.clone(), &self.compute)?;
+        let model = TextModel::new(lm, self.tokenizer.clone(), &self.compute);
         let options = SampleOptions { temperature: 0.7, top_p: 0.9, ..SampleOptions::default() };
         let new = WRITTEN.min(model.lm.sizes().positions - 2);
         let prompt = model.prompt("", new)?;

@@ -121,7 +121,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     ensure!(FIRMS.iter().any(|f| last.contains(&f[..3])) && last.contains("in the quarter."), "{last}");
     let model = teacher.join("model");
     let loaded = TextModel::load(&folder(model.clone())?, &Compute::open(DeviceSpec::Flex)?)?;
-    ensure!((300..=512).contains(&loaded.tokenizer.len()) && loaded.lm.sizes().eos == [1]);
+    ensure!((300..=512).contains(&loaded.tokenizer.table()) && loaded.lm.sizes().eos == [1]);
     refused(&[&causal[..], &["--length", "64"]].concat(), &["--length: expected", "another --out"])?;
     refused(&[&pretrain[..], &["--task", "spans", "--out", text(&at("x"))?]].concat(), &["encoder"])?;
     refused(&[&pretrain[..], &["--length", "3", "--out", text(&at("x"))?]].concat(), &["--length"])?;

@@ -4,8 +4,8 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::encoder::{Batch, Block};
+use super::config::{Config, LAYERS, POSITIONS, VOCABULARY};
+use super::encoder::{Batch, Block, Shape};
 use super::layers::{Embedding, LayerNorm, ids};
 use super::loader::Loader;
 use super::tensors::Tensors;
@@ -39,16 +39,13 @@ impl Bert {
                 expected: "bert".into(),
             });
         }
-        let d = config.size("hidden_size", HIDDEN)?;
-        let heads = config.size("num_attention_heads", HEADS)?;
-        config.head_dim("num_attention_heads", d, heads)?;
-        config.word_or("hidden_act", &["gelu"])?;
-        let inner = config.size("intermediate_size", HIDDEN)?;
+        config.check(false)?;
+        let shape = Shape::read(config, 1e-12)?;
+        let d = shape.hidden;
         let layers = config.size("num_hidden_layers", LAYERS)?;
         let positions = config.size("max_position_embeddings", POSITIONS)?;
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         let types = config.size_or("type_vocab_size", 1..=64, 2)?;
-        let eps = config.positive_or("layer_norm_eps", 1e-12)?;
         let w = Loader::new(tensors, device, &["bert.", ""], "embeddings.word_embeddings.weight")?;
         let model = Self {
             hidden: d,
@@ -56,9 +53,9 @@ impl Bert {
             word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
             position: w.embedding("embeddings.position_embeddings.weight", positions, d)?,
             kind: w.embedding("embeddings.token_type_embeddings.weight", types, d)?,
-            norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
+            norm: w.layer_norm("embeddings.LayerNorm", d, shape.eps)?,
             blocks: (0..layers)
-                .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), d, inner, heads, eps))
+                .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), shape))
                 .collect::<Result<_>>()?,
             device: device.clone(),
         };

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::cache::Cache;
+use super::cache::{Cache, Scores};
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::decoder::{Decoder, Pass, Sizes};
 use super::layers::{Activation, Embedding, LayerNorm, Linear, merge_heads, split_heads};
@@ -25,7 +25,7 @@ struct Block {
     fc2: Linear,
 }
 
-/// A BioGPT language model; the output projection is tied to the embedding.
+/// A BioGPT language model; the output projection may be tied to the embedding.
 #[derive(Debug)]
 pub struct BioGpt {
     sizes: Sizes,
@@ -34,6 +34,8 @@ pub struct BioGpt {
     positions: Embedding,
     blocks: Vec<Block>,
     norm: LayerNorm,
+    head: Option<Linear>,
+    activation: Activation,
 }
 
 /// The `config.json` of a BioGPT model.
@@ -44,6 +46,7 @@ pub(super) struct BioGptConfig {
     inner: usize,
     /// Whether embeddings are multiplied by the square root of the width.
     scaled: bool,
+    activation: Activation,
 }
 
 impl BioGptConfig {
@@ -51,7 +54,6 @@ impl BioGptConfig {
         let hidden = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
-        config.word_or("hidden_act", &["gelu"])?;
         Ok(Self {
             sizes: Sizes {
                 hidden,
@@ -63,9 +65,11 @@ impl BioGptConfig {
                 positions: config.size("max_position_embeddings", POSITIONS)?,
                 eos: config.eos(vocabulary)?,
                 start: None,
+                tied: config.flag_or("tie_word_embeddings", true)?,
             },
             inner: config.size("intermediate_size", HIDDEN)?,
             scaled: config.flag_or("scale_embedding", true)?,
+            activation: config.activation("hidden_act", Activation::Gelu)?,
         })
     }
 }
@@ -73,7 +77,7 @@ impl BioGptConfig {
 impl BioGpt {
     /// Builds the model from weights with the names that transformers uses.
     pub(super) fn load(config: BioGptConfig, w: Loader<'_>) -> Result<Self> {
-        let BioGptConfig { sizes, inner, scaled } = config;
+        let BioGptConfig { sizes, inner, scaled, activation } = config;
         let d = sizes.hidden;
         let blocks = (0..sizes.layers)
             .map(|i| {
@@ -81,19 +85,23 @@ impl BioGpt {
                 let [q, k, v] = ["q", "k", "v"].map(|p| n(&format!("self_attn.{p}_proj")));
                 Ok(Block {
                     norm: w.layer_norm(&n("self_attn_layer_norm"), d, EPSILON)?,
-                    qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d)?,
-                    out: w.linear(&n("self_attn.out_proj"), d, d)?,
+                    qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d, true)?,
+                    out: w.linear(&n("self_attn.out_proj"), d, d, true)?,
                     final_norm: w.layer_norm(&n("final_layer_norm"), d, EPSILON)?,
-                    fc1: w.linear(&n("fc1"), d, inner)?,
-                    fc2: w.linear(&n("fc2"), inner, d)?,
+                    fc1: w.linear(&n("fc1"), d, inner, true)?,
+                    fc2: w.linear(&n("fc2"), inner, d, true)?,
                 })
             })
             .collect::<Result<_>>()?;
         #[allow(clippy::cast_precision_loss)]
         let scale = if scaled { (d as f32).sqrt() } else { 1.0 };
+        let (tokens, head) =
+            w.tables(&["embed_tokens.weight"], "/output_projection", [sizes.vocabulary, d], sizes.tied)?;
         let model = Self {
             scale,
-            tokens: w.tied("embed_tokens.weight", sizes.vocabulary, d)?,
+            tokens,
+            head,
+            activation,
             positions: w.embedding("embed_positions.weight", sizes.positions + POSITION_OFFSET, d)?,
             blocks,
             norm: w.layer_norm("layer_norm", d, EPSILON)?,
@@ -119,9 +127,9 @@ impl Decoder for BioGpt {
         let (block, heads) = (&self.blocks[i], self.sizes.attention());
         let normed = block.norm.forward(x.clone());
         let [q, k, v] = split_heads(&block.qkv, normed, pass.rows, heads, self.sizes.score_scale());
-        let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v, None)));
+        let attended = block.out.forward(merge_heads(cache.attend(i, q, k, v, &Scores::default())));
         let x = x + cache.residual(i, 0, attended);
-        let h = Activation::Gelu.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
+        let h = self.activation.forward(block.fc1.forward(block.final_norm.forward(x.clone())));
         x + cache.residual(i, 1, block.fc2.forward(h))
     }
 
@@ -130,6 +138,9 @@ impl Decoder for BioGpt {
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        self.tokens.unembed(hidden)
+        match &self.head {
+            Some(head) => head.forward(hidden),
+            None => self.tokens.unembed(hidden),
+        }
     }
 }

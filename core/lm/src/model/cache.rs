@@ -1,6 +1,8 @@
 //! Attention over cached keys and values. A model passes `(layer, q, k, v)` to a [`Cache`], which decides what is
 //! stored and which rows share it.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use super::layers::{HIDDEN_SCORE, ids, softmax};
@@ -9,15 +11,42 @@ use super::memory::{Bias, Memory, Project};
 /// Buffers grow in steps of this many positions, so that only few buffer sizes occur.
 const BUCKET: usize = 64;
 
+/// How a layer's attention scores differ from `q k^T` over all earlier positions. All layers of a model have the same
+/// bias.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scores<'a> {
+    /// Added to a score by the distance of query and key.
+    pub bias: Option<&'a Bias>,
+    /// Number of positions that a query sees, its own included; all earlier ones without a window.
+    pub window: Option<usize>,
+    /// Limit c of scores, which become `c tanh(score / c)`.
+    pub cap: Option<f32>,
+}
+
+impl Scores<'_> {
+    /// Applies the limit.
+    pub(crate) fn capped<const D: usize>(&self, scores: Tensor<D>) -> Tensor<D> {
+        match self.cap {
+            Some(cap) => (scores / cap).tanh() * cap,
+            None => scores,
+        }
+    }
+
+    /// The window, if it hides any of so many positions.
+    pub(crate) fn window_of(&self, positions: usize) -> Option<usize> {
+        self.window.filter(|window| *window < positions)
+    }
+}
+
 /// Stores keys and values of each layer and attends over them.
 pub trait Cache {
-    /// Stores the keys and values of the new positions and attends over all visible positions. Scores are `q k^T` plus
-    /// the bias of their distance; the model has already scaled `q`.
+    /// Stores the keys and values of the new positions and attends over all visible positions. Scores are `q k^T`,
+    /// changed as `scores` says; the model has already scaled `q`.
     ///
     /// # Shapes
     /// `q [rows, heads, new, head_dim]`, `k` and `v` `[rows, kv_heads, new, head_dim]`
     /// `-> [rows, heads, new, head_dim]`
-    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4>;
+    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, scores: &Scores<'_>) -> Tensor<4>;
 
     /// Cross-attention to the encoder's states. `project` computes their keys and values if they are not in the cache
     /// yet.
@@ -48,9 +77,8 @@ pub struct Sequences {
     layers: Vec<Option<Layer>>,
     len: usize,
     new: usize,
-    visible: Vec<Vec<bool>>, // [rows][positions]
-    mask: Option<Tensor<5>>, // [rows, 1, 1, new, len]
-    biased: bool,            // whether the mask includes the bias: [rows, kv_heads, group, new, len]
+    visible: Vec<Vec<bool>>,                   // [rows][positions]
+    masks: BTreeMap<Option<usize>, Tensor<5>>, // by window: [rows, 1 or kv_heads, 1 or group, new, len], with the bias
     memory: Option<Memory>,
     read: Vec<Option<[Tensor<4>; 2]>>, // keys and values of the memory, per layer
     device: Device,
@@ -65,8 +93,7 @@ impl Sequences {
             len: 0,
             new: 0,
             visible: Vec::new(),
-            mask: None,
-            biased: false,
+            masks: BTreeMap::new(),
             memory: None,
             read: vec![None; layers],
             device: device.clone(),
@@ -85,19 +112,36 @@ impl Sequences {
         self.len += self.new;
         self.new = visible.first().map_or(0, Vec::len);
         self.visible.resize(visible.len(), Vec::new());
-        let mut scores = Vec::new();
-        let total = self.len + self.new;
         for (row, new) in self.visible.iter_mut().zip(visible) {
             row.extend_from_slice(new);
+        }
+        self.masks.clear();
+    }
+
+    /// The mask of the new positions of all rows, which hides padding, later positions and those before the window, and
+    /// includes the bias.
+    fn mask(&mut self, scores: &Scores<'_>, kv: usize, group: usize) -> Tensor<5> {
+        let total = self.len + self.new;
+        let window = scores.window_of(total);
+        if let Some(mask) = self.masks.get(&window) {
+            return mask.clone();
+        }
+        let mut values = Vec::with_capacity(self.visible.len() * self.new * total);
+        for row in &self.visible {
             for query in self.len..total {
-                scores.extend(
-                    row.iter().enumerate().map(|(key, &seen)| if seen && key <= query { 0.0 } else { HIDDEN_SCORE }),
-                );
+                let from = window.map_or(0, |window| (query + 1).saturating_sub(window));
+                let seen = |key: usize, seen: bool| seen && key <= query && key >= from;
+                let score = |(key, visible): (usize, &bool)| if seen(key, *visible) { 0.0 } else { HIDDEN_SCORE };
+                values.extend(row.iter().enumerate().map(score));
             }
         }
-        let data = TensorData::new(scores, [visible.len(), 1, 1, self.new, total]);
-        self.mask = Some(Tensor::from_data(data, &self.device));
-        self.biased = false;
+        let data = TensorData::new(values, [self.visible.len(), 1, 1, self.new, total]);
+        let mut mask = Tensor::from_data(data, &self.device);
+        if let Some(bias) = scores.bias {
+            mask = mask + bias.of_queries(self.len..total).reshape([1, kv, group, self.new, total]);
+        }
+        self.masks.insert(window, mask.clone());
+        mask
     }
 
     /// Reorders the rows, as beam search needs: row `i` becomes a copy of row `parents[i]`.
@@ -155,24 +199,18 @@ fn append(buffer: Option<Tensor<4>>, at: usize, new: Tensor<4>) -> Tensor<4> {
 }
 
 impl Cache for Sequences {
-    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4> {
+    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, how: &Scores<'_>) -> Tensor<4> {
         let [rows, heads, new, dim] = q.dims();
         let kv = k.dims()[1];
         let group = heads / kv;
         let total = self.len + self.new;
-        if let (Some(bias), Some(mask), false) = (bias, &self.mask, self.biased) {
-            let bias = bias.of_queries(self.len..total).reshape([1, kv, group, new, total]);
-            self.mask = Some(mask.clone() + bias);
-            self.biased = true;
-        }
+        let mask = self.mask(how, kv, group);
         let (old_k, old_v) = self.layers[layer].take().map_or((None, None), |l| (Some(l.k), Some(l.v)));
         let stored = Layer { k: append(old_k, self.len, k), v: append(old_v, self.len, v) };
         let seen = |t: &Tensor<4>| t.clone().slice([0..rows, 0..kv, 0..total, 0..dim]);
         let q = q.reshape([rows, kv, group * new, dim]);
-        let mut scores = q.matmul(seen(&stored.k).swap_dims(2, 3)).reshape([rows, kv, group, new, total]);
-        if let Some(mask) = &self.mask {
-            scores = scores + mask.clone();
-        }
+        let scores = q.matmul(seen(&stored.k).swap_dims(2, 3)).reshape([rows, kv, group, new, total]);
+        let scores = how.capped(scores) + mask;
         let weights = softmax(scores).reshape([rows, kv, group * new, total]);
         let out = weights.matmul(seen(&stored.v)).reshape([rows, heads, new, dim]);
         self.layers[layer] = Some(stored);
@@ -221,6 +259,13 @@ struct Group {
     index: Tensor<1, Int>, // `rows` as a tensor
 }
 
+/// What is added to the scores of one step.
+#[derive(Debug, Clone)]
+struct Masks {
+    own: Tensor<4>,                 // [rows, 1 or kv_heads, 1 or group, used slots]
+    prefix: Vec<Option<Tensor<4>>>, // for each group: [rows of the group, 1 or kv_heads, 1 or group, len]
+}
+
 /// A cache for many rows that each continue one of a few prefixes. Attention over the prefix and over a row's own
 /// positions is computed in two parts, without copies of the prefix.
 ///
@@ -236,8 +281,7 @@ pub struct SiblingCache {
     age: Vec<usize>, // visible own positions of each row, the current one included
     groups: Vec<Group>,
     restore: Option<Tensor<1, Int>>, // permutation from group order to row order; `None` if they are the same
-    mask: Option<Tensor<4>>,         // [rows, 1, 1, used slots]; with the bias, [rows, kv_heads, group, used slots]
-    prefix_bias: Option<Vec<Tensor<4>>>, // for each group: [rows of the group, kv_heads, group, len]
+    masks: BTreeMap<Option<usize>, Masks>, // by window, of this step
     device: Device,
 }
 
@@ -253,8 +297,7 @@ impl SiblingCache {
             age: vec![0; rows],
             groups: Vec::new(),
             restore: None,
-            mask: None,
-            prefix_bias: None,
+            masks: BTreeMap::new(),
             device: device.clone(),
         }
     }
@@ -291,37 +334,55 @@ impl SiblingCache {
 
     /// Moves on by one position. Must be called before each forward pass, which has one new position per row.
     pub fn advance(&mut self) {
-        let slot = self.step % self.slots;
         self.step += 1;
-        let used = self.step.min(self.slots).next_multiple_of(16);
-        let mut scores = vec![HIDDEN_SCORE; self.rows * used];
-        for (row, age) in self.age.iter_mut().enumerate() {
+        for age in &mut self.age {
             *age = (*age + 1).min(self.slots);
-            for back in 0..*age {
-                scores[row * used + (slot + self.slots - back) % self.slots] = 0.0;
-            }
         }
-        self.mask = Some(Tensor::from_data(TensorData::new(scores, [self.rows, 1, 1, used]), &self.device));
-        self.prefix_bias = None;
+        self.masks.clear();
     }
 
-    /// Adds this step's bias of own positions to the mask and stores that of the prefixes; all layers share both.
-    fn add_bias(&mut self, bias: &Bias, kv: usize, group: usize) {
+    /// The masks of this step, which hide what is before the window and include the bias.
+    fn masks(&mut self, scores: &Scores<'_>, kv: usize, group: usize) -> Masks {
+        let farthest = |g: &Group| g.prefix.len + g.rows.iter().map(|row| self.age[*row]).max().unwrap_or(0);
+        let window = scores.window_of(self.groups.iter().map(farthest).max().unwrap_or(0));
+        if let Some(masks) = self.masks.get(&window) {
+            return masks.clone();
+        }
         let used = self.step.min(self.slots).next_multiple_of(16);
         let slot = (self.step + self.slots - 1) % self.slots;
-        let back = |s: usize| (slot + self.slots - s) % self.slots;
-        let shaped = |distances: Vec<usize>, rows: usize, keys: usize| {
+        let mut values = vec![HIDDEN_SCORE; self.rows * used];
+        for (row, age) in self.age.iter().enumerate() {
+            for back in 0..window.map_or(*age, |window| window.min(*age)) {
+                values[row * used + (slot + self.slots - back) % self.slots] = 0.0;
+            }
+        }
+        let mut own = Tensor::from_data(TensorData::new(values, [self.rows, 1, 1, used]), &self.device);
+        let shaped = |bias: &Bias, distances: Vec<usize>, rows: usize, keys: usize| {
             bias.at(distances).reshape([rows, keys, kv, group]).permute([0, 2, 3, 1])
         };
-        let own = shaped((0..self.rows).flat_map(|_| (0..used).map(back)).collect(), self.rows, used);
-        self.mask = Some(self.mask.take().map_or_else(|| own.clone(), |mask| mask + own.clone()));
-        let age = |row: usize| self.age[row].saturating_sub(1);
+        if let Some(bias) = scores.bias {
+            let back = |s: usize| (slot + self.slots - s) % self.slots;
+            own = own + shaped(bias, (0..self.rows).flat_map(|_| (0..used).map(back)).collect(), self.rows, used);
+        }
         let of_group = |g: &Group| {
-            let len = g.prefix.len;
-            let distances = g.rows.iter().flat_map(|&row| (0..len).map(move |j| age(row) + len - j));
-            shaped(distances.collect(), g.rows.len(), len)
+            let (n, len) = (g.rows.len(), g.prefix.len);
+            // The query's own position has distance 0, and is the last of `age` own ones.
+            let distances = g.rows.iter().flat_map(|&row| (0..len).map(move |j| (row, len - j)));
+            let distances: Vec<usize> = distances.map(|(row, back)| self.age[row].saturating_sub(1) + back).collect();
+            let hidden = window.map(|window| {
+                let score = |d: &usize| if *d < window { 0.0 } else { HIDDEN_SCORE };
+                let data = TensorData::new(distances.iter().map(score).collect::<Vec<f32>>(), [n, 1, 1, len]);
+                Tensor::<4>::from_data(data, &self.device)
+            });
+            let biased = scores.bias.map(|bias| shaped(bias, distances, n, len));
+            match (hidden, biased) {
+                (Some(hidden), Some(biased)) => Some(hidden + biased),
+                (hidden, biased) => hidden.or(biased),
+            }
         };
-        self.prefix_bias = Some(self.groups.iter().map(of_group).collect());
+        let masks = Masks { own, prefix: self.groups.iter().map(of_group).collect() };
+        self.masks.insert(window, masks.clone());
+        masks
     }
 
     /// Concatenates the groups' parts and puts them into row order.
@@ -347,31 +408,28 @@ impl SiblingCache {
 }
 
 impl Cache for SiblingCache {
-    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4> {
+    fn attend(&mut self, layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, how: &Scores<'_>) -> Tensor<4> {
         let [rows, heads, _, dim] = q.dims();
         let kv = k.dims()[1];
         let group = heads / kv;
-        if let (Some(bias), None) = (bias, &self.prefix_bias) {
-            self.add_bias(bias, kv, group);
-        }
+        let masks = self.masks(how, kv, group);
         let used = self.step.min(self.slots).next_multiple_of(16);
         let (old_k, old_v) = self.own[layer].take().map_or((None, None), |l| (Some(l.k), Some(l.v)));
         let own = Layer { k: self.write(old_k, k), v: self.write(old_v, v) };
         let seen = |t: &Tensor<4>| t.clone().slice([0..rows, 0..kv, 0..used, 0..dim]);
         let q = q.reshape([rows, kv, group, dim]);
-        let mut own_scores = q.clone().matmul(seen(&own.k).swap_dims(2, 3)); // [rows, kv, group, used]
-        if let Some(mask) = &self.mask {
-            own_scores = own_scores + mask.clone();
-        }
+        let own_scores = q.clone().matmul(seen(&own.k).swap_dims(2, 3)); // [rows, kv, group, used]
+        let own_scores = how.capped(own_scores) + masks.own;
         let (mut prefix_out, mut own_weights) = (Vec::new(), Vec::new());
         for (i, g) in self.groups.iter().enumerate() {
             let (n, len, kept) = (g.rows.len(), g.prefix.len, &g.prefix.own[layer]);
             // [kv, rows * group, dim] x [kv, dim, len]: few large products instead of one per row
             let qs = self.of_group(q.clone(), g).swap_dims(0, 1).reshape([kv, n * group, dim]);
             let scores = qs.matmul(kept.k.clone());
-            let mut scores = scores.reshape([kv, n, group, len]).swap_dims(0, 1); // [rows, kv, group, len]
-            if let Some(bias) = &self.prefix_bias {
-                scores = scores + bias[i].clone();
+            let scores = scores.reshape([kv, n, group, len]).swap_dims(0, 1); // [rows, kv, group, len]
+            let mut scores = how.capped(scores);
+            if let Some(mask) = masks.prefix[i].clone() {
+                scores = scores + mask;
             }
             let weights = softmax(Tensor::cat(vec![scores, self.of_group(own_scores.clone(), g)], 3));
             own_weights.push(weights.clone().slice([0..n, 0..kv, 0..group, len..len + used]));

@@ -70,6 +70,7 @@ impl PairClassifier {
                 expected: "roberta, deberta-v2 (which is v3 as well)".into(),
             });
         }
+        config.check(false)?;
         let labels = config.labels()?;
         let body = if kind == "roberta" {
             Body::Roberta(Box::new(Roberta::load(config, source, device, labels.len())?))

@@ -4,6 +4,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
+use super::files::check_content;
+use super::layers::Activation;
 use crate::{Error, Result};
 
 /// Bounds of sizes, generous for all models of the supported families; larger values are errors or attacks.
@@ -12,6 +14,8 @@ pub(crate) const LAYERS: RangeInclusive<usize> = 1..=1_024;
 pub(crate) const HEADS: RangeInclusive<usize> = 1..=1_024;
 pub(crate) const VOCABULARY: RangeInclusive<usize> = 1..=4_194_304;
 pub(crate) const POSITIONS: RangeInclusive<usize> = 1..=16_777_216;
+
+const ACTIVATIONS: &str = "gelu, gelu_new, gelu_pytorch_tanh, silu or relu";
 
 /// A parsed `config.json`.
 #[derive(Debug, Clone)]
@@ -26,6 +30,7 @@ impl Config {
     /// # Errors
     /// [`Error::Broken`] for anything but a UTF-8 JSON object.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self> {
+        check_content(file, bytes)?;
         let text = std::str::from_utf8(bytes).map_err(|e| Error::broken(file, format!("not UTF-8 text ({e})")))?;
         match serde_json::from_str(text).map_err(|e| Error::broken(file, format!("not JSON ({e})")))? {
             Value::Object(entries) => Ok(Self { file: file.to_owned(), entries }),
@@ -109,13 +114,69 @@ impl Config {
         }
     }
 
-    /// Checks that the entry is absent or one of the accepted words.
-    pub(crate) fn word_or(&self, field: &str, accepted: &[&str]) -> Result<()> {
-        match self.get(field) {
-            None => Ok(()),
-            Some(Value::String(s)) if accepted.contains(&s.as_str()) => Ok(()),
-            other => Err(self.wrong(field, accepted.join(" or "), shown(other))),
+    /// Checks that the entry is absent or has one of these values, written as in JSON but without quotes.
+    pub(crate) fn only(&self, field: &str, accepted: &[&str]) -> Result<()> {
+        let Some(value) = self.get(field) else { return Ok(()) };
+        let text = match value {
+            Value::String(text) => text.clone(),
+            // 1 and 1.0 are the same setting.
+            Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), |n| n.to_string()),
+            other => other.to_string(),
+        };
+        if accepted.contains(&text.as_str()) {
+            return Ok(());
         }
+        Err(self.wrong(field, format!("{}, as nothing else is supported", accepted.join(" or ")), shown(Some(value))))
+    }
+
+    /// An activation function by its name in transformers.
+    pub(crate) fn activation(&self, field: &str, default: Activation) -> Result<Activation> {
+        match self.get(field) {
+            None => Ok(default),
+            Some(Value::String(name)) => match name.as_str() {
+                "gelu" | "gelu_python" => Ok(Activation::Gelu),
+                "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
+                "silu" | "swish" => Ok(Activation::Silu),
+                "relu" => Ok(Activation::Relu),
+                _ => Err(self.wrong(field, ACTIVATIONS, shown(self.get(field)))),
+            },
+            other => Err(self.wrong(field, ACTIVATIONS, shown(other))),
+        }
+    }
+
+    /// The configuration with the values of other names for entries that it lacks: (entry, other name).
+    pub(crate) fn aliased(&self, names: &[(&str, &str)]) -> Self {
+        let found = names.iter().filter(|(entry, _)| self.get(entry).is_none());
+        let found = found.filter_map(|(entry, other)| Some((*entry, self.get(other)?.clone())));
+        let mut changed = self.clone();
+        changed.entries.extend(found.map(|(entry, value)| (entry.to_owned(), value)));
+        changed
+    }
+
+    /// Checks the entries that change the computation of any architecture of the reference and are not supported.
+    pub(crate) fn check(&self, encoder_decoder: bool) -> Result<()> {
+        if let Some(kind) = self.get("quantization_config") {
+            let expected =
+                "nothing: weights in this format are not supported; use the unquantised model, or a GGUF file";
+            return Err(self.wrong("quantization_config", expected, shown(Some(kind))));
+        }
+        for entry in ["per_layer_config", "pruned_heads"] {
+            self.only(entry, &["{}"])?;
+        }
+        self.only("tie_encoder_decoder", &["false"])?;
+        self.only("is_encoder_decoder", &[if encoder_decoder { "true" } else { "false" }])
+    }
+
+    /// The configuration with another value of an entry.
+    pub(crate) fn with(&self, field: &str, value: Value) -> Self {
+        let mut changed = self.clone();
+        changed.entries.insert(field.to_owned(), value);
+        changed
+    }
+
+    /// The configuration with a value of an entry that it lacks.
+    pub(crate) fn with_default(&self, field: &str, value: Value) -> Self {
+        if self.entries.contains_key(field) { self.clone() } else { self.with(field, value) }
     }
 
     /// Width of a head, `hidden / heads`, which must be an integer.
@@ -127,24 +188,44 @@ impl Config {
         }
     }
 
-    /// End-of-text ids, from `eos_token_id`, which may be a number, a list or absent.
+    /// End-of-text ids, from `eos_token_id`, which may be a number, a list or absent. Ids outside the vocabulary, which
+    /// published configurations have, can never be written and are left out.
     ///
     /// # Errors
-    /// [`Error::Config`] for an id outside the vocabulary.
+    /// [`Error::Config`] for anything but whole numbers.
     pub fn eos(&self, vocabulary: usize) -> Result<Vec<u32>> {
-        let ids = match self.get("eos_token_id") {
-            None => return Ok(Vec::new()),
+        let ids = self.listed("eos_token_id").into_iter().map(|v| match v.as_i64() {
+            Some(id) => Ok(u32::try_from(id).ok().filter(|id| (*id as usize) < vocabulary)),
+            None => Err(self.wrong("eos_token_id", "a token id, or a list of them", v)),
+        });
+        ids.filter_map(Result::transpose).collect()
+    }
+
+    fn listed(&self, field: &str) -> Vec<Value> {
+        match self.get(field) {
+            None => Vec::new(),
             Some(Value::Array(list)) => list.clone(),
             Some(one) => vec![one.clone()],
-        };
-        ids.iter()
-            .map(|v| {
-                v.as_u64()
-                    .and_then(|n| u32::try_from(n).ok())
-                    .filter(|n| (*n as usize) < vocabulary)
-                    .ok_or_else(|| self.wrong("eos_token_id", format!("ids below the vocabulary size {vocabulary}"), v))
-            })
-            .collect()
+        }
+    }
+
+    /// The configuration with the end-of-text ids of `generation_config.json` after its own ones.
+    #[must_use]
+    pub(crate) fn ending_as(mut self, generation: &Self) -> Self {
+        let mut ids = self.listed("eos_token_id");
+        for id in generation.listed("eos_token_id") {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        let value = if ids.len() > 1 { Some(Value::Array(ids)) } else { ids.pop() };
+        self.entries.extend(value.map(|value| ("eos_token_id".to_owned(), value)));
+        self
+    }
+
+    /// Number of rows of the embedding table that token ids index, as far as the configuration says it.
+    pub(crate) fn rows(&self) -> usize {
+        self.size("vocab_size", VOCABULARY).unwrap_or(*VOCABULARY.end())
     }
 
     /// Id of the padding token, if the configuration has one.

@@ -39,6 +39,8 @@ pub struct Deberta {
     blocks: Vec<Block>,
     pooler: Linear,
     classifier: Linear,
+    activation: Activation,
+    pooler_activation: Activation,
     device: Device,
 }
 
@@ -54,14 +56,35 @@ impl Deberta {
         let buckets = config.size("position_buckets", 2..=65_536)?;
         let eps = config.positive_or("layer_norm_eps", 1e-7)?;
         let pad = config.size_or("pad_token_id", 0..=vocabulary - 1, 0)?;
-        config.word_or("hidden_act", &["gelu"])?;
-        config.word_or("pooler_hidden_act", &["gelu"])?;
-        config.word_or("norm_rel_ebd", &["layer_norm"])?;
-        for (field, needed) in [("relative_attention", true), ("share_att_key", true), ("position_biased_input", false)]
-        {
-            if config.flag_or(field, needed)? != needed {
-                return Err(config.wrong(field, format!("{needed} (the v3 form of DeBERTa)"), !needed));
+        let activation = config.activation("hidden_act", Activation::Gelu)?;
+        let pooler_activation = config.activation("pooler_hidden_act", Activation::Gelu)?;
+        config.only("norm_rel_ebd", &["layer_norm"])?;
+        // Where an absent entry means another form of DeBERTa, it must be there.
+        for field in ["relative_attention", "share_att_key"] {
+            if !config.flag_or(field, false)? {
+                return Err(config.wrong(field, "true (the v3 form of DeBERTa)", "false"));
             }
+        }
+        if config.flag_or("position_biased_input", true)? {
+            return Err(config.wrong("position_biased_input", "false (the v3 form of DeBERTa)", "true"));
+        }
+        if config.get("norm_rel_ebd").is_none() {
+            return Err(config.wrong("norm_rel_ebd", "layer_norm", "nothing"));
+        }
+        for (field, accepted) in [
+            ("type_vocab_size", "0"),
+            ("conv_kernel_size", "0"),
+            ("is_decoder", "false"),
+            ("add_cross_attention", "false"),
+        ] {
+            config.only(field, &[accepted])?;
+        }
+        for (field, needed) in [("embedding_size", d), ("attention_head_size", dim)] {
+            config.only(field, &[&needed.to_string()])?;
+        }
+        let furthest = config.get("max_relative_positions").and_then(serde_json::Value::as_i64).filter(|n| *n > 0);
+        if furthest.is_some_and(|n| usize::try_from(n).ok() != Some(positions)) {
+            return Err(config.wrong("max_relative_positions", format!("-1 or {positions}"), furthest.unwrap_or(0)));
         }
         let kinds = config.get("pos_att_type").map(ToString::to_string).unwrap_or_default();
         if !(kinds.contains("p2c") && kinds.contains("c2p")) {
@@ -76,13 +99,13 @@ impl Deberta {
                 let [q, k, v] = ["query", "key", "value"].map(|p| n(&format!("attention.self.{p}_proj")));
                 let by_head = |x: Tensor<2>| x.reshape([2 * buckets, heads, dim]).permute([1, 2, 0]);
                 Ok(Block {
-                    position_key: by_head(w.linear(&k, d, d)?.forward(relative.clone())),
-                    position_query: by_head(w.linear(&q, d, d)?.forward(relative.clone())),
-                    qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d)?,
-                    out: w.linear(&n("attention.output.dense"), d, d)?,
+                    position_key: by_head(w.linear(&k, d, d, true)?.forward(relative.clone())),
+                    position_query: by_head(w.linear(&q, d, d, true)?.forward(relative.clone())),
+                    qkv: w.fused(&[(&q, d), (&k, d), (&v, d)], d, true)?,
+                    out: w.linear(&n("attention.output.dense"), d, d, true)?,
                     attention_norm: w.layer_norm(&n("attention.output.LayerNorm"), d, eps)?,
-                    up: w.linear(&n("intermediate.dense"), d, inner)?,
-                    down: w.linear(&n("output.dense"), inner, d)?,
+                    up: w.linear(&n("intermediate.dense"), d, inner, true)?,
+                    down: w.linear(&n("output.dense"), inner, d, true)?,
                     norm: w.layer_norm(&n("output.LayerNorm"), d, eps)?,
                 })
             })
@@ -97,8 +120,10 @@ impl Deberta {
             word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
             norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
             blocks,
-            pooler: w.linear("/pooler.dense", d, pooled)?,
-            classifier: w.linear("/classifier", pooled, labels)?,
+            pooler: w.linear("/pooler.dense", d, pooled, true)?,
+            classifier: w.linear("/classifier", pooled, labels, true)?,
+            activation,
+            pooler_activation,
             device: device.clone(),
         };
         w.finish(layers)?;
@@ -136,7 +161,7 @@ impl Deberta {
             x = self.block(block, x, rows, positions, mask.as_ref(), |part, y| drop(layer, part, y));
         }
         let first = x.reshape([rows, length, self.hidden]).slice([0..rows, 0..1, 0..self.hidden]);
-        let pooled = Activation::Gelu.forward(self.pooler.forward(first.reshape([rows, self.hidden])));
+        let pooled = self.pooler_activation.forward(self.pooler.forward(first.reshape([rows, self.hidden])));
         self.classifier.forward(pooled)
     }
 
@@ -171,7 +196,7 @@ impl Deberta {
         }
         let out = to(softmax(scores), v.dtype()).matmul(v).swap_dims(1, 2).reshape([n, d]);
         let x = block.attention_norm.forward(drop(0, block.out.forward(out)) + x);
-        let h = block.down.forward(Activation::Gelu.forward(block.up.forward(x.clone())));
+        let h = block.down.forward(self.activation.forward(block.up.forward(x.clone())));
         block.norm.forward(drop(1, h) + x)
     }
 }

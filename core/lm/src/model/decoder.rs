@@ -32,6 +32,8 @@ pub struct Sizes {
     pub eos: Vec<u32>,
     /// The decoder's start token; `None` for models without an encoder.
     pub start: Option<u32>,
+    /// Whether the output projection is tied to the embedding.
+    pub tied: bool,
 }
 
 impl Sizes {
@@ -47,7 +49,7 @@ impl Sizes {
     }
 }
 
-/// cos and sin of rotary position embeddings, `[rows, 1, new, head_dim]`.
+/// cos and sin of rotary position embeddings, `[rows, 1, new, turned values of a head]`.
 pub type Rotation = (Tensor<4>, Tensor<4>);
 
 /// Values that the layers of one forward pass share.
@@ -57,15 +59,15 @@ pub struct Pass {
     pub rows: usize,
     /// Position of each new token, `[rows * new]`.
     pub positions: Vec<u32>,
-    /// Rotary embeddings, computed by the first layer that needs them.
-    pub(super) rotation: OnceLock<Rotation>,
+    /// The model's rotary embeddings, computed by the first layer that needs them.
+    pub(super) rotations: OnceLock<Vec<Rotation>>,
 }
 
 impl Pass {
     /// A pass over the new positions of `rows` rows, listed row by row.
     #[must_use]
     pub fn new(rows: usize, positions: &[u32]) -> Self {
-        Self { rows, positions: positions.to_vec(), rotation: OnceLock::new() }
+        Self { rows, positions: positions.to_vec(), rotations: OnceLock::new() }
     }
 
     /// The positions as a tensor, `[rows * new]`.

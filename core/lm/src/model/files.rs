@@ -67,6 +67,32 @@ pub fn missing(files: &dyn Files, name: &str) -> Error {
     }
 }
 
+/// Start of a Git LFS pointer, the small text that stands for a large file in a repository cloned without Git LFS.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Refuses the first bytes of a file that is a Git LFS pointer.
+///
+/// # Errors
+/// [`Error::Broken`] names the file and says how to get its content.
+pub fn check_content(place: &str, start: &[u8]) -> Result<()> {
+    if !start.starts_with(POINTER) {
+        return Ok(());
+    }
+    let reason = "it is a Git LFS pointer, which only stands for the file: run `git lfs pull` in that folder, or download \
+                  the file itself";
+    Err(Error::broken(place, reason))
+}
+
+/// As [`check_content`], of a file that is not read as a whole.
+///
+/// # Errors
+/// As [`check_content`]; errors of reading the file.
+pub fn check_start(files: &dyn Files, name: &str) -> Result<()> {
+    let size = files.size(name)?.unwrap_or(0);
+    let len = usize::try_from(size).unwrap_or(POINTER.len()).min(POINTER.len());
+    check_content(&files.describe(name), (*files.range(name, 0, len)?).as_ref())
+}
+
 /// Calls `each` with consecutive pieces of the `len` bytes from `start`. Every piece but the last is a multiple of
 /// `unit` bytes, and only one is in memory at a time.
 pub(crate) fn in_chunks(

@@ -43,13 +43,26 @@ impl ModelFolder {
     pub fn with_tensors(files: &Arc<dyn Files>, tensors: Tensors) -> Result<Self> {
         let config_name = files.describe("config.json");
         let config = Config::parse(&config_name, (*read_all(&**files, "config.json", LARGEST_CONFIG)?).as_ref())?;
-        let tokenizer = match files.size("tokenizer.json")? {
+        let parse = |name: &str| -> Result<Option<Config>> {
+            let Some(_) = files.size(name)? else { return Ok(None) };
+            Config::parse(&files.describe(name), (*read_all(&**files, name, LARGEST_CONFIG)?).as_ref()).map(Some)
+        };
+        let config = match parse("generation_config.json")? {
+            Some(generation) => config.ending_as(&generation),
+            None => config,
+        };
+        let config = untied(config, &tensors)?;
+        let mut tokenizer = match files.size("tokenizer.json")? {
             None => None,
             Some(_) => {
                 let bytes = read_all(&**files, "tokenizer.json", LARGEST_FILE)?;
-                Some(Tokenizer::parse(&files.describe("tokenizer.json"), (*bytes).as_ref())?)
+                Some(Tokenizer::parse(&files.describe("tokenizer.json"), (*bytes).as_ref())?.within(config.rows()))
             }
         };
+        if let (Some(found), Some(token)) = (&tokenizer, start_token(&config, parse("tokenizer_config.json")?.as_ref()))
+        {
+            tokenizer = Some(found.clone().starting(&token)?);
+        }
         Ok(Self { config, tensors, tokenizer, place: files.describe("tokenizer.json") })
     }
 
@@ -61,18 +74,18 @@ impl ModelFolder {
         let place = files.describe(name);
         let llama = gguf::llama(files.clone(), name)?;
         let config = Config::parse(&place, llama.config().to_string().as_bytes())?;
-        let tokenizer = Tokenizer::parse(&place, llama.tokenizer()?.to_string().as_bytes())?;
+        let tokenizer = Tokenizer::parse(&place, llama.tokenizer()?.to_string().as_bytes())?.within(config.rows());
         Ok(Self { config, tensors: Tensors::Gguf(llama), tokenizer: Some(tokenizer), place })
     }
 
-    /// Id of the end-of-text token: the configuration's first one, else the tokenizer's first special token.
+    /// Id of the end-of-text token: the configuration's first one, else the tokenizer's.
     ///
     /// # Errors
     /// [`Error::Config`] if there is neither; [`Error::Missing`] without a tokenizer; as [`LanguageModel::sizes_of`].
     pub fn end(&self) -> Result<u32> {
         let sizes = LanguageModel::sizes_of(&self.config)?;
-        let special = self.tokenizer()?.special();
-        sizes.eos.first().or(special.first()).copied().ok_or_else(|| Error::Config {
+        let end = self.tokenizer()?.end();
+        sizes.eos.first().copied().or(end).ok_or_else(|| Error::Config {
             file: self.config.file().to_owned(),
             field: "eos_token_id".into(),
             expected: "an end-of-text token, so that a student can learn to stop".into(),
@@ -99,4 +112,42 @@ impl ModelFolder {
                 .into(),
         })
     }
+}
+
+/// The configuration of a file whose output projection is not the embedding table, although it says that they are tied:
+/// as in the reference, the file is right.
+fn untied(config: Config, tensors: &Tensors) -> Result<Config> {
+    if !LanguageModel::sizes_of(&config).is_ok_and(|sizes| sizes.tied) {
+        return Ok(config);
+    }
+    let names = tensors.names();
+    let find = |ends: &[&str]| names.iter().find(|name| ends.iter().any(|end| name.ends_with(end))).copied();
+    let table = find(&["shared.weight"]).or_else(|| find(&["wte.weight", "embed_tokens.weight", "embed_in.weight"]));
+    let (Some(head), Some(table)) = (find(&["lm_head.weight", "output_projection.weight", "embed_out.weight"]), table)
+    else {
+        return Ok(config);
+    };
+    let shape = |name| tensors.info(name).map(|info| info.shape);
+    if shape(head) != shape(table) || tensors.read_f32(head)? == tensors.read_f32(table)? {
+        return Ok(config);
+    }
+    // Of T5, which scales states if they are tied by the configuration.
+    Ok(config.with_default("scale_decoder_outputs", true.into()).with("tie_word_embeddings", false.into()))
+}
+
+/// The token that the reference puts in front of a text, where `tokenizer.json` does not say it: if
+/// `tokenizer_config.json` asks for it, and for the models whose tokenizer does so in code.
+fn start_token(config: &Config, tokenizer: Option<&Config>) -> Option<String> {
+    let entry = |name: &str| tokenizer.and_then(|entries| entries.get(name));
+    let named = |name: &str| {
+        let value = entry(name)?;
+        value.as_str().or_else(|| value.get("content")?.as_str()).map(str::to_owned)
+    };
+    let in_code = match config.model_type() {
+        Ok("biogpt") => return named("sep_token").or_else(|| Some("</s>".to_owned())),
+        Ok("opt") => true,
+        _ => false,
+    };
+    let asked = entry("add_bos_token").and_then(serde_json::Value::as_bool).unwrap_or(in_code);
+    asked.then(|| named("bos_token").or_else(|| in_code.then(|| "</s>".to_owned()))).flatten()
 }

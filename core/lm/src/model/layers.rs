@@ -226,6 +226,12 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
+    /// A norm without weights.
+    #[must_use]
+    pub fn plain(n: usize, eps: f64, device: &Device) -> Self {
+        Self { weight: Tensor::ones([n], device), bias: Tensor::zeros([n], device), eps }
+    }
+
     /// # Shapes
     /// `[rows, hidden] -> [rows, hidden]`
     #[must_use]

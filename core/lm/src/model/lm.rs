@@ -7,10 +7,12 @@ use super::cache::{Cache, Prefix, Sequences};
 use super::config::Config;
 use super::decoder::{Decoder, Pass, Sizes};
 use super::encoder::Batch;
+use super::gated::{self, Gated, GatedConfig};
 use super::gpt2::{Gpt2, Gpt2Config};
 use super::layers;
-use super::llama::{Llama, LlamaConfig};
 use super::loader::{Loader, Source};
+use super::neox::{NeoX, NeoXConfig};
+use super::opt::{Opt, OptConfig};
 use super::t5::{T5, T5Config};
 use super::tensors::Tensors;
 use crate::{Error, Result};
@@ -19,7 +21,7 @@ fn unsupported(config: &Config, model_type: &str) -> Error {
     Error::Unsupported {
         file: config.file().to_owned(),
         found: format!("model_type \"{model_type}\" as a language model"),
-        expected: "gpt2, biogpt, llama, t5".into(),
+        expected: format!("gpt2, biogpt, opt, gpt_neox, t5, {}", gated::NAMES.join(", ")),
     }
 }
 
@@ -46,20 +48,29 @@ impl LanguageModel {
     /// As [`LanguageModel::load`].
     pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         let loader = |prefixes, embedding| Loader::of(source, device, prefixes, embedding);
+        config.check(matches!(config.model_type()?, "t5"))?;
         let decoder: Box<dyn Decoder> = match config.model_type()? {
             "gpt2" => {
                 let sizes = Gpt2Config::read(config)?;
-                Box::new(Gpt2::load(sizes, loader(&["transformer.", ""], "wte.weight")?)?)
+                Box::new(Gpt2::load(sizes, loader(&["transformer.", ""], "ln_f.weight")?)?)
             }
             "biogpt" => {
                 let sizes = BioGptConfig::read(config)?;
-                Box::new(BioGpt::load(sizes, loader(&["biogpt.", ""], "embed_tokens.weight")?)?)
+                Box::new(BioGpt::load(sizes, loader(&["biogpt.", ""], "layer_norm.weight")?)?)
             }
-            "llama" => {
-                let sizes = LlamaConfig::read(config)?;
-                Box::new(Llama::load(sizes, loader(&["model.", ""], "embed_tokens.weight")?)?)
+            kind if gated::NAMES.contains(&kind) => {
+                let sizes = GatedConfig::read(config)?;
+                Box::new(Gated::load(sizes, loader(&["model.", ""], "norm.weight")?)?)
             }
-            "t5" => Box::new(T5::load(T5Config::read(config)?, loader(&[""], "shared.weight")?)?),
+            "opt" => {
+                let loader = loader(&["model.decoder.", "decoder.", ""], "embed_positions.weight")?;
+                Box::new(Opt::load(OptConfig::read(config)?, loader)?)
+            }
+            "gpt_neox" => {
+                let loader = loader(&["gpt_neox.", ""], "final_layer_norm.weight")?;
+                Box::new(NeoX::load(NeoXConfig::read(config)?, loader)?)
+            }
+            "t5" => Box::new(T5::load(T5Config::read(config)?, loader(&[""], "decoder.final_layer_norm.weight")?)?),
             other => return Err(unsupported(config, other)),
         };
         Ok(Self { decoder })
@@ -73,8 +84,10 @@ impl LanguageModel {
         match config.model_type()? {
             "gpt2" => Gpt2Config::read(config).map(|c| c.sizes),
             "biogpt" => BioGptConfig::read(config).map(|c| c.sizes),
-            "llama" => LlamaConfig::read(config).map(|c| c.sizes),
+            "opt" => OptConfig::read(config).map(|c| c.sizes),
+            "gpt_neox" => NeoXConfig::read(config).map(|c| c.sizes),
             "t5" => T5Config::read(config).map(|c| c.sizes),
+            kind if gated::NAMES.contains(&kind) => GatedConfig::read(config).map(|c| c.sizes),
             other => Err(unsupported(config, other)),
         }
     }

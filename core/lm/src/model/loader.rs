@@ -114,6 +114,13 @@ impl<'a> Loader<'a> {
         self.source.shape(&self.name(name)).is_some()
     }
 
+    /// The first of these names with which there is a tensor, or else the first one. Files may have a tied table under the
+    /// name of any of its uses.
+    #[must_use]
+    pub fn first<'n>(&self, names: &[&'n str]) -> &'n str {
+        names.iter().find(|name| self.has(name)).or(names.first()).copied().unwrap_or_default()
+    }
+
     /// The full name of a tensor, which must have this shape and is recorded as used.
     fn take(&self, name: &str, shape: &[usize]) -> Result<String> {
         let full = self.name(name);
@@ -203,24 +210,43 @@ impl<'a> Loader<'a> {
         Ok(Embedding { table, head })
     }
 
-    /// A `torch.nn.Linear`, whose weight is `[out, in]` in the file, with its bias if there is one.
+    /// The embedding table, under the first of the names `tables` that exists, and the output projection `head`, unless
+    /// both are tied. Then the file may also have the table under the name of the head only.
     ///
     /// # Errors
     /// As [`Loader::vector`].
-    pub fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-        self.fused(&[(name, outputs)], inputs)
+    pub fn tables(
+        &self,
+        tables: &[&str],
+        head: &str,
+        [entries, hidden]: [usize; 2],
+        tied: bool,
+    ) -> Result<(Embedding, Option<Linear>)> {
+        let table = self.first(tables);
+        if tied {
+            return Ok((self.tied(self.first(&[table, &format!("{head}.weight")]), entries, hidden)?, None));
+        }
+        Ok((self.embedding(table, entries, hidden)?, Some(self.linear(head, hidden, entries, false)?)))
     }
 
-    /// Several projections of one input fused into one, with concatenated outputs. Biases are used if all projections
-    /// have one.
+    /// A `torch.nn.Linear`, whose weight is `[out, in]` in the file. Whether it has a bias is a matter of the architecture
+    /// and not of the file, as in the reference.
     ///
     /// # Errors
     /// As [`Loader::vector`].
-    pub fn fused(&self, parts: &[(&str, usize)], inputs: usize) -> Result<Linear> {
+    pub fn linear(&self, name: &str, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
+        self.fused(&[(name, outputs)], inputs, bias)
+    }
+
+    /// Several projections of one input fused into one, with concatenated outputs.
+    ///
+    /// # Errors
+    /// As [`Loader::vector`].
+    pub fn fused(&self, parts: &[(&str, usize)], inputs: usize, bias: bool) -> Result<Linear> {
         let outputs = parts.iter().map(|p| p.1).sum();
         let mut biases = Vec::new();
-        for (name, outputs) in parts {
-            biases.extend(self.bias(name, *outputs)?);
+        for (name, outputs) in parts.iter().filter(|_| bias) {
+            biases.push(self.bias(name, *outputs)?);
         }
         let weight = match self.source {
             Source::Checkpoint(tensors) => {
@@ -240,7 +266,7 @@ impl<'a> Loader<'a> {
                 Weight::Rows(each.collect::<Result<_>>()?)
             }
         };
-        let bias = (biases.len() == parts.len()).then(|| Tensor::cat(biases, 1));
+        let bias = bias.then(|| Tensor::cat(biases, 1));
         Ok(Linear { weight, outputs, bias, adapters: self.adapters(parts) })
     }
 
@@ -257,36 +283,44 @@ impl<'a> Loader<'a> {
             }
             Source::Live(_) => Weight::Flat(self.matrix(&full, inputs, outputs)?),
         };
-        Ok(Linear { weight, outputs, bias: self.bias(name, outputs)?, adapters: self.adapters(&[(name, outputs)]) })
+        Ok(Linear {
+            weight,
+            outputs,
+            bias: Some(self.bias(name, outputs)?),
+            adapters: self.adapters(&[(name, outputs)]),
+        })
     }
 
-    fn bias(&self, name: &str, outputs: usize) -> Result<Option<Tensor<2>>> {
-        let name = format!("{name}.bias");
-        if self.has(&name) { Ok(Some(self.vector(&name, outputs)?.reshape([1, outputs]))) } else { Ok(None) }
+    fn bias(&self, name: &str, outputs: usize) -> Result<Tensor<2>> {
+        Ok(self.vector(&format!("{name}.bias"), outputs)?.reshape([1, outputs]))
     }
 
-    /// A layer norm with weight and bias.
+    /// A layer norm with weight and bias, which old files call gamma and beta.
     ///
     /// # Errors
     /// As [`Loader::vector`].
     pub fn layer_norm(&self, name: &str, n: usize, eps: f64) -> Result<LayerNorm> {
+        let [weight, gamma, bias, beta] = ["weight", "gamma", "bias", "beta"].map(|part| format!("{name}.{part}"));
         Ok(LayerNorm {
-            weight: self.vector(&format!("{name}.weight"), n)?,
-            bias: self.vector(&format!("{name}.bias"), n)?,
+            weight: self.vector(self.first(&[&weight, &gamma]), n)?,
+            bias: self.vector(self.first(&[&bias, &beta]), n)?,
             eps,
         })
     }
 
-    /// An RMS norm with its weight.
+    /// An RMS norm with its weight, which is stored less `less`.
     ///
     /// # Errors
     /// As [`Loader::vector`].
-    pub fn rms_norm(&self, name: &str, n: usize, eps: f64) -> Result<RmsNorm> {
+    pub fn rms_norm(&self, name: &str, n: usize, eps: f64, less: f32) -> Result<RmsNorm> {
         let name = format!("{name}.weight");
         let Source::Checkpoint(tensors) = self.source else {
-            return Ok(RmsNorm { weight: self.vector(&name, n)?.reshape([1, n]), on_host: None, eps });
+            let weight = self.vector(&name, n)?.reshape([1, n]);
+            let weight = if less > 0.0 { weight + less } else { weight };
+            return Ok(RmsNorm { weight, on_host: None, eps });
         };
-        let values = self.read(tensors, &name, &[n])?;
+        let mut values = self.read(tensors, &name, &[n])?;
+        values.iter_mut().for_each(|value| *value += less);
         let on_host = crate::device::is_flex(self.device).then(|| values.as_slice().into());
         Ok(RmsNorm { weight: Tensor::from_data(TensorData::new(values, [1, n]), self.device), on_host, eps })
     }

@@ -22,9 +22,12 @@ pub mod tensors;
 mod bert;
 mod biogpt;
 mod deberta;
+mod gated;
 mod gpt2;
-mod llama;
+mod neox;
+mod opt;
 mod roberta;
+mod rope;
 mod t5;
 
 pub use bert::Bert;

@@ -3,8 +3,8 @@
 
 use burn::tensor::{Device, Tensor};
 
-use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::encoder::{Batch, Block, Drop};
+use super::config::{Config, LAYERS, POSITIONS, VOCABULARY};
+use super::encoder::{Batch, Block, Drop, Shape};
 use super::layers::{Embedding, LayerNorm, Linear, ids};
 use super::loader::{Loader, Source};
 use crate::Result;
@@ -30,17 +30,13 @@ pub struct Roberta {
 
 impl Roberta {
     pub(super) fn load(config: &Config, source: Source<'_>, device: &Device, labels: usize) -> Result<Self> {
-        let d = config.size("hidden_size", HIDDEN)?;
-        let heads = config.size("num_attention_heads", HEADS)?;
-        config.head_dim("num_attention_heads", d, heads)?;
-        config.word_or("hidden_act", &["gelu"])?;
-        let inner = config.size("intermediate_size", HIDDEN)?;
+        let shape = Shape::read(config, 1e-5)?;
+        let d = shape.hidden;
         let layers = config.size("num_hidden_layers", LAYERS)?;
         let table = config.size("max_position_embeddings", 3..=*POSITIONS.end())?;
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         let types = config.size_or("type_vocab_size", 1..=64, 1)?;
         let pad = config.size_or("pad_token_id", 0..=table - 2, 1)?;
-        let eps = config.positive_or("layer_norm_eps", 1e-5)?;
         let w = Loader::of(source, device, &["roberta."], "embeddings.word_embeddings.weight")?;
         let model = Self {
             hidden: d,
@@ -50,12 +46,12 @@ impl Roberta {
             position: w.embedding("embeddings.position_embeddings.weight", table, d)?,
             kind: w.embedding("embeddings.token_type_embeddings.weight", types, d)?,
             last_kind: u32::try_from(types - 1).unwrap_or(0),
-            norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
+            norm: w.layer_norm("embeddings.LayerNorm", d, shape.eps)?,
             blocks: (0..layers)
-                .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), d, inner, heads, eps))
+                .map(|i| Block::load(&w, &format!("encoder.layer.{i}"), shape))
                 .collect::<Result<_>>()?,
-            dense: w.linear("/classifier.dense", d, d)?,
-            out: w.linear("/classifier.out_proj", d, labels)?,
+            dense: w.linear("/classifier.dense", d, d, true)?,
+            out: w.linear("/classifier.out_proj", d, labels, true)?,
             device: device.clone(),
         };
         w.finish(layers)?;

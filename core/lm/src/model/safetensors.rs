@@ -10,7 +10,7 @@ use ::safetensors::tensor::Metadata;
 use half::f16;
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-use super::files::{Files, check_name, missing, read_all};
+use super::files::{Files, check_name, check_start, missing, read_all};
 use super::number::{Decode, Span, decode_bf16, decode_f16, decode_f32, decode_f64, unknown};
 use super::tensor_source::{Dtype, FLOATS, TensorInfo};
 use crate::{Error, Result};
@@ -95,6 +95,7 @@ impl TensorIndex {
                         entry.file
                     )));
                 }
+                None if is_buffer(tensor) => {}
                 None => return Err(broken(format!("it says tensor `{tensor}` is in {shard}, but it is not there"))),
             }
         }
@@ -156,11 +157,19 @@ impl TensorIndex {
     }
 }
 
+/// Whether a tensor is a buffer that models compute themselves, which indices name although no file may have it.
+#[must_use]
+pub fn is_buffer(tensor: &str) -> bool {
+    let ends = ["inv_freq", "position_ids", "attn.bias", "attn.masked_bias", "attention.bias", "attention.masked_bias"];
+    ends.iter().any(|end| tensor.ends_with(end))
+}
+
 /// Adds the tensors of one file. The crate's own reader needs the whole file in memory; its header type does not, so
 /// the three length checks around it are repeated here.
 fn read_header(files: &dyn Files, name: &str, entries: &mut BTreeMap<String, Located>) -> Result<()> {
     let broken = |reason: String| Error::broken(files.describe(name), reason);
     let size = files.size(name)?.ok_or_else(|| missing(files, name))?;
+    check_start(files, name)?;
     if size < 8 {
         return Err(broken(format!("it has {size} bytes; a safetensors file has at least 8")));
     }

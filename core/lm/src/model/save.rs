@@ -128,14 +128,20 @@ pub fn save(
             return Err(Error::NonFinite { what, place: place.to_owned() });
         }
     }
-    let start = if model.eos.is_some() { LanguageModel::sizes_of(&model.config)?.start } else { None };
-    let tied = model.config.get("tie_word_embeddings").and_then(Value::as_bool);
-    let tied = tied.unwrap_or(model.config.model_type()? != "llama");
+    let sizes = if model.eos.is_some() { Some(LanguageModel::sizes_of(&model.config)?) } else { None };
+    let start = sizes.as_ref().and_then(|sizes| sizes.start);
+    let tied = sizes.is_some_and(|sizes| sizes.tied);
     let dtype = if precision == Precision::F16 { Dtype::F16 } else { Dtype::F32 };
     let failed = |e: safetensors::SafeTensorError| Error::broken(place, e.to_string());
-    // A tied head is not saved, nor are the tables of T5's encoder and decoder: these copies would be outdated.
+    // A tied head is not saved, nor are the tables of an encoder and a decoder that share one: these copies would be
+    // outdated. A table that exists under such a name only is no copy.
+    let has = |ends: &[&str]| model.weights.keys().any(|name| ends.iter().any(|end| name.ends_with(end)));
+    let (table, shared) =
+        (has(&["embed_tokens.weight", "wte.weight", "embed_in.weight", "shared.weight"]), has(&["shared.weight"]));
     let copy = |name: &str| {
-        (tied && name.ends_with("lm_head.weight")) || (start.is_some() && name.ends_with("coder.embed_tokens.weight"))
+        let head =
+            ["lm_head.weight", "output_projection.weight", "embed_out.weight"].iter().any(|end| name.ends_with(end));
+        (tied && table && head) || (start.is_some() && shared && name.ends_with("coder.embed_tokens.weight"))
     };
     let used = model.weights.iter().filter(|(name, _)| !copy(name));
     let used: Vec<Named<'_>> = used.collect();

@@ -3,7 +3,7 @@
 
 use burn::tensor::{DType, Device, Int, Tensor};
 
-use super::cache::Cache;
+use super::cache::{Cache, Scores};
 use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
 use super::decoder::{Decoder, Encoder, Pass, Reading, Sizes};
 use super::encoder::Batch;
@@ -109,6 +109,7 @@ pub struct T5 {
     decoder_bias: Tensor<2>,
     decoder_norm: RmsNorm,
     head: Option<Linear>,
+    scaled: bool,
 }
 
 /// The `config.json` of a T5 model.
@@ -124,12 +125,18 @@ pub(super) struct T5Config {
     gated: bool,
     activation: Activation,
     buckets: Buckets,
-    /// Whether the output projection is tied to the embedding.
-    tied: bool,
+    /// Whether final states are divided by the square root of the width.
+    scaled: bool,
 }
 
 impl T5Config {
     pub(super) fn read(config: &Config) -> Result<Self> {
+        let config = &config.aliased(&[
+            ("d_model", "hidden_size"),
+            ("d_kv", "head_dim"),
+            ("num_layers", "num_hidden_layers"),
+            ("num_heads", "num_attention_heads"),
+        ]);
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         let heads = config.size("num_heads", HEADS)?;
         let encoder_layers = config.size("num_layers", LAYERS)?;
@@ -144,8 +151,9 @@ impl T5Config {
             positions: config.size_or("n_positions", POSITIONS, USUAL_POSITIONS)?,
             eos: config.eos(vocabulary)?,
             start: u32::try_from(start).ok(),
+            tied: config.flag_or("tie_word_embeddings", true)?,
         };
-        config.word_or("feed_forward_proj", &["relu", "gelu", "silu", "gated-relu", "gated-gelu", "gated-silu"])?;
+        config.only("feed_forward_proj", &["relu", "gelu", "silu", "gated-relu", "gated-gelu", "gated-silu"])?;
         let kind = config.get("feed_forward_proj").and_then(serde_json::Value::as_str).unwrap_or("relu");
         let (gated, activation) = match kind {
             "gated-gelu" => (true, Activation::GeluTanh), // as in the reference implementation
@@ -155,7 +163,13 @@ impl T5Config {
             "silu" => (false, Activation::Silu),
             _ => (false, Activation::Relu),
         };
+        // Files of transformers 5 store what follows from `feed_forward_proj`, and it would win over that entry.
+        config.only("is_gated_act", &[if gated { "true" } else { "false" }])?;
+        if config.get("dense_act_fn").is_some() && config.activation("dense_act_fn", activation)? != activation {
+            return Err(config.wrong("dense_act_fn", format!("the function of feed_forward_proj, {kind}"), "another"));
+        }
         Ok(Self {
+            scaled: config.flag_or("scale_decoder_outputs", sizes.tied)?,
             sizes,
             encoder_layers,
             inner: config.size("d_ff", HIDDEN)?,
@@ -163,7 +177,6 @@ impl T5Config {
             gated,
             activation,
             buckets: Buckets::read(config)?,
-            tied: config.flag_or("tie_word_embeddings", true)?,
         })
     }
 }
@@ -171,23 +184,23 @@ impl T5Config {
 impl T5 {
     /// Builds the model from weights with the names that transformers uses.
     pub(super) fn load(config: T5Config, w: Loader<'_>) -> Result<Self> {
-        let T5Config { sizes, encoder_layers, inner, eps, gated, activation, buckets, tied } = config;
+        let T5Config { sizes, encoder_layers, inner, eps, gated, activation, buckets, scaled } = config;
         let (d, width) = (sizes.hidden, sizes.heads * sizes.head_dim);
         let block = |stack: &str, i: usize, crossing: bool| -> Result<Block> {
             let n = |layer: usize, part: &str| format!("{stack}.block.{i}.layer.{layer}.{part}");
             let [q, k, v] = ["q", "k", "v"].map(|p| n(0, &format!("SelfAttention.{p}")));
             let attention = SelfAttention {
-                norm: w.rms_norm(&n(0, "layer_norm"), d, eps)?,
-                qkv: w.fused(&[(&q, width), (&k, width), (&v, width)], d)?,
-                out: w.linear(&n(0, "SelfAttention.o"), width, d)?,
+                norm: w.rms_norm(&n(0, "layer_norm"), d, eps, 0.0)?,
+                qkv: w.fused(&[(&q, width), (&k, width), (&v, width)], d, false)?,
+                out: w.linear(&n(0, "SelfAttention.o"), width, d, false)?,
             };
             let cross = if crossing {
                 let [k, v] = ["k", "v"].map(|p| n(1, &format!("EncDecAttention.{p}")));
                 Some(CrossAttention {
-                    norm: w.rms_norm(&n(1, "layer_norm"), d, eps)?,
-                    q: w.linear(&n(1, "EncDecAttention.q"), d, width)?,
-                    kv: w.fused(&[(&k, width), (&v, width)], d)?,
-                    out: w.linear(&n(1, "EncDecAttention.o"), width, d)?,
+                    norm: w.rms_norm(&n(1, "layer_norm"), d, eps, 0.0)?,
+                    q: w.linear(&n(1, "EncDecAttention.q"), d, width, false)?,
+                    kv: w.fused(&[(&k, width), (&v, width)], d, false)?,
+                    out: w.linear(&n(1, "EncDecAttention.o"), width, d, false)?,
                 })
             } else {
                 None
@@ -195,13 +208,13 @@ impl T5 {
             let last = if crossing { 2 } else { 1 };
             let wi = |part: &str| n(last, &format!("DenseReluDense.{part}"));
             let feed_forward = FeedForward {
-                norm: w.rms_norm(&n(last, "layer_norm"), d, eps)?,
+                norm: w.rms_norm(&n(last, "layer_norm"), d, eps, 0.0)?,
                 up: if gated {
-                    w.fused(&[(&wi("wi_0"), inner), (&wi("wi_1"), inner)], d)?
+                    w.fused(&[(&wi("wi_0"), inner), (&wi("wi_1"), inner)], d, false)?
                 } else {
-                    w.linear(&wi("wi"), d, inner)?
+                    w.linear(&wi("wi"), d, inner, false)?
                 },
-                down: w.linear(&wi("wo"), inner, d)?,
+                down: w.linear(&wi("wo"), inner, d, false)?,
                 inner,
                 gated,
                 activation,
@@ -212,20 +225,19 @@ impl T5 {
             let name = format!("{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight");
             w.matrix(&name, buckets.count, sizes.heads)
         };
+        let names = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
+        let (tokens, head) = w.tables(&names, "lm_head", [sizes.vocabulary, d], sizes.tied)?;
         let model = Self {
             buckets,
-            tokens: if tied {
-                w.tied("shared.weight", sizes.vocabulary, d)?
-            } else {
-                w.embedding("shared.weight", sizes.vocabulary, d)?
-            },
+            tokens,
+            scaled,
             encoder: (0..encoder_layers).map(|i| block("encoder", i, false)).collect::<Result<_>>()?,
             encoder_bias: bias("encoder")?,
-            encoder_norm: w.rms_norm("encoder.final_layer_norm", d, eps)?,
+            encoder_norm: w.rms_norm("encoder.final_layer_norm", d, eps, 0.0)?,
             decoder: (0..sizes.layers).map(|i| block("decoder", i, true)).collect::<Result<_>>()?,
             decoder_bias: bias("decoder")?,
-            decoder_norm: w.rms_norm("decoder.final_layer_norm", d, eps)?,
-            head: if tied { None } else { Some(w.linear("lm_head", d, sizes.vocabulary)?) },
+            decoder_norm: w.rms_norm("decoder.final_layer_norm", d, eps, 0.0)?,
+            head,
             sizes,
         };
         w.finish(model.sizes.layers.max(encoder_layers))?;
@@ -284,7 +296,8 @@ impl Decoder for T5 {
         let [q, k, v] = split_heads(&attention.qkv, normed, pass.rows, self.sizes.attention(), 1.0);
         let back = ids(self.buckets.back(), &x.device());
         let bias = Bias::new(self.decoder_bias.clone().select(0, back));
-        let attended = attention.out.forward(merge_heads(cache.attend(i, q, k, v, Some(&bias))));
+        let scores = Scores { bias: Some(&bias), ..Scores::default() };
+        let attended = attention.out.forward(merge_heads(cache.attend(i, q, k, v, &scores)));
         let mut x = x + cache.residual(i, 0, attended);
         if let Some(cross) = cross {
             let heads = |t: Tensor<2>, rows: usize| {
@@ -306,11 +319,11 @@ impl Decoder for T5 {
     }
 
     fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        #[allow(clippy::cast_precision_loss)]
+        let hidden = if self.scaled { hidden / (self.sizes.hidden as f32).sqrt() } else { hidden };
         match &self.head {
             Some(head) => head.forward(hidden),
-            // With a tied output projection T5 scales the states down first.
-            #[allow(clippy::cast_precision_loss)]
-            None => self.tokens.unembed(hidden / (self.sizes.hidden as f32).sqrt()),
+            None => self.tokens.unembed(hidden),
         }
     }
 

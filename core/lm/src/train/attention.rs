@@ -1,17 +1,20 @@
 //! The cache used in training: attention over a whole batch at once, without storing anything.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::model::cache::Cache;
+use crate::model::cache::{Cache, Scores};
 use crate::model::layers::HIDDEN_SCORE;
 use crate::model::layers::{softmax, to};
-use crate::model::memory::{Bias, Memory, Project};
+use crate::model::memory::{Memory, Project};
 use record::random::{Purpose, Stream};
 
 /// Causal attention over right-padded rows. Padding is to the right of every token that counts, so none attends to it.
 pub struct Whole {
     length: usize,
-    mask: Tensor<5>, // [1, 1, 1, length, length]
+    masks: BTreeMap<Option<usize>, Tensor<5>>, // by window: [1, 1, 1, length, length]
+    device: Device,
     memory: Option<Memory>,
     dropout: Option<Dropout>,
 }
@@ -54,10 +57,20 @@ impl Whole {
     /// Attention over rows of `length` positions.
     #[must_use]
     pub fn new(length: usize, dropout: Option<Dropout>, device: &Device) -> Self {
-        let seen = (0..length).flat_map(|q| (0..length).map(move |k| if k <= q { 0.0 } else { HIDDEN_SCORE }));
-        let data = TensorData::new(seen.collect::<Vec<f32>>(), [1, 1, 1, length, length]);
         let dropout = dropout.filter(|d| d.rate > 0.0);
-        Self { length, mask: Tensor::from_data(data, device), memory: None, dropout }
+        Self { length, masks: BTreeMap::new(), device: device.clone(), memory: None, dropout }
+    }
+
+    /// The mask that hides later positions and those before the window.
+    fn mask(&mut self, window: Option<usize>) -> Tensor<5> {
+        let length = self.length;
+        let made = || {
+            let seen = |q: usize, k: usize| k <= q && window.is_none_or(|window| q - k < window);
+            let score = |q: usize, k: usize| if seen(q, k) { 0.0 } else { HIDDEN_SCORE };
+            let values: Vec<f32> = (0..length).flat_map(|q| (0..length).map(move |k| score(q, k))).collect();
+            Tensor::from_data(TensorData::new(values, [1, 1, 1, length, length]), &self.device)
+        };
+        self.masks.entry(window).or_insert_with(made).clone()
     }
 
     /// Sets the encoder output that the rows attend to.
@@ -67,14 +80,15 @@ impl Whole {
 }
 
 impl Cache for Whole {
-    fn attend(&mut self, _layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, bias: Option<&Bias>) -> Tensor<4> {
+    fn attend(&mut self, _layer: usize, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, how: &Scores<'_>) -> Tensor<4> {
         let [rows, heads, new, dim] = q.dims();
         let kv = k.dims()[1];
         let group = heads / kv;
         let q = q.reshape([rows, kv, group * new, dim]);
         let scores = q.matmul(k.swap_dims(2, 3)).reshape([rows, kv, group, new, new]);
-        let mut scores = to(scores, DType::F32) + self.mask.clone();
-        if let Some(bias) = bias {
+        let mask = self.mask(how.window_of(self.length));
+        let mut scores = how.capped(to(scores, DType::F32)) + mask;
+        if let Some(bias) = how.bias {
             let bias = bias.of_queries(0..self.length).reshape([1, kv, group, new, new]);
             scores = scores + to(bias, DType::F32);
         }

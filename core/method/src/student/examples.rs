@@ -63,7 +63,7 @@ pub fn examples(
         let task = pair.scored.task;
         let mut add = |source: &str, target: &str| -> Result<()> {
             let length = target.chars().count() as f32 / source.chars().count().max(1) as f32;
-            let mut prompt = tokenizer.encode(&format.prompt(task, source, length))?;
+            let mut prompt = tokenizer.encode_prompt(&format.prompt(task, source, length))?;
             prompt.extend(encoder.then_some(eos));
             let mut target = tokenizer.encode(&format.target(target))?;
             target.push(eos);

@@ -145,7 +145,7 @@ impl Frame {
     pub fn student(&self, parameters: &Parameters) -> Result<TextModel> {
         let live = parameters.live(false, DType::F32);
         let lm = LanguageModel::build(&self.config, Source::Live(&live), &self.compute.device)?;
-        TextModel::new(&self.config, lm, self.tokenizer.clone(), &self.compute)
+        Ok(TextModel::new(lm, self.tokenizer.clone(), &self.compute))
     }
 }
 

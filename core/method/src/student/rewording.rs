@@ -81,7 +81,7 @@ impl Rewording {
     }
 
     fn prompt(&self, words: &str) -> Result<Vec<u32>> {
-        let mut prompt = self.tokenizer.encode(&self.format.around(words))?;
+        let mut prompt = self.tokenizer.encode_prompt(&self.format.around(words))?;
         prompt.extend(self.encoder.then_some(self.end));
         Ok(prompt)
     }

@@ -10,7 +10,7 @@ use half::f16;
 
 use super::dequant::{Kind, name_of};
 use super::reader::{Reader, Value};
-use crate::model::files::{Files, missing};
+use crate::model::files::{Files, check_start, missing};
 use crate::model::number::{Span, unknown};
 use crate::model::tensor_source::{Dtype, TensorInfo};
 use crate::{Error, Result};
@@ -44,6 +44,7 @@ impl Gguf {
     /// version, big-endian files and block formats that are not in [`Kind::ALL`].
     pub fn open(files: Arc<dyn Files>, name: &str) -> Result<Self> {
         let size = files.size(name)?.ok_or_else(|| missing(&*files, name))?;
+        check_start(&*files, name)?;
         let mut reader = Reader::new(&*files, name, size);
         if reader.take(4)? != MAGIC {
             return Err(reader.broken("it does not start with `GGUF`"));

@@ -172,12 +172,12 @@ fn added(gguf: &Gguf, tokens: &[String]) -> Result<Vec<Json>> {
     Ok(added)
 }
 
-/// `tokenizer.ggml.KEY_token_id`, checked against the vocabulary; `None` if the file has no such entry.
+/// `tokenizer.ggml.KEY_token_id`; `None` if the file has no such entry, or one outside the vocabulary, which no token has.
 pub(crate) fn token_id(gguf: &Gguf, key: &str, vocab: usize) -> Result<Option<usize>> {
     let key = format!("tokenizer.ggml.{key}_token_id");
     let Some(value) = gguf.metadata(&key) else { return Ok(None) };
-    let id = value.as_u64().and_then(|id| usize::try_from(id).ok()).filter(|id| *id < vocab);
-    id.map(Some).ok_or_else(|| entry_error(gguf, &key, &format!("a token of the {vocab} in the vocabulary")))
+    let id = value.as_u64().ok_or_else(|| entry_error(gguf, &key, "a token id"))?;
+    Ok(usize::try_from(id).ok().filter(|id| *id < vocab))
 }
 
 #[cfg(test)]
