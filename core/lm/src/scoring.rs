@@ -8,7 +8,7 @@ use record::Monitor;
 use crate::Result;
 use crate::batches::{Batches, Counted, values};
 use crate::device::Compute;
-use crate::model::{Batch, Bert, ModelFolder, PairClassifier};
+use crate::model::{Batch, ModelFolder, PairClassifier, SentenceEncoder};
 use crate::tokenizer::Tokenizer;
 
 /// A sentence-pair classifier with its tokenizer, such as an NLI cross-encoder.
@@ -87,7 +87,7 @@ impl PairModel {
 /// A sentence encoder with its tokenizer.
 #[derive(Debug)]
 pub struct TextEncoder {
-    bert: Bert,
+    encoder: SentenceEncoder,
     tokenizer: Tokenizer,
     is_host: bool,
 }
@@ -96,31 +96,41 @@ impl TextEncoder {
     /// Loads encoder and tokenizer from a folder.
     ///
     /// # Errors
-    /// [`crate::Error::Unsupported`] for another architecture than BERT; [`crate::Error::Missing`] without a
-    /// tokenizer; errors of reading the folder.
+    /// As [`SentenceEncoder::load`]; [`crate::Error::Missing`] without a tokenizer.
     pub fn load(folder: &ModelFolder, compute: &Compute) -> Result<Self> {
         let tokenizer = folder.tokenizer()?.clone();
-        let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
-        Ok(Self { bert, tokenizer, is_host: compute.is_host() })
+        let encoder = SentenceEncoder::load(folder, &compute.device)?;
+        Ok(Self { encoder, tokenizer, is_host: compute.is_host() })
     }
 
     /// Number of layers of the encoder.
     #[must_use]
     pub fn layers(&self) -> usize {
-        self.bert.layers()
+        self.encoder.layers()
+    }
+
+    /// Whether an embedding is the mean of the last hidden states.
+    #[must_use]
+    pub fn is_mean(&self) -> bool {
+        self.encoder.is_mean()
     }
 
     /// Width of the hidden states.
     #[must_use]
     pub fn hidden(&self) -> usize {
-        self.bert.hidden()
+        self.encoder.hidden()
     }
 
     fn rows(&self, texts: &[&str]) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
-        let mut rows = texts.iter().map(|t| self.tokenizer.encode_special(t)).collect::<Result<Vec<_>>>()?;
+        let prompt = &self.encoder.prompt;
+        let encode = |text: &&str| match prompt.is_empty() {
+            true => self.tokenizer.encode_special(text),
+            false => self.tokenizer.encode_special(&format!("{prompt}{text}")),
+        };
+        let mut rows = texts.iter().map(encode).collect::<Result<Vec<_>>>()?;
         for (ids, types) in &mut rows {
-            ids.truncate(self.bert.positions());
-            types.truncate(self.bert.positions());
+            ids.truncate(self.encoder.positions());
+            types.truncate(self.encoder.positions());
         }
         Ok(rows)
     }
@@ -134,13 +144,13 @@ impl TextEncoder {
     /// [`crate::Error::Interrupted`] when the host asked to stop.
     pub async fn states(&self, texts: &[&str], layer: usize, monitor: &mut Monitor<'_>) -> Result<Vec<Vec<f32>>> {
         let rows = self.rows(texts)?;
-        let width = 2 * self.bert.hidden();
+        let width = 2 * self.encoder.hidden();
         let mut out = vec![Vec::new(); texts.len()];
         let forward = |chosen: &[usize]| {
-            let (states, last) = self.bert.forward_with(&batch(&rows, chosen, 0), layer);
+            let (states, last) = self.encoder.states(&batch(&rows, chosen, 0), layer);
             Tensor::cat(vec![states, last], 1)
         };
-        batches(&rows, self.bert.positions(), self.is_host)
+        batches(&rows, self.encoder.positions(), self.is_host)
             .run(
                 |rows| values(forward(rows), "the sentence encoder"),
                 (Counted::Nothing, monitor),
@@ -154,7 +164,7 @@ impl TextEncoder {
         Ok(out)
     }
 
-    /// One unit vector per text, the normalised mean of the last hidden states. A text longer than the model's maximum
+    /// One vector of length 1 per text, pooled as the folder's files say. A text longer than the model's maximum
     /// is truncated.
     ///
     /// # Errors
@@ -162,8 +172,8 @@ impl TextEncoder {
     pub async fn embed(&self, texts: &[&str], monitor: &mut Monitor<'_>) -> Result<Vec<Vec<f32>>> {
         let rows = self.rows(texts)?;
         let mut out = vec![Vec::new(); texts.len()];
-        let forward = |chosen: &[usize]| self.bert.embed(&batch(&rows, chosen, 0));
-        batches(&rows, self.bert.positions(), self.is_host)
+        let forward = |chosen: &[usize]| self.encoder.embed(&batch(&rows, chosen, 0));
+        batches(&rows, self.encoder.positions(), self.is_host)
             .run(
                 |rows| values(forward(rows), "the sentence encoder"),
                 (Counted::Nothing, monitor),

@@ -2,13 +2,16 @@
 //! with
 //! and without a key/value cache, with and without padding, and in a batch or alone.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use burn::tensor::Tensor;
 use impossible_tests::{Expected, close, devices, folder, golden};
 use lm::device::Compute;
 use lm::model::cache::{Sequences, SiblingCache};
 use lm::model::config::Config;
-use lm::model::{Batch, Bert, LanguageModel, PairClassifier};
+use lm::model::files::MemoryFiles as Memory;
+use lm::model::{Batch, LanguageModel, PairClassifier, SentenceEncoder};
 
 const LOGITS: f32 = 2e-5;
 /// Every architecture, and every setting that changes its computation: without it the logits would be others.
@@ -51,6 +54,9 @@ const CAUSAL: [&str; 37] = [
     "gpt_neox",
     "gpt_neox-sequential",
 ];
+
+/// Every architecture with an encoder of the prompt.
+const SEQ2SEQ: [&str; 6] = ["t5-v1_0", "t5-v1_1", "t5-today", "bart", "bart-scaled", "pegasus"];
 
 fn host(t: Tensor<2>) -> Result<Vec<f32>> {
     t.into_data().try_into_vec::<f32>().map_err(|e| anyhow::anyhow!("{e:?}"))
@@ -215,7 +221,7 @@ fn sources(want: &Expected) -> Result<Vec<Vec<u32>>> {
 /// rows.
 #[test]
 fn encoder_decoder() -> Result<()> {
-    each(&["t5-v1_0", "t5-v1_1"], |model, compute| {
+    each(&SEQ2SEQ, |model, compute| {
         let (lm, want) = (causal(model, compute)?, expected(model)?);
         let device = &compute.device;
         let (sources, texts) = (sources(&want)?, want.rows("decoder.input_ids")?);
@@ -277,7 +283,7 @@ fn encoder_decoder() -> Result<()> {
 /// with those of whole sequences.
 #[test]
 fn siblings_share_a_prefix() -> Result<()> {
-    let models = [&CAUSAL[..], &["t5-v1_0", "t5-v1_1"]].concat();
+    let models = [&CAUSAL[..], &SEQ2SEQ].concat();
     each(&models, |model, compute| {
         let lm = causal(model, compute)?;
         let device = &compute.device;
@@ -357,34 +363,62 @@ fn batch(want: &Expected, ids: &str, mask: Option<&str>, types: Option<&str>) ->
     Ok(Batch::new(&rows, 0))
 }
 
+/// Every architecture of classifiers, with golden values of a padded batch, a single text and, if there are any, long
+/// texts.
+const CLASSIFIERS: [&str; 10] = [
+    "roberta",
+    "deberta-v3",
+    "deberta-v3-b8",
+    "bert-classifier",
+    "xlm-roberta-classifier",
+    "distilbert-classifier",
+    "electra-classifier",
+    "modernbert-classifier",
+    "modernbert-mean",
+    "bart-classifier",
+];
+
 #[test]
 fn pair_classifiers() -> Result<()> {
-    each(&["roberta", "deberta-v3", "deberta-v3-b8"], |model, compute| {
+    each(&CLASSIFIERS, |model, compute| {
         let (folder, want) = (folder(golden(&format!("models/{model}")))?, expected(model)?);
         let classifier = PairClassifier::load(&folder.config, &folder.tensors, &compute.device)?;
+        anyhow::ensure!(classifier.entailment(&folder.config).is_ok(), "{:?}", classifier.labels);
         let run = |b: &Batch| host(classifier.logits(b));
-        close(
-            "padded batch",
-            &run(&batch(&want, "input_ids", Some("attention_mask"), None)?)?,
-            want.values("logits")?,
-            2e-5,
-        )?;
+        let types = want.rows("token_type_ids").is_ok().then_some("token_type_ids");
+        let padded = batch(&want, "input_ids", Some("attention_mask"), types)?;
+        close("padded batch", &run(&padded)?, want.values("logits")?, 2e-5)?;
         close("single", &run(&batch(&want, "single.input_ids", None, None)?)?, want.values("single.logits")?, 2e-5)?;
-        if model != "roberta" {
-            close("long", &run(&batch(&want, "long.input_ids", None, None)?)?, want.values("long.logits")?, 2e-5)?;
+        if let Ok(long) = want.values("long.logits") {
+            let mask = want.rows("long.attention_mask").is_ok().then_some("long.attention_mask");
+            close("long", &run(&batch(&want, "long.input_ids", mask, None)?)?, long, 2e-5)?;
         }
         Ok(())
     })
 }
 
+/// Every architecture of sentence encoders: hidden states, and the vector by the mean and by the first token.
 #[test]
-fn sentence_encoder() -> Result<()> {
-    each(&["bert"], |model, compute| {
-        let (folder, want) = (folder(golden(&format!("models/{model}")))?, expected(model)?);
-        let bert = Bert::load(&folder.config, &folder.tensors, &compute.device)?;
-        let padded = batch(&want, "input_ids", Some("attention_mask"), Some("token_type_ids"))?;
-        close("embedding", &host(bert.embed(&padded))?, want.values("sentence_embedding")?, 2e-5)?;
-        let single = batch(&want, "single.input_ids", None, None)?;
-        close("single hidden", &host(bert.forward(&single))?, want.values("single.hidden")?, LOGITS)
+fn sentence_encoders() -> Result<()> {
+    let models = ["bert", "roberta-encoder", "xlm-roberta", "distilbert", "electra", "mpnet", "modernbert"];
+    each(&models, |model, compute| {
+        let (mut folder, want) = (folder(golden(&format!("models/{model}")))?, expected(model)?);
+        let encoder = SentenceEncoder::load(&folder, &compute.device)?;
+        let types = want.rows("token_type_ids").is_ok().then_some("token_type_ids");
+        let padded = batch(&want, "input_ids", Some("attention_mask"), types)?;
+        close("embedding", &host(encoder.embed(&padded))?, want.values("sentence_embedding")?, 2e-5)?;
+        for (ids, hidden) in [("single.input_ids", "single.hidden"), ("long.input_ids", "long.hidden")] {
+            let Ok(wanted) = want.values(hidden) else { continue };
+            let (_, states) = encoder.states(&batch(&want, ids, None, None)?, 0);
+            close(hidden, &host(states)?, wanted, LOGITS)?;
+        }
+        let Ok(first) = want.values("cls") else { return Ok(()) };
+        let files = Memory::from_iter([("1_Pooling/config.json", br#"{"pooling_mode_cls_token": true}"#.to_vec())]);
+        folder.files = Some(Arc::new(files));
+        let encoder = SentenceEncoder::load(&folder, &compute.device)?;
+        let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let unit: Vec<f32> =
+            first.chunks(encoder.hidden()).flat_map(|v| v.iter().map(|x| x / length(v)).collect::<Vec<_>>()).collect();
+        close("first token", &host(encoder.embed(&padded))?, &unit, 2e-5)
     })
 }

@@ -15,7 +15,7 @@ pub(crate) const HEADS: RangeInclusive<usize> = 1..=1_024;
 pub(crate) const VOCABULARY: RangeInclusive<usize> = 1..=4_194_304;
 pub(crate) const POSITIONS: RangeInclusive<usize> = 1..=16_777_216;
 
-const ACTIVATIONS: &str = "gelu, gelu_new, gelu_pytorch_tanh, silu or relu";
+const ACTIVATIONS: &str = "gelu, gelu_new, gelu_pytorch_tanh, silu, relu or tanh";
 
 /// A parsed `config.json`.
 #[derive(Debug, Clone)]
@@ -138,6 +138,7 @@ impl Config {
                 "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
                 "silu" | "swish" => Ok(Activation::Silu),
                 "relu" => Ok(Activation::Relu),
+                "tanh" => Ok(Activation::Tanh),
                 _ => Err(self.wrong(field, ACTIVATIONS, shown(self.get(field)))),
             },
             other => Err(self.wrong(field, ACTIVATIONS, shown(other))),
@@ -165,6 +166,26 @@ impl Config {
         }
         self.only("tie_encoder_decoder", &["false"])?;
         self.only("is_encoder_decoder", &[if encoder_decoder { "true" } else { "false" }])
+    }
+
+    /// Whether each layer has a window (`sliding_attention` in `layer_types`); `None` without that entry.
+    pub(crate) fn windowed(&self, layers: usize) -> Result<Option<Vec<bool>>> {
+        let Some(types) = self.get("layer_types") else { return Ok(None) };
+        let kinds = types.as_array().map(|list| {
+            list.iter().map(|kind| match kind.as_str() {
+                Some("sliding_attention") => Some(true),
+                Some("full_attention") => Some(false),
+                _ => None,
+            })
+        });
+        let kinds: Option<Vec<bool>> = kinds.and_then(|kinds| kinds.collect());
+        match kinds.filter(|kinds| kinds.len() == layers) {
+            Some(kinds) => Ok(Some(kinds)),
+            None => {
+                let expected = format!("full_attention or sliding_attention for each of {layers} layers");
+                Err(self.wrong("layer_types", expected, shown(Some(types))))
+            }
+        }
     }
 
     /// The configuration with another value of an entry.

@@ -116,8 +116,8 @@ pub trait Decoder: Debug + Send + Sync {
 pub struct Reading {
     /// Number of rows.
     pub rows: usize,
-    /// Relative position bucket of each pair of positions, `[length * length]`.
-    pub pairs: Tensor<1, Int>,
+    /// Relative position bucket of each pair of positions, `[length * length]`; `None` without such a bias.
+    pub pairs: Option<Tensor<1, Int>>,
     /// Additive attention mask, `[rows, 1, 1, length]`; `None` without padding.
     pub mask: Option<Tensor<4>>,
 }

@@ -30,11 +30,20 @@ pub trait Files: Send + Sync {
 }
 
 /// Rejects names that could lead out of the folder: empty ones, `.` and `..`, and those with path separators, drive
-/// letters or control characters.
+/// letters or control characters. A module of a sentence encoder has a folder of its own, such as `1_Pooling`.
 ///
 /// # Errors
 /// [`Error::Input`].
 pub fn check_name(name: &str) -> Result<()> {
+    let module = |folder: &str| {
+        let name = folder.trim_start_matches(|c: char| c.is_ascii_digit());
+        name.len() < folder.len()
+            && name.strip_prefix('_').is_some_and(|n| n.chars().all(|c| c.is_ascii_alphanumeric()))
+    };
+    let name = match name.split_once('/') {
+        Some((folder, name)) if module(folder) => name,
+        _ => name,
+    };
     let plain = !name.is_empty()
         && name != "."
         && name != ".."
@@ -198,10 +207,32 @@ mod tests {
 
     #[test]
     fn names_that_leave_the_folder_are_refused() {
-        for bad in ["", ".", "..", "../a", "a/b", "/a", "a\\b", "c:a", "a\0b", "a\nb"] {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "../a",
+            "a/b",
+            "/a",
+            "a\\b",
+            "c:a",
+            "a\0b",
+            "a\nb",
+            "1_Pooling/../a",
+            "Pooling/a",
+            "1_/a/b",
+            "1_x.y/a",
+        ] {
             assert!(matches!(check_name(bad), Err(Error::Input { .. })), "{bad:?}");
         }
-        for good in ["model.safetensors", "..a", ".gitattributes", "modèle.bin", "model-00001-of-00002.safetensors"] {
+        for good in [
+            "model.safetensors",
+            "..a",
+            ".gitattributes",
+            "modèle.bin",
+            "model-00001-of-00002.safetensors",
+            "1_Pooling/config.json",
+        ] {
             assert!(check_name(good).is_ok(), "{good}");
         }
     }

@@ -12,7 +12,7 @@ use crate::tokenizer::{LARGEST_FILE, Tokenizer};
 use crate::{Error, Result};
 
 /// Largest accepted `config.json`, in bytes.
-const LARGEST_CONFIG: usize = 16 << 20;
+pub(super) const LARGEST_CONFIG: usize = 16 << 20;
 
 /// Configuration, weights and tokenizer of one model.
 pub struct ModelFolder {
@@ -22,6 +22,8 @@ pub struct ModelFolder {
     pub tensors: Tensors,
     /// The tokenizer, if the folder has a `tokenizer.json`.
     pub tokenizer: Option<Tokenizer>,
+    /// All files of the folder; `None` for a GGUF file.
+    pub files: Option<Arc<dyn Files>>,
     place: String,
 }
 
@@ -63,7 +65,8 @@ impl ModelFolder {
         {
             tokenizer = Some(found.clone().starting(&token)?);
         }
-        Ok(Self { config, tensors, tokenizer, place: files.describe("tokenizer.json") })
+        let files_of = Some(Arc::clone(files));
+        Ok(Self { config, tensors, tokenizer, files: files_of, place: files.describe("tokenizer.json") })
     }
 
     /// Opens a GGUF file of a Llama model, whose metadata provide configuration and tokenizer.
@@ -75,7 +78,7 @@ impl ModelFolder {
         let llama = gguf::llama(files.clone(), name)?;
         let config = Config::parse(&place, llama.config().to_string().as_bytes())?;
         let tokenizer = Tokenizer::parse(&place, llama.tokenizer()?.to_string().as_bytes())?.within(config.rows());
-        Ok(Self { config, tensors: Tensors::Gguf(llama), tokenizer: Some(tokenizer), place })
+        Ok(Self { config, tensors: Tensors::Gguf(llama), tokenizer: Some(tokenizer), files: None, place })
     }
 
     /// Id of the end-of-text token: the configuration's first one, else the tokenizer's.

@@ -307,6 +307,8 @@ pub enum Activation {
     Silu,
     /// max(x, 0).
     Relu,
+    /// Hyperbolic tangent.
+    Tanh,
 }
 
 impl Activation {
@@ -315,7 +317,7 @@ impl Activation {
             Self::Gelu => Some(kernels::Smooth::Gelu),
             Self::GeluTanh => Some(kernels::Smooth::GeluTanh),
             Self::Silu => Some(kernels::Smooth::Silu),
-            Self::Relu => None,
+            Self::Relu | Self::Tanh => None,
         }
     }
 
@@ -342,6 +344,7 @@ impl Activation {
             Self::GeluTanh => activation::gelu_approximate(x),
             Self::Silu => activation::silu(x),
             Self::Relu => activation::relu(x),
+            Self::Tanh => x.tanh(),
         }
     }
 }

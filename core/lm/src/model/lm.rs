@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use super::bart::{Bart, BartConfig};
 use super::biogpt::{BioGpt, BioGptConfig};
 use super::cache::{Cache, Prefix, Sequences};
 use super::config::Config;
@@ -21,7 +22,7 @@ fn unsupported(config: &Config, model_type: &str) -> Error {
     Error::Unsupported {
         file: config.file().to_owned(),
         found: format!("model_type \"{model_type}\" as a language model"),
-        expected: format!("gpt2, biogpt, opt, gpt_neox, t5, {}", gated::NAMES.join(", ")),
+        expected: format!("gpt2, biogpt, opt, gpt_neox, t5, bart, pegasus, {}", gated::NAMES.join(", ")),
     }
 }
 
@@ -48,7 +49,7 @@ impl LanguageModel {
     /// As [`LanguageModel::load`].
     pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         let loader = |prefixes, embedding| Loader::of(source, device, prefixes, embedding);
-        config.check(matches!(config.model_type()?, "t5"))?;
+        config.check(matches!(config.model_type()?, "t5" | "bart" | "pegasus"))?;
         let decoder: Box<dyn Decoder> = match config.model_type()? {
             "gpt2" => {
                 let sizes = Gpt2Config::read(config)?;
@@ -70,6 +71,10 @@ impl LanguageModel {
                 let loader = loader(&["gpt_neox.", ""], "final_layer_norm.weight")?;
                 Box::new(NeoX::load(NeoXConfig::read(config)?, loader)?)
             }
+            "bart" | "pegasus" => {
+                let loader = loader(&["model.", ""], "decoder.layers.0.fc1.weight")?;
+                Box::new(Bart::load(BartConfig::read(config)?, loader)?)
+            }
             "t5" => Box::new(T5::load(T5Config::read(config)?, loader(&[""], "decoder.final_layer_norm.weight")?)?),
             other => return Err(unsupported(config, other)),
         };
@@ -86,6 +91,7 @@ impl LanguageModel {
             "biogpt" => BioGptConfig::read(config).map(|c| c.sizes),
             "opt" => OptConfig::read(config).map(|c| c.sizes),
             "gpt_neox" => NeoXConfig::read(config).map(|c| c.sizes),
+            "bart" | "pegasus" => BartConfig::read(config).map(|c| c.sizes),
             "t5" => T5Config::read(config).map(|c| c.sizes),
             kind if gated::NAMES.contains(&kind) => GatedConfig::read(config).map(|c| c.sizes),
             other => Err(unsupported(config, other)),

@@ -51,9 +51,10 @@ struct Block {
 
 /// Buckets of distances that share an attention bias.
 #[derive(Debug, Clone, Copy)]
-struct Buckets {
-    count: usize,
-    furthest: usize,
+pub(super) struct Buckets {
+    pub count: usize,
+    /// Distance from which on all have the last bucket.
+    pub furthest: usize,
 }
 
 impl Buckets {
@@ -89,7 +90,7 @@ impl Buckets {
 
     /// Buckets of all pairs of `length` positions, `[query, key]`, for an encoder, which has half of them for keys
     /// after the query.
-    fn pairs(self, length: usize) -> Vec<usize> {
+    pub(super) fn pairs(self, length: usize) -> Vec<usize> {
         let half = self.count / 2;
         let of = |q: usize, k: usize| self.of(q.abs_diff(k), half) + if k > q { half } else { 0 };
         (0..length).flat_map(|q| (0..length).map(move |k| of(q, k))).collect()
@@ -252,7 +253,7 @@ impl Encoder for T5 {
 
     fn embed(&self, batch: &Batch, device: &Device) -> (Tensor<2>, Reading) {
         let x = self.tokens.forward(ids(batch.ids.iter().copied(), device));
-        let pairs = ids(self.buckets.pairs(batch.length), device);
+        let pairs = Some(ids(self.buckets.pairs(batch.length), device));
         (x, Reading { rows: batch.rows(), pairs, mask: batch.scores(device) })
     }
 
@@ -261,9 +262,12 @@ impl Encoder for T5 {
         let (rows, length) = (reading.rows, x.dims()[0] / reading.rows);
         let normed = block.attention.norm.forward(x.clone());
         let [q, k, v] = split_heads(&block.attention.qkv, normed, rows, self.sizes.attention(), 1.0);
-        let bias = self.encoder_bias.clone().select(0, reading.pairs.clone());
-        let bias = bias.reshape([1, length, length, self.sizes.heads]).permute([0, 3, 1, 2]);
-        let mut scores = to(q.matmul(k.swap_dims(2, 3)) + bias, DType::F32);
+        let mut scores = to(q.matmul(k.swap_dims(2, 3)), DType::F32);
+        if let Some(pairs) = &reading.pairs {
+            let bias = self.encoder_bias.clone().select(0, pairs.clone());
+            let bias = bias.reshape([1, length, length, self.sizes.heads]).permute([0, 3, 1, 2]);
+            scores = scores + to(bias, DType::F32);
+        }
         if let Some(mask) = &reading.mask {
             scores = scores + mask.clone();
         }

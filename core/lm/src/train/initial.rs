@@ -170,7 +170,7 @@ fn roberta(config: &Config, seed: u64) -> Result<Weights> {
     for (table, rows) in [
         ("word", config.size("vocab_size", VOCABULARY)?),
         ("position", config.size("max_position_embeddings", POSITIONS)?),
-        ("token_type", config.size_or("type_vocab_size", 1..=64, 1)?),
+        ("token_type", config.size_or("type_vocab_size", 1..=64, 2)?),
     ] {
         let of = if table == "word" { 1.0 } else { 0.25 };
         draw.matrix(format!("roberta.embeddings.{table}_embeddings.weight"), [rows, d], of * deviation)?;

@@ -92,7 +92,12 @@ impl TokenEncoder for Bert {
         Box::pin(async move {
             let states = self.model.states(texts, self.layer, monitor).await?;
             let hidden = self.model.hidden();
-            Ok(states.iter().map(|states| encoded(states, hidden)).collect())
+            let mut found: Vec<Encoded> = states.iter().map(|states| encoded(states, hidden)).collect();
+            if !self.model.is_mean() {
+                let sentences = self.model.embed(texts, monitor).await?;
+                found.iter_mut().zip(sentences).for_each(|(found, sentence)| found.sentence = sentence);
+            }
+            Ok(found)
         })
     }
 }

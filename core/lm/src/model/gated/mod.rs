@@ -131,27 +131,10 @@ impl GatedConfig {
         })
     }
 
-    /// Whether each layer has a window (`sliding_attention` in `layer_types`); `None` without that entry.
-    fn windowed(&self, config: &Config) -> Result<Option<Vec<bool>>> {
-        let Some(types) = config.get("layer_types") else { return Ok(None) };
-        let kinds = types.as_array().map(|list| {
-            list.iter().map(|kind| match kind.as_str() {
-                Some("sliding_attention") => Some(true),
-                Some("full_attention") => Some(false),
-                _ => None,
-            })
-        });
-        let kinds: Option<Vec<bool>> = kinds.and_then(|kinds| kinds.collect());
-        let expected = || format!("full_attention or sliding_attention for each of {} layers", self.sizes.layers);
-        match kinds.filter(|kinds| kinds.len() == self.sizes.layers) {
-            Some(kinds) => Ok(Some(kinds)),
-            None => Err(config.wrong("layer_types", expected(), types)),
-        }
-    }
-
     /// Gives the layers chosen by `layer_types`, or else by `default(layer)`, the window `sliding_window`.
     fn slide(&mut self, config: &Config, default: impl Fn(usize) -> bool) -> Result<()> {
-        let chosen = self.windowed(config)?.unwrap_or_else(|| (0..self.sizes.layers).map(default).collect());
+        let chosen =
+            config.windowed(self.sizes.layers)?.unwrap_or_else(|| (0..self.sizes.layers).map(default).collect());
         let window = config.get("sliding_window").map(|_| config.size("sliding_window", POSITIONS)).transpose()?;
         for (reach, chosen) in self.layers.iter_mut().zip(chosen) {
             reach.window = window.filter(|_| chosen);

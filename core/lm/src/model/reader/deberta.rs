@@ -1,5 +1,5 @@
-//! DeBERTa-v2/v3 (He et al., 2021) as a sentence-pair classifier, with disentangled attention to content and relative
-//! position. Reference implementation: `DebertaV2ForSequenceClassification` of transformers, with the options of the v3
+//! DeBERTa-v2/v3 (He et al., 2021) with disentangled attention to content and relative
+//! position. Reference implementation: `DebertaV2Model` of transformers, with the options of the v3
 //! checkpoints.
 //!
 //! Attention scores are computed only for the 2 length - 1 relative positions that occur, while the reference computes
@@ -7,11 +7,12 @@
 
 use burn::tensor::{DType, Device, Tensor};
 
-use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
-use super::encoder::{Batch, Drop};
-use super::layers::{Activation, Embedding, LayerNorm, Linear, ids, softmax, to};
-use super::loader::{Loader, Source};
+use super::Body;
 use crate::Result;
+use crate::model::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use crate::model::encoder::{Batch, Drop};
+use crate::model::layers::{Activation, Embedding, LayerNorm, Linear, ids, softmax, to};
+use crate::model::loader::Loader;
 
 #[derive(Debug)]
 struct Block {
@@ -25,27 +26,22 @@ struct Block {
     norm: LayerNorm,
 }
 
-/// A DeBERTa classifier.
+/// A DeBERTa body.
 #[derive(Debug)]
-pub struct Deberta {
+pub(in crate::model) struct Deberta {
     hidden: usize,
     heads: usize,
     buckets: usize,
-    /// Largest number of tokens of a pair.
-    pub(super) positions: usize,
-    pub(super) pad: u32,
+    positions: usize,
     word: Embedding,
     norm: LayerNorm,
     blocks: Vec<Block>,
-    pooler: Linear,
-    classifier: Linear,
     activation: Activation,
-    pooler_activation: Activation,
     device: Device,
 }
 
 impl Deberta {
-    pub(super) fn load(config: &Config, source: Source<'_>, device: &Device, labels: usize) -> Result<Self> {
+    pub(super) fn load(config: &Config, w: &Loader<'_>) -> Result<Self> {
         let d = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         let dim = config.head_dim("num_attention_heads", d, heads)?;
@@ -55,9 +51,7 @@ impl Deberta {
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         let buckets = config.size("position_buckets", 2..=65_536)?;
         let eps = config.positive_or("layer_norm_eps", 1e-7)?;
-        let pad = config.size_or("pad_token_id", 0..=vocabulary - 1, 0)?;
         let activation = config.activation("hidden_act", Activation::Gelu)?;
-        let pooler_activation = config.activation("pooler_hidden_act", Activation::Gelu)?;
         config.only("norm_rel_ebd", &["layer_norm"])?;
         // Where an absent entry means another form of DeBERTa, it must be there.
         for field in ["relative_attention", "share_att_key"] {
@@ -90,7 +84,6 @@ impl Deberta {
         if !(kinds.contains("p2c") && kinds.contains("c2p")) {
             return Err(config.wrong("pos_att_type", "p2c and c2p", kinds));
         }
-        let w = Loader::of(source, device, &["deberta."], "embeddings.word_embeddings.weight")?;
         let relative = w.matrix("encoder.rel_embeddings.weight", 2 * buckets, d)?;
         let relative = w.layer_norm("encoder.LayerNorm", d, eps)?.forward(relative);
         let blocks = (0..layers)
@@ -110,61 +103,18 @@ impl Deberta {
                 })
             })
             .collect::<Result<_>>()?;
-        let pooled = config.size_or("pooler_hidden_size", HIDDEN, d)?;
-        let model = Self {
+        Ok(Self {
             hidden: d,
             heads,
             buckets,
             positions,
-            pad: u32::try_from(pad).unwrap_or(0),
             word: w.embedding("embeddings.word_embeddings.weight", vocabulary, d)?,
             norm: w.layer_norm("embeddings.LayerNorm", d, eps)?,
             blocks,
-            pooler: w.linear("/pooler.dense", d, pooled, true)?,
-            classifier: w.linear("/classifier", pooled, labels, true)?,
             activation,
-            pooler_activation,
-            device: device.clone(),
-        };
-        w.finish(layers)?;
-        Ok(model)
+            device: w.device().clone(),
+        })
     }
-
-    /// Logits of the labels, `[rows, labels]`.
-    pub(super) fn logits(&self, batch: &Batch, drop: Drop<'_>) -> Tensor<2> {
-        let (rows, length, device) = (batch.rows(), batch.length, &self.device);
-        let mut x = self.norm.forward(self.word.forward(ids(batch.ids.iter().copied(), device)));
-        if batch.padded() {
-            let mask = batch.mask(device).reshape([rows * length, 1]);
-            x = x.clone() * to(mask, x.dtype());
-        }
-        let mask = batch.scores(device);
-        // Column m of the position scores is for the distance m - (length - 1), or its negative. With one further
-        // column `skew` needs no more than a reshape.
-        let column = |sign: i64| {
-            let half = i64::try_from(length).unwrap_or(0) - 1;
-            let buckets = i64::try_from(self.buckets).unwrap_or(0);
-            let positions = i64::try_from(self.positions).unwrap_or(0);
-            let columns = (0..2 * length).map(|m| {
-                let distance = sign * (i64::try_from(m).unwrap_or(0) - half);
-                let place = bucket(distance, buckets, positions) + buckets;
-                u32::try_from(place.clamp(0, 2 * buckets - 1)).unwrap_or(0)
-            });
-            ids(columns, device)
-        };
-        let (key_columns, query_columns) = (column(-1), column(1));
-        for (layer, block) in self.blocks.iter().enumerate() {
-            let positions = (
-                block.position_key.clone().select(2, key_columns.clone()),
-                block.position_query.clone().select(2, query_columns.clone()),
-            );
-            x = self.block(block, x, rows, positions, mask.as_ref(), |part, y| drop(layer, part, y));
-        }
-        let first = x.reshape([rows, length, self.hidden]).slice([0..rows, 0..1, 0..self.hidden]);
-        let pooled = self.pooler_activation.forward(self.pooler.forward(first.reshape([rows, self.hidden])));
-        self.classifier.forward(pooled)
-    }
-
     fn block(
         &self,
         block: &Block,
@@ -198,6 +148,55 @@ impl Deberta {
         let x = block.attention_norm.forward(drop(0, block.out.forward(out)) + x);
         let h = block.down.forward(self.activation.forward(block.up.forward(x.clone())));
         block.norm.forward(drop(1, h) + x)
+    }
+}
+
+impl Body for Deberta {
+    fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    fn layers(&self) -> usize {
+        self.blocks.len()
+    }
+
+    fn positions(&self) -> usize {
+        self.positions
+    }
+
+    fn forward(&self, batch: &Batch, chosen: usize, drop: Drop<'_>) -> (Tensor<2>, Tensor<2>) {
+        let (rows, length, device) = (batch.rows(), batch.length, &self.device);
+        let mut x = self.norm.forward(self.word.forward(ids(batch.ids.iter().copied(), device)));
+        if batch.padded() {
+            let mask = batch.mask(device).reshape([rows * length, 1]);
+            x = x.clone() * to(mask, x.dtype());
+        }
+        let (mask, mut at_layer) = (batch.scores(device), x.clone());
+        // Column m of the position scores is for the distance m - (length - 1), or its negative. With one further
+        // column `skew` needs no more than a reshape.
+        let column = |sign: i64| {
+            let half = i64::try_from(length).unwrap_or(0) - 1;
+            let buckets = i64::try_from(self.buckets).unwrap_or(0);
+            let positions = i64::try_from(self.positions).unwrap_or(0);
+            let columns = (0..2 * length).map(|m| {
+                let distance = sign * (i64::try_from(m).unwrap_or(0) - half);
+                let place = bucket(distance, buckets, positions) + buckets;
+                u32::try_from(place.clamp(0, 2 * buckets - 1)).unwrap_or(0)
+            });
+            ids(columns, device)
+        };
+        let (key_columns, query_columns) = (column(-1), column(1));
+        for (layer, block) in self.blocks.iter().enumerate() {
+            let positions = (
+                block.position_key.clone().select(2, key_columns.clone()),
+                block.position_query.clone().select(2, query_columns.clone()),
+            );
+            x = self.block(block, x, rows, positions, mask.as_ref(), |part, y| drop(layer, part, y));
+            if layer + 1 == chosen {
+                at_layer = x.clone();
+            }
+        }
+        (at_layer, x)
     }
 }
 
