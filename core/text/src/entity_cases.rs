@@ -3,7 +3,7 @@
 
 use super::*;
 
-/// A text and the names expected in it, joined by `|`.
+/// A text and the names expected in it, joined by `|`; possible long forms are left out.
 const NAMES: &[(&str, &str)] = &[
     ("Barack Obama met Mr. Putin in St. Petersburg.", "barack obama|putin|st petersburg"),
     ("I think I'm late and I've said so.", ""),
@@ -30,7 +30,7 @@ const NAMES: &[(&str, &str)] = &[
     ("May I? Theresa May may.", "may|theresa"),
     ("THIS IS ALL IN CAPITALS, SIR.", ""),
     ("S\u{e3}o Paulo, Rene\u{301}e Bj\u{f6}rk and O\u{2019}Gara", "ogara|renee bjork|sao paulo"),
-    ("the United States Senate and the UN Security Council", "un security council|us senate"),
+    ("the United States Senate, the UN Security Council", "un security council|us senate"),
     ("Hawai\u{2018}i and Hawai'i", "hawaii"),
     ("", ""),
 ];
@@ -89,6 +89,10 @@ const AGREE: &[(&str, &str)] = &[
     ("He works for IBM.", "He works for International Business Machines Corp."),
     ("It fell in the U.S.S.R.", "It fell in the Soviet Union."),
     ("He moved to NZ.", "He moved to New Zealand."),
+    ("He told the FDA.", "He told the Food and Drug Administration."),
+    ("In May, the FDA met.", "In May, the Food and Drug Administration met."),
+    ("The CDC met in Atlanta.", "The Centers for Disease Control met in Atlanta."),
+    ("The OECD met.", "The Organisation for Economic Co-operation and Development met."),
     ("The Commodore 64 was designed by Commodore Corporation.", "The Commodore 64 was made by Commodore."),
 ];
 
@@ -120,6 +124,10 @@ const DISAGREE: &[(&str, &str)] = &[
     ("The US won.", "Union Station won."),
     ("He left the U.S.A.", "He left the United Arab Emirates."),
     ("He left the U.K.", "He left the United States."),
+    ("The FDA met.", "The Food and Water Agency met."),
+    ("The FDA met Ann Lee.", "The Food and Drug Administration met."),
+    ("Food and Drink Australia met.", "The FBI met."),
+    ("He met Ann and Bo Coe.", "He met Ann."),
     ("The WTO met.", "The World Health Organization met."),
     ("He met Jo.", "He met James Osborne."),
     ("He met Ren\u{e9}.", "He met Ron."),
@@ -132,7 +140,9 @@ fn names() {
     let wrong: Vec<String> = NAMES
         .iter()
         .filter_map(|(text, expected)| {
-            let found = entities(text).join("|");
+            let mut found = entities(text);
+            found.retain(|e| !e.contains('='));
+            let found = found.join("|");
             (found != *expected).then(|| format!("{text}\n  expected {expected}\n  found    {found}"))
         })
         .collect();
@@ -154,6 +164,12 @@ fn pairs() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_name_read_as_several_has_its_initials() {
+    let found = entities("the Food and Drug Administration");
+    assert_eq!(found, ["?fda=food drug administration", "drug administration", "food"]);
 }
 
 #[test]

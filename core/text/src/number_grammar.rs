@@ -300,6 +300,7 @@ const SAME: &[&[&str]] = &[
     &["Rs 5 crore", "50 million rupees", "Rs 5,00,00,000"],
     &["the nineties", "the 90s", "the '90s"],
     &["the nineteen-eighties", "the 1980s", "the 1980's"],
+    &["one of 12 came", "1 of 12 came", "one of twelve came"],
     &["at half past ten", "at 10:30", "at half past 10"],
     &["seven a.m.", "7 a.m.", "7:00 am", "7am"],
     &["one thousand one nights", "1,001 nights", "a thousand and one nights"],
