@@ -112,8 +112,8 @@ const ALIASES: &str = "american=us america=us usa=us british=uk britain=uk brito
 const PARTICLES: &str = "al el bin ibn van von der den de del della di da du la le";
 const DESIGNATORS: &str = "inc corp corporation co company ltd limited plc llc group ag sa nv fc";
 /// First words that distinguish a place: without them the second word names a different one ("North Korea", "Korea").
-const DIRECTIONS: &str =
-    "north south east west northern southern eastern western central new great united los san las saint st";
+const DIRECTIONS: &str = "north south east west northern southern eastern western central new great united los san las saint st \
+    real inter atletico sporting dynamo dinamo borussia olympique crystal";
 /// Last words too generic to stand for the whole name.
 const GENERIC: &str = "city united state states party university county street island islands river court";
 

@@ -7,6 +7,8 @@ mod words;
 pub use context::degenerate;
 use words::{Kind, is_clock_word, is_fronted, is_starter, kind};
 
+/// Bytes of the longest note mark, without its brackets.
+const MAX_MARK: usize = 8;
 /// Bytes after which an unclosed bracket no longer prevents a sentence from ending.
 const BRACKET_REACH: usize = 300;
 
@@ -270,9 +272,10 @@ enum Trailer {
 
 fn trailer(text: &str, at_end: bool) -> Trailer {
     let found = if let Some(inner) = text.strip_prefix('[') {
-        let mark = inner.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '…').unwrap_or(inner.len());
+        let marks = inner.chars().take(MAX_MARK + 1).take_while(|c| c.is_ascii_digit() || matches!(c, '.' | '…'));
+        let mark = marks.map(char::len_utf8).sum();
         let closed = inner[mark..].starts_with(']');
-        if mark > 8 || (!closed && mark < inner.len()) || (closed && mark == 0) {
+        if mark > MAX_MARK || (!closed && mark < inner.len()) || (closed && mark == 0) {
             return Trailer::None;
         }
         closed.then_some(mark + 2)
