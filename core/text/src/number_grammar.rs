@@ -286,6 +286,7 @@ const SAME: &[&[&str]] = &[
     &["four hours and a half", "4.5 hours", "four and a half hours"],
     &["won 3-1", "won 3 to 1", "won three to one", "won three-one", "won 3\u{2013}1"],
     &["won 3-0", "won three-nil", "won 3 to nil", "won three to zero"],
+    &["$6-11m", "$6m-$11m", "6 to 11 million dollars", "between six and eleven million dollars"],
     &["two to three million", "2-3 million", "2 to 3 million", "between two and three million", "$2m-$3m"],
     &["three or four hundred", "300 or 400", "three hundred or four hundred"],
     &["between one hundred and two hundred", "100-200", "100 to 200"],
@@ -334,6 +335,7 @@ fn what_is_open_agrees_with_each_reading() {
         ("It sold 16.157 boxes.", ["It sold 16,157 boxes.", "It sold 16.1570 boxes."]),
         ("It hired one thousand two years ago.", ["It hired 1,000 people 2 years ago.", "It hired 1,002 ago."]),
         ("A thirty second clip.", ["The 32nd clip.", "A clip of 30 seconds."]),
+        ("It has 6-11m fans.", ["It has 6 to 11 million fans.", "It has 6-11 fans."]),
         ("Seven m, or 7 m.", ["It is 7 metres.", "It is 7 or 7,000,000."]),
     ] {
         for reading in readings {
@@ -365,6 +367,7 @@ fn what_differs_is_told_apart() {
         ("several hundred", "100"),
         ("It hired one thousand two years ago.", "It hired 1,000."),
         ("5 m and 6 m", "5 and 7 m"),
+        ("It has 6-11m fans.", "It has 6 to 11,000,000 fans."),
     ] {
         assert!(!same(x, y), "{x} {:?} | {y} {:?}", numbers(x), numbers(y));
     }

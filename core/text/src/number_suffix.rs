@@ -43,7 +43,7 @@ impl Reader {
             each(&mut readings, &|value| value.add_part(n, d, power));
             at = end;
         }
-        let (mut power, mut dozen) = (0, false);
+        let (mut power, mut open, mut dozen) = (0, 0, false);
         while let Some((step, end)) = self.step(begin, at) {
             match step {
                 Step::Power(more) | Step::Maybe(more) if power + more > MAX_POWER => break,
@@ -55,6 +55,7 @@ impl Reader {
                     let mut scaled = readings.clone();
                     each(&mut scaled, &|value| value.shift(more));
                     readings.append(&mut scaled);
+                    open = more;
                 }
                 Step::Dozen => {
                     dozen = true;
@@ -85,6 +86,7 @@ impl Reader {
         if zero.is_some() || self.negative(begin) {
             readings.iter_mut().filter_map(|reading| reading.first_mut()).for_each(|value| value.minus = true);
         }
+        let begin = if open > 0 { self.open_range(&mut readings, open, begin) } else { begin };
         self.push(readings, begin, zero.unwrap_or(at));
         if let Some(last) = self.found.last_mut() {
             last.power = power;
@@ -171,7 +173,11 @@ impl Reader {
         }
         let capital = self.tokens.get(next).is_some_and(|t| t.capital);
         let suffix = self.glued(next) && next == at;
-        let money = is_currency(self.before(begin, 1)) || is_money(self.text(next + 1));
+        // In "$5-10m" too.
+        let range = self.found.last().filter(|_| self.lower(begin).is_some());
+        let money = is_currency(self.before(begin, 1))
+            || is_money(self.text(next + 1))
+            || range.is_some_and(|lower| is_currency(self.before(lower.begin, 1)));
         let sure = |yes: bool, power| Some(if yes { Step::Power(power) } else { Step::Maybe(power) });
         match self.text(next) {
             "k" => sure(suffix || money, 3),
@@ -202,23 +208,25 @@ impl Reader {
         at
     }
 
-    /// In "10-12 million" and "between $10 and $12 million" the lower number is in millions too.
-    fn scale_range(&mut self, begin: usize, powers: &[usize], dozen: bool, upper: &Value) {
+    /// The lower end of the range of which the number that begins at `begin` is the upper, if it can be read in one way.
+    fn lower(&self, begin: usize) -> Option<&Value> {
         let link = begin.saturating_sub(if is_currency(self.before(begin, 1)) { 2 } else { 1 });
-        let (lower, hyphen) = match self.found.last() {
-            Some(last) => (last, is_dash(self.before(link, 1)) && last.end + 1 == link),
-            None => return,
-        };
+        let lower = self.found.last()?;
+        let hyphen = is_dash(self.before(link, 1)) && lower.end + 1 == link;
         let between = self.before(lower.begin, 1) == "between" || self.before(lower.begin, 2) == "between";
         let links = is_dash(self.text(link)) || matches!(self.text(link), "to" | "or");
-        if !(links || (between && self.text(link) == "and")) || (lower.end != link && !hyphen) {
-            return;
+        let linked = (links || (between && self.text(link) == "and")) && (lower.end == link || hyphen);
+        match &lower.readings[..] {
+            [reading] if linked && reading.len() == 1 => reading.first().filter(|value| value.mark.is_empty()),
+            _ => None,
         }
-        let [[value]] = &lower.readings.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] else { return };
-        let (value, has) = (value.clone(), lower.power);
-        if !value.mark.is_empty() {
-            return;
-        }
+    }
+
+    /// In "10-12 million" and "between $10 and $12 million" the lower number is in millions too.
+    fn scale_range(&mut self, begin: usize, powers: &[usize], dozen: bool, upper: &Value) {
+        let Some(value) = self.lower(begin).cloned() else { return };
+        let Some(last) = self.found.last_mut() else { return };
+        let has = last.power;
         let scaled = powers.iter().filter(|&&power| power > has || dozen).map(|&power| {
             let mut scaled = value.clone();
             scaled.shift(power);
@@ -228,9 +236,23 @@ impl Reader {
             (scaled, power)
         });
         let fits = scaled.into_iter().find(|(scaled, _)| scaled.approx() < upper.approx());
-        if let (Some((scaled, power)), Some(last)) = (fits, self.found.last_mut()) {
+        if let Some((scaled, power)) = fits {
             (last.readings, last.power) = (vec![vec![scaled]], power);
         }
+    }
+
+    /// In "5-10m people" both may be millions, or neither: makes one item of them, and returns where it begins.
+    fn open_range(&mut self, readings: &mut [Vec<Value>], power: usize, begin: usize) -> usize {
+        let Some(lower) = self.lower(begin).cloned() else { return begin };
+        let mut scaled = lower.clone();
+        scaled.shift(power);
+        let [[plain], [large]] = readings.iter().map(Vec::as_slice).collect::<Vec<_>>()[..] else { return begin };
+        if scaled.approx() >= large.approx() {
+            return begin;
+        }
+        let both = [vec![lower, plain.clone()], vec![scaled, large.clone()]];
+        readings.clone_from_slice(&both);
+        self.found.pop().map_or(begin, |lower| lower.begin)
     }
 
     /// Whether a sign stands before the number that begins at `begin`, and is no hyphen, range or subtraction.
