@@ -3,6 +3,10 @@
 //! A name is a run of capitalised words: "Barack Obama", "Bank of England", "al-Qaeda", "U.S." -> `barack obama`, `bank
 //! of england`, `qaeda`, `us`. Titles, initials, particles, possessives and the dots of acronyms are dropped;
 //! adjectives of nationality become the country ("American" -> `us`); a month or weekday is always a name by itself.
+//! Accents, the kind of apostrophe and the Unicode form make no difference ("São Paulo" -> `sao paulo`). The initials of
+//! a name stand for it where the other text has it in full ("WHO", "World Health Organization"). For names with "and" or
+//! "for" inside, which are read as several, the initials are one more doubtful name with the words that they stand for:
+//! `?fda=food drug administration`.
 //!
 //! A word that may be capitalised only because it starts a sentence or a quotation is a doubtful name, written `?word`:
 //! it can match a name in the other text, but does not itself have to be matched. A first word is doubtful if
@@ -11,26 +15,36 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+#[path = "entity_fold.rs"]
+mod fold;
 #[path = "entity_words.rs"]
 mod words;
+use fold::fold;
 use words::{
-    canonical, is_common, is_date, is_designator, is_direction, is_function, is_generic, is_office, is_particle,
-    is_title, short_name,
+    canonical, demonym_initial, is_common, is_date, is_designator, is_direction, is_function, is_generic, is_office,
+    is_particle, is_title, shorten,
 };
 
 /// The distinct normalised names in `text`, sorted; doubtful ones begin with `?`.
 pub fn entities(text: &str) -> Vec<String> {
     let mut found = BTreeSet::new();
+    let text = fold(text);
     let lower: HashSet<&str> =
         text.split(|c: char| !is_inner(c)).filter(|w| w.starts_with(char::is_lowercase)).collect();
-    for sentence in super::sentence::split(text) {
+    for sentence in super::sentence::split(&text) {
         let letters = || sentence.chars().filter(|c| c.is_alphabetic());
         if letters().count() > 12 && !letters().any(char::is_lowercase) {
             continue;
         }
-        let mut run = Run::default();
+        let (mut run, mut title) = (Run::default(), Title::default());
         for word in split_words(sentence) {
             let text = strip(word.text);
+            if word.breaks {
+                title.close(&mut found);
+            }
+            if !title.goes_on(text) {
+                title.close(&mut found);
+            }
             if word.breaks || (!is_name(text) && !is_joiner(text)) {
                 run.close(&mut found);
             }
@@ -44,6 +58,7 @@ pub fn entities(text: &str) -> Vec<String> {
             }
         }
         run.close(&mut found);
+        title.close(&mut found);
     }
     let sure: HashSet<String> =
         found.iter().filter(|e| !e.starts_with('?')).flat_map(|e| e.split(' ')).map(str::to_owned).collect();
@@ -58,14 +73,47 @@ pub fn agree(x: &[String], y: &[String]) -> bool {
 
 /// Whether every name in `y` that is not doubtful has a counterpart in `x`.
 pub fn contained(y: &[String], x: &[String]) -> bool {
-    y.iter().filter(|e| !e.starts_with('?')).all(|e| x.iter().any(|f| same(e, f.strip_prefix('?').unwrap_or(f))))
+    y.iter().filter(|e| !e.starts_with('?')).all(|e| x.iter().any(|f| same(e, name_of(f))) || abbreviated(e, y, x))
+}
+
+/// The name of an item, without what says that it is doubtful.
+fn name_of(item: &str) -> &str {
+    let name = item.strip_prefix('?').unwrap_or(item);
+    name.split_once('=').map_or(name, |(initials, _)| initials)
+}
+
+/// Whether a name of `y` is part of a longer one whose initials are in `x`.
+fn abbreviated(name: &str, y: &[String], x: &[String]) -> bool {
+    y.iter().filter_map(|item| item.strip_prefix('?')?.split_once('=')).any(|(initials, words)| {
+        let part = name.split(' ').all(|word| word == "of" || words.split(' ').any(|w| w == word));
+        part && x.iter().any(|f| f == initials)
+    })
+}
+
+/// Whether `short` is the initials of `long`, with or without those of "of" and of company forms at its end. The names
+/// that have a short form of their own do not count.
+fn initials(short: &str, long: &str) -> bool {
+    let letters = short.len() >= 2 && short.bytes().all(|b| b.is_ascii_lowercase());
+    // "Jo" is no abbreviation of "James Osborne".
+    let likely = short.len() > 2 || short == "la" || !short.contains(['a', 'e', 'i', 'o', 'u', 'y']);
+    if !letters || !likely || matches!(short, "us" | "uk" | "un" | "eu") || !long.contains(' ') {
+        return false;
+    }
+    let fits = |words: &[&str]| {
+        let starts = |(c, word): (char, &&str)| word.starts_with(c) || demonym_initial(word) == Some(c);
+        words.len() == short.len() && short.chars().zip(words).all(starts)
+    };
+    let words: Vec<&str> = long.split(' ').collect();
+    let plain: Vec<&str> = words.iter().copied().filter(|word| *word != "of").collect();
+    let company = plain.iter().rposition(|word| !is_designator(word)).map_or(0, |last| last + 1);
+    fits(&words) || fits(&plain) || fits(&plain[..company])
 }
 
 /// Whether two names consist of the same words in any order, or the shorter is a short form of the longer: its last
 /// word, with some of the words before it. "Korea" does not stand for "North Korea", nor "England" for "Bank of
 /// England".
 fn same(a: &str, b: &str) -> bool {
-    if a == b {
+    if a == b || initials(a, b) || initials(b, a) {
         return true;
     }
     let (a, b) = (key(a), key(b));
@@ -168,7 +216,44 @@ impl Run {
         let run = std::mem::take(&mut self.words).join(" ");
         let doubtful = std::mem::take(&mut self.doubtful) && !run.contains(' ');
         if !run.is_empty() {
-            found.insert(format!("{}{}", if doubtful { "?" } else { "" }, short_name(&run).unwrap_or(&run)));
+            found.insert(format!("{}{}", if doubtful { "?" } else { "" }, shorten(&run)));
+        }
+    }
+}
+
+/// Capitalised words joined by "and", "for", "of" and "the": perhaps the long form of an abbreviation.
+#[derive(Default)]
+struct Title {
+    words: Vec<String>,
+    initials: String,
+    /// "And" or "for" was among them, so that they are read as several names.
+    joined: bool,
+}
+
+impl Title {
+    /// Takes the next word, unless it cannot belong to the title.
+    fn goes_on(&mut self, text: &str) -> bool {
+        if matches!(text, "and" | "for" | "of" | "the") {
+            self.joined |= matches!(text, "and" | "for") && !self.words.is_empty();
+            return true;
+        }
+        let parts = parts(text);
+        for part in &parts {
+            let word = part.to_lowercase();
+            if is_function(&word) || is_particle(&word) || word.chars().count() < 2 {
+                return false;
+            }
+            self.initials.extend(word.chars().next());
+            self.words.push(canonical(&word).to_owned());
+        }
+        !parts.is_empty() && is_name(text)
+    }
+
+    /// Adds the initials of at least three and at most eight words.
+    fn close(&mut self, found: &mut BTreeSet<String>) {
+        let title = std::mem::take(self);
+        if title.joined && (3..=8).contains(&title.words.len()) {
+            found.insert(format!("?{}={}", title.initials, title.words.join(" ")));
         }
     }
 }
@@ -225,7 +310,7 @@ fn parts(word: &str) -> Vec<String> {
     }
     // "It's", "I'm", "They'll": only the stem counts. "O'Neill" stays whole.
     let stem = |piece: &str| match piece.split_once(['\'', '’']) {
-        Some((stem, tail)) if tail.starts_with(char::is_lowercase) && tail.len() <= 2 => clean(stem),
+        Some((stem, "s" | "t" | "m" | "d" | "ll" | "re" | "ve")) => clean(stem),
         _ => clean(piece),
     };
     pieces.into_iter().filter(|p| is_name(p)).map(stem).filter(|p| !p.is_empty()).collect()

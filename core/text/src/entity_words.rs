@@ -112,8 +112,8 @@ const ALIASES: &str = "american=us america=us usa=us british=uk britain=uk brito
 const PARTICLES: &str = "al el bin ibn van von der den de del della di da du la le";
 const DESIGNATORS: &str = "inc corp corporation co company ltd limited plc llc group ag sa nv fc";
 /// First words that distinguish a place: without them the second word names a different one ("North Korea", "Korea").
-const DIRECTIONS: &str =
-    "north south east west northern southern eastern western central new great united los san las saint st";
+const DIRECTIONS: &str = "north south east west northern southern eastern western central new great united los san las saint st \
+    real inter atletico sporting dynamo dinamo borussia olympique crystal";
 /// Last words too generic to stand for the whole name.
 const GENERIC: &str = "city united state states party university county street island islands river court";
 
@@ -176,13 +176,31 @@ pub(super) fn canonical(word: &str) -> &str {
     find(word).or_else(|| singular.and_then(find)).map_or(word, |(_, to)| to)
 }
 
-/// The abbreviation a complete name is compared as, if it has one.
-pub(super) fn short_name(run: &str) -> Option<&'static str> {
-    Some(match run {
-        "united states" | "united states of us" => "us",
-        "united kingdom" | "great uk" => "uk",
-        "united nations" => "un",
-        "european union" | "europe union" => "eu",
-        _ => return None,
-    })
+/// A name with the well-known ones in it, as they are after [`canonical`], in their short form: "united states senate" ->
+/// "us senate".
+pub(super) fn shorten(run: &str) -> String {
+    const FORMS: [(&str, &str); 7] = [
+        ("united states of us", "us"),
+        ("united states", "us"),
+        ("united kingdom", "uk"),
+        ("great uk", "uk"),
+        ("united nations", "un"),
+        ("europe union", "eu"),
+        ("soviet union", "ussr"),
+    ];
+    let mut padded = format!(" {run} ");
+    for (long, short) in FORMS {
+        padded = padded.replace(&format!(" {long} "), &format!(" {short} "));
+    }
+    padded.trim().to_owned()
+}
+
+/// The first letter in acronyms of a word that [`canonical`] has replaced by another: "american" is "us" here.
+pub(super) fn demonym_initial(word: &str) -> Option<char> {
+    match word {
+        "us" => Some('a'),
+        "uk" => Some('b'),
+        "netherlands" => Some('d'),
+        _ => None,
+    }
 }

@@ -13,6 +13,9 @@
 //! * `ing word` is in progress, `done word` has happened, `un word` is negated by a prefix ("unhappy"), `the word` is a
 //!   definite plural, `~word` is claimed without qualification.
 //!
+//! * `?not word`, `?nor word`: a denial applies to the word, or covers it ("did not buy a car": `?not buy`, `?nor car`),
+//!   and the word stands nowhere else. `?but`: the text sets what it denies against something else.
+//!
 //! Kinds: `not`; `will` ("is going to", "is set to"), `would`, `expect`, `plan`, `hope`, `might` ("could", "likely"),
 //! `must`, `try`, `alleged`, `if`; `all`, `most`, `some`, `few`, `only`, `near`, `more`, `less`, `upto`; `first`,
 //! `last`, `next`, `former`, `again`, `also`. When the reading is in doubt, the pair is accepted.
@@ -23,6 +26,8 @@ use std::cmp::Ordering;
 mod lex;
 #[path = "modality_reader.rs"]
 mod reader;
+#[path = "modality_scope.rs"]
+mod scope;
 #[path = "modality_words.rs"]
 mod words;
 
@@ -65,7 +70,7 @@ pub fn agree(x: &[String], y: &[String]) -> bool {
     let one_way = |x: &[String], y: &[String]| {
         demands_met(x, y) && plain_claims_fit(x, y) && quantity_kept(x, y, |kind| kind == "former") && scope_kept(x, y)
     };
-    one_way(x, y) && one_way(y, x) && !opposed(x, y)
+    one_way(x, y) && one_way(y, x) && !opposed(x, y) && !crossed(x, y)
 }
 
 /// Whether `y` claims nothing that `x` does not: it may leave things out, but not whatever weakens or denies what it
@@ -79,6 +84,7 @@ pub fn contained(y: &[String], x: &[String]) -> bool {
         && quantity_kept(x, y, |kind| kind != "more")
         && scope_kept(x, y)
         && !opposed(x, y)
+        && !crossed(x, y)
 }
 
 /// All markers except the plain words (`~word`), which sort last.
@@ -178,6 +184,23 @@ fn opposed(x: &[String], y: &[String]) -> bool {
         };
         has(y, &other) && !settled
     })
+}
+
+/// Whether each side denies something that the other claims: "no cough but fever", "no fever but cough". Of the words
+/// that a denial only covers, those count where both sides set it against something else.
+fn crossed(x: &[String], y: &[String]) -> bool {
+    let contrast = has(x, "?but") && has(y, "?but");
+    let denied = |list: &[String], word: &str| {
+        ["not", "?not", "?nor", "un"].iter().any(|kind| has(list, &format!("{kind} {word}")))
+    };
+    let only_here = |x: &[String], y: &[String]| {
+        claims(x).iter().any(|marker| {
+            let (kind, word) = parts(marker);
+            let counts = kind == "?not" || (contrast && kind == "?nor");
+            counts && !word.is_empty() && has_plain(y, word) && !denied(y, word)
+        })
+    };
+    only_here(x, y) && only_here(y, x)
 }
 
 #[cfg(test)]

@@ -78,6 +78,23 @@ const AGREE: &[(&str, &str)] = &[
     ("There are no fewer than 40 boats.", "There are at least 40 boats."),
     ("Sales declined to 5 million.", "Sales fell to 5 million."),
     ("Will Young sang in May.", "In May, Will Young sang."),
+    ("He had no cough but a fever.", "He had a fever but no cough."),
+    ("He had no cough or fever.", "He had no fever or cough."),
+    ("He had no cough, rash or fever.", "He had no fever, cough or rash."),
+    ("He had no cough.", "He did not have a cough."),
+    ("She likes tea, not coffee.", "She does not like coffee but tea."),
+    ("She did not eat and drink.", "She did not drink and eat."),
+    ("The village has no school but a shop.", "There is a shop but no school in the village."),
+    ("He has not seen the film but read the book.", "He has read the book but not seen the film."),
+    ("The cup was not won by Ajax but by Porto.", "Porto, not Ajax, won the cup."),
+    ("In May, the firm did not cut jobs at its plant.", "At its plant, the firm did not cut jobs in May."),
+    ("The shop and the bar are not open but the inn is.", "The bar and the shop are not open but the inn is."),
+    ("The bank did not raise rates although prices rose.", "Although prices rose, the bank did not raise rates."),
+    ("The mill does not hurt fish, and makes power.", "The mill makes power and does not hurt fish."),
+    ("The shop in the town is not open but the bar is.", "In the town, the shop is not open but the bar is."),
+    ("Police in Rome said the man did not have a gun.", "The man had no gun, police in Rome said."),
+    ("The bar is open but the shop is not.", "The shop is not open but the bar is."),
+    ("The mayor did not come but her deputy spoke.", "Her deputy spoke but the mayor did not come."),
 ];
 
 /// Pairs of which one side claims something that the other does not.
@@ -135,6 +152,18 @@ const DISAGREE: &[(&str, &str)] = &[
     ("He was found guilty.", "He was found innocent."),
     ("Smoking is allowed here.", "Smoking is banned here."),
     ("A man sang to the crowd.", "A woman sang to the crowd."),
+    ("He had no cough but a fever.", "He had no fever but a cough."),
+    ("He had a fever but no cough.", "He had no fever but a cough."),
+    ("There was no rain but snow.", "There was no snow but rain."),
+    ("She went without a coat but with a hat.", "She went without a hat but with a coat."),
+    ("She likes tea, not coffee.", "She likes coffee, not tea."),
+    ("Tom did not call but Ann wrote.", "Tom called but Ann did not write."),
+    ("Tom, but not Ann, came.", "Ann, but not Tom, came."),
+    ("He did not sing but danced.", "He did not dance but sang."),
+    ("He has not seen the film but read the book.", "He has not read the book but seen the film."),
+    ("The shop is not open but the bar is.", "The bar is not open but the shop is."),
+    ("Although the shop is open, the bar is not.", "Although the bar is open, the shop isn't open."),
+    ("The dog, not the cat, ate the fish.", "The cat, not the dog, ate the fish."),
 ];
 
 /// A long and a short text, and whether the long one claims everything that the short one does.
@@ -165,6 +194,8 @@ const CONTAINED: &[(&str, &str, bool)] = &[
     ("He refused to sign the deal with the port.", "He signed the deal.", false),
     ("He's not just a cook, he's a baker who writes.", "He's a cook.", true),
     ("It's not a city, but it's a port.", "It's not just a city.", false),
+    ("He had no cough but a fever since May.", "He had no fever but a cough.", false),
+    ("He had no cough but a fever since May.", "He had a fever but no cough.", true),
 ];
 
 fn shown(text: &str) -> String {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::lex::Token;
+use super::scope;
 use super::words::{Pole, hints, is_function, is_report, is_stop, phrase, poles, stem};
 use super::{as_little, is_verbal};
 
@@ -133,6 +134,7 @@ impl Reader {
     /// Adds the markers of the phrases, with their anchors.
     fn claims(&mut self, hits: &[Hit]) {
         let mut verbal: Vec<(&str, usize)> = Vec::new();
+        let (mut denied, mut missing, mut closed) = (Vec::new(), Vec::new(), Vec::new());
         for hit in hits {
             for given in hit.gives.split_whitespace() {
                 let (kind, mode) = Mode::of(given);
@@ -140,7 +142,12 @@ impl Reader {
                     Mode::Nowhere => self.add(kind, ""),
                     Mode::Verb => match self.verb(hit.end, kind == "not") {
                         Some(at) => verbal.push((kind, at)),
-                        None => self.add(kind, ""),
+                        None => {
+                            self.add(kind, "");
+                            if kind == "not" {
+                                closed.push(hit.end);
+                            }
+                        }
                     },
                     Mode::Noun => {
                         let nouns = self.nouns(hit.end, kind != "former");
@@ -152,6 +159,7 @@ impl Reader {
                             self.add(kind, &word);
                             if kind == "not" {
                                 self.tokens[at].held = true;
+                                missing.push(at);
                             }
                         }
                     }
@@ -173,10 +181,14 @@ impl Reader {
             }
             token.held = true;
             token.denied |= kind == "not";
+            if kind == "not" {
+                denied.push(at);
+            }
             // "Does not want to help" is close to "does not help".
             let soft = denials > 0 && !matches!(kind, "not" | "will");
             self.add(&if soft && !kind.starts_with('?') { format!("?{kind}") } else { kind.to_owned() }, &word);
         }
+        self.found.extend(scope::markers(&self.tokens, &denied, &missing, &closed));
     }
 
     /// The verb, or the word in its place, that a phrase ending before `at` applies to.

@@ -266,7 +266,10 @@ const FORMS: &str = "rose=rise risen=rise fell=fall fallen=fall grew=grow grown=
     shaken=shake stole=steal stolen=steal woke=wake meant=mean dealt=deal lay=lie cutting=cut hitting=hit \
     supposed=suppose seeking=seek \
     agreeing=agree being=be buying=buy saying=say paying=pay going=go 's=be 're=be 'm=be 've=have doing=do \
-    seeing=see goes=go";
+    seeing=see goes=go \
+     sang=sing sung=sing swam=swim swum=swim drank=drink drunk=drink rang=ring rung=ring sprang=spring slept=sleep \
+     rode=ride ridden=ride wept=weep swept=sweep dug=dig hung=hang spun=spin clung=cling crept=creep froze=freeze \
+     frozen=freeze bit=bite bitten=bite blew=blow blown=blow bred=breed fed=feed fled=flee";
 
 /// Words that make no claim and cannot be anchors.
 const FUNCTION: &str = "a an the i he she it we you they me him her us them his hers its our ours your yours their \

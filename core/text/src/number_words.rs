@@ -1,218 +1,192 @@
-//! Reading number words, and deciding which of them count.
+//! Cardinals and ordinals in words.
 
-use super::{Decimal, Form, Reader};
+use super::lists::{is_dash, magnitude, magnitude_rank, small, spoken_digit};
+use super::reader::Reader;
 
 /// A number written in words.
-struct Words {
-    value: u64,
+pub(super) struct Words {
+    pub(super) value: u128,
     /// Index of the token after it.
+    pub(super) end: usize,
+    pub(super) ordinal: bool,
+    /// The power of its magnitude if that comes last: 6 in "two hundred million".
+    pub(super) power: usize,
+    /// The same with the hundreds: 8 in "two hundred million".
+    pub(super) wide: usize,
+    /// The two numbers that it can be as well: 1000 and 2 in "one thousand two".
+    pub(super) split: Option<(u128, u128)>,
+}
+
+/// A number below 10,000 without magnitudes from thousand on.
+struct Group {
+    value: u128,
     end: usize,
     ordinal: bool,
+    /// Hundreds were said.
+    hundreds: bool,
+}
+
+impl Group {
+    fn new(value: u64, end: usize, ordinal: bool) -> Self {
+        Self { value: u128::from(value), end, ordinal, hundreds: false }
+    }
+
+    /// The power that comes last: 2 in "five hundred".
+    fn power(&self) -> usize {
+        if self.hundreds && self.value.is_multiple_of(100) { 2 } else { 0 }
+    }
+}
+
+/// What joins two parts of a number.
+#[derive(PartialEq, Clone, Copy)]
+enum Joint {
+    Space,
+    And,
+    Comma,
+}
+
+fn ten_to(power: usize) -> u128 {
+    u32::try_from(power).ok().and_then(|power| 10_u128.checked_pow(power)).unwrap_or(u128::MAX)
 }
 
 impl Reader {
-    pub(super) fn read_words(&mut self, at: usize) -> usize {
-        let word = self.text(at).to_owned();
-        match word.as_str() {
-            "hundreds" | "thousands" | "millions" | "billions" | "trillions" | "dozens" => {
-                return self.push(None, &word, at + 1);
-            }
-            "dozen" => return self.push(Some(Decimal::whole(12)), "", at + 1),
-            "half" => return self.half(at),
-            "a" | "an" => {
-                if let Some(d) = denominator(self.text(at + 1)).filter(|&d| d > 2 && self.text(at + 2) == "of") {
-                    return self.fraction(1, d, at + 2);
-                }
-            }
-            _ => {}
-        }
-        let Some(read) = self.cardinal(at) else { return at + 1 };
-        if read.ordinal {
-            let time = word == "second" && !self.is_rank(at);
-            return if time { at + 1 } else { self.ordinal(Decimal::whole(read.value), at, read.end) };
-        }
-        let after = self.hop(read.end);
-        let plural = self.text(after).ends_with('s');
-        if let Some(d) = denominator(self.text(after)).filter(|_| read.value == 1 || (plural && read.value < 100)) {
-            return self.fraction(read.value, d, after + 1);
-        }
-        if self.text(read.end) == "point"
-            && let Some(part) = self.cardinal(read.end + 1).filter(|p| p.value < 100 && !p.ordinal)
-        {
-            return self.finish(Decimal::whole(read.value).plus(&format!(".{}", part.value)), part.end, at);
-        }
-        if read.value == 1 && !self.counts_one(at) {
-            return at + 1;
-        }
-        self.finish(Decimal::whole(read.value), read.end, at)
-    }
-
-    /// Reads "half": a number in "half a million", "half a dozen" and "half of", but not in "first half" and
-    /// "half-time".
-    fn half(&mut self, at: usize) -> usize {
-        let (prev, next) = (self.before(at, 1), self.text(at + 1));
-        if next == "a" && magnitude(self.text(at + 2)).is_some() {
-            return self.finish(Decimal::parse("0.5"), at + 2, at);
-        }
-        if next == "a" && self.text(at + 2) == "dozen" {
-            return self.push(Some(Decimal::whole(6)), "", at + 3);
-        }
-        let period = matches!(prev, "first" | "second" | "opening" | "other" | "better" | "1st" | "2nd");
-        if period || is_dash(prev) || is_dash(next) {
-            return at + 1;
-        }
-        self.push(Some(Decimal::parse("0.5")), "", at + 1)
-    }
-
-    /// Whether "second" at `at` is a rank rather than a unit of time.
-    fn is_rank(&self, at: usize) -> bool {
-        let timed = matches!(self.before(at, 1), "per" | "each" | "every" | "split" | "one" | "-")
-            || at.checked_sub(1).is_some_and(|i| self.is_digits(i));
-        let next = self.tokens.get(at + 1).filter(|t| t.form == Form::Word).map_or("", |t| &t.text);
-        !timed && (self.before(at, 1) != "a" || !matches!(next, "" | "ago" | "later" | "to" | "and" | "or" | "before"))
-    }
-
-    /// Whether a lone "one" at `at` counts as a number.
-    fn counts_one(&self, at: usize) -> bool {
-        let more = |i: usize| self.is_digits(i) || self.cardinal(i).is_some_and(|c| !c.ordinal && c.value > 1);
-        let prev = self.before(at, 1);
-        let after = self.hop(at + 1);
-        match self.text(after) {
-            "in" | "to" | "or" => more(after + 1),
-            "and" if prev == "between" => more(after + 1),
-            "and" => self.follow(after, &["and", "a", "half"]).is_some(),
-            "out" => self.text(after + 1) == "of" && more(after + 2),
-            "per" => self.text(after + 1) == "cent",
-            "percent" | "pct" | "percentage" | "%" | "cent" | "dollar" | "euro" | "pound" | "dozen" | "mn" | "bn" => {
-                true
-            }
-            "mile" | "kilometer" | "kilometre" | "km" | "metre" | "meter" | "foot" | "inch" | "ton" | "tonne"
-            | "kilo" | "kg" => true,
-            next => {
-                magnitude(next).is_some()
-                    || matches!(prev, "number" | "chapter" | "page" | "phase" | "formula" | "tier")
-            }
-        }
-    }
-
-    /// Reads cardinals with at most one ordinal at the end; stops where the words no longer form one number.
-    fn cardinal(&self, at: usize) -> Option<Words> {
-        let (mut total, mut current, mut least) = (0u64, 0u64, u64::MAX);
-        let (mut i, mut end, mut ordinal, mut tens) = (at, at, false, false);
-        while !ordinal {
-            let hop = if i == at { i } else { self.hop(i) };
-            let word = self.text(hop);
-            let first = end == at;
-            if word == "and"
-                && !first
-                && current.is_multiple_of(100)
-                && total + current > 0
-                && small(self.text(hop + 1)).is_some()
-            {
-                i = hop + 1;
-                continue;
-            }
-            if let Some((value, rank)) = small(word) {
-                let year =
-                    (13..=20).contains(&current) && (10..100).contains(&value) && total == 0 && !rank && hop == i;
-                let after_hundred = current.is_multiple_of(100) && total + current > 0 && value > 0;
-                if year {
-                    current *= 100;
-                } else if !(first || after_hundred || (tens && (1..10).contains(&value))) {
-                    break;
-                }
-                current += value;
-                ordinal = rank;
-                tens = value >= 20;
-            } else if word == "hundred" && (first || (1..100).contains(&current)) {
-                (current, tens) = (current.max(1) * 100, false);
-            } else if let Some(power) = magnitude(word).filter(|&p| p >= 3 && (first || current > 0)) {
-                let unit = 10u64.pow(u32::try_from(power).unwrap_or(0));
-                if unit >= least {
-                    break;
-                }
-                (total, current, least, tens) = (total + current.max(1) * unit, 0, unit, false);
-            } else {
+    /// The cardinal that begins at `at`, or the ordinal that it ends in: groups of hundreds with ever smaller magnitudes,
+    /// and what is left. Takes a bounded number of tokens.
+    pub(super) fn cardinal(&self, at: usize) -> Option<Words> {
+        let between = self.before(at, 1) == "between" || (self.before(at, 1) == "a" && self.before(at, 2) == "between");
+        let mut found = Words { value: 0, end: at, ordinal: false, power: 0, wide: 0, split: None };
+        let mut least = usize::MAX;
+        loop {
+            let first = found.end == at;
+            let (i, joint) = self.joint(found.end, first);
+            if joint == Joint::And && between {
                 break;
             }
-            i = hop + 1;
-            end = i;
+            let bare = first && self.outer(i).is_some() && !self.text(i).ends_with('s');
+            let group = if bare { Some(Group::new(1, i, false)) } else { self.group(i, first, between) };
+            let Some(group) = group.filter(|g| first || g.value > 0) else { break };
+            let next = if bare { i } else { self.hop(group.end) };
+            let outer = if group.ordinal { None } else { self.outer(next) };
+            if outer.is_some_and(|(power, _)| power >= least) || (outer.is_none() && group.value >= ten_to(least)) {
+                break;
+            }
+            let loose = !first
+                && match joint {
+                    Joint::Space => outer.is_none() && !group.hundreds,
+                    Joint::Comma => true,
+                    Joint::And => false,
+                };
+            if joint == Joint::Comma && ((outer.is_none() && !group.hundreds) || group.ordinal) {
+                break;
+            }
+            let before = found.value;
+            let unit = outer.map_or(1, |(power, _)| ten_to(power));
+            found.value = before.saturating_add(group.value.saturating_mul(unit));
+            if loose && !group.ordinal && found.split.is_none() {
+                found.split = Some((before, 0));
+            }
+            (found.power, found.wide) = (0, 0);
+            match outer {
+                Some((power, ordinal)) => {
+                    (found.end, found.ordinal, least) = (next + 1, ordinal, power);
+                    if first && !ordinal {
+                        (found.power, found.wide) = (power, power + group.power());
+                    }
+                    if ordinal {
+                        break;
+                    }
+                }
+                None => {
+                    (found.end, found.ordinal) = (group.end, group.ordinal);
+                    if first {
+                        (found.power, found.wide) = (group.power(), group.power());
+                    }
+                    break;
+                }
+            }
         }
-        (end > at).then_some(Words { value: total + current, end, ordinal })
+        found.split = found.split.map(|(head, _)| (head, found.value - head));
+        (found.end > at).then_some(found)
     }
-}
 
-/// The value of zero to nineteen or of a multiple of ten, and whether the word is the ordinal.
-fn small(word: &str) -> Option<(u64, bool)> {
-    const CARDINAL: &str = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen \
-        eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety";
-    const ORDINAL: &str = "zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth \
-        fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth fortieth fiftieth sixtieth seventieth eightieth ninetieth";
-    if !(3..=11).contains(&word.len()) {
-        return None;
+    /// Where the next part of a number that has been read up to `end` would begin.
+    fn joint(&self, end: usize, first: bool) -> (usize, Joint) {
+        if first {
+            return (end, Joint::Space);
+        }
+        let next = self.hop(end);
+        match self.text(next) {
+            "and" => (self.hop(next + 1), Joint::And),
+            "," => (next + 1, Joint::Comma),
+            _ => (next, Joint::Space),
+        }
     }
-    let place = |list: &str| list.split(' ').filter(|w| !w.is_empty()).position(|w| w == word);
-    let (i, rank) = place(CARDINAL).map(|i| (i, false)).or_else(|| place(ORDINAL).map(|i| (i, true)))?;
-    let i = u64::try_from(i).ok()?;
-    Some((if i < 20 { i } else { (i - 18) * 10 }, rank))
-}
 
-pub(super) fn magnitude(word: &str) -> Option<usize> {
-    Some(match word {
-        "hundred" => 2,
-        "thousand" => 3,
-        "million" => 6,
-        "billion" => 9,
-        "trillion" => 12,
-        _ => return None,
-    })
-}
-
-fn denominator(word: &str) -> Option<u64> {
-    const PARTS: [&str; 8] = ["third", "quarter", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
-    const VALUES: [u64; 8] = [3, 4, 5, 6, 7, 8, 9, 10];
-    if word == "half" || word == "halves" {
-        return Some(2);
+    /// The power of a magnitude from thousand on, and whether it is an ordinal.
+    fn outer(&self, at: usize) -> Option<(usize, bool)> {
+        let word = self.text(at);
+        let found = magnitude(word).map(|power| (power, false)).or_else(|| magnitude_rank(word).map(|p| (p, true)));
+        found.filter(|&(power, _)| power >= 3)
     }
-    PARTS.iter().position(|p| *p == word.strip_suffix('s').unwrap_or(word)).map(|i| VALUES[i])
-}
 
-pub(super) fn vulgar(mark: &str) -> Option<&'static str> {
-    Some(match mark {
-        "½" => "0.5",
-        "¼" => "0.25",
-        "¾" => "0.75",
-        _ => return None,
-    })
-}
+    /// One to ninety-nine, or zero.
+    fn below_hundred(&self, at: usize) -> Option<(u64, usize, bool)> {
+        let (tens, ordinal) = small(self.text(at))?;
+        let next = self.hop(at + 1);
+        match small(self.text(next)).filter(|(unit, _)| tens >= 20 && !ordinal && (1..10).contains(unit)) {
+            Some((unit, ordinal)) => Some((tens + unit, next + 1, ordinal)),
+            None => Some((tens, at + 1, ordinal)),
+        }
+    }
 
-pub(super) fn is_dash(text: &str) -> bool {
-    matches!(text, "-" | "–" | "—" | "‑" | "−")
-}
+    /// "Forty-five hundred thirty", "a hundred and one", "twenty nineteen".
+    fn group(&self, at: usize, first: bool, between: bool) -> Option<Group> {
+        let (count, end) = match self.below_hundred(at) {
+            Some((value, end, true)) => return Some(Group::new(value, end, true)),
+            Some((value, end, false)) => {
+                if let Some(year) = self.year(value, end).filter(|_| first) {
+                    return Some(year);
+                }
+                let next = self.hop(end);
+                let hundreds = matches!(self.text(next), "hundred" | "hundreds" | "hundredth");
+                if !hundreds || !(1..100).contains(&value) {
+                    return Some(Group::new(value, end, false));
+                }
+                (value, next)
+            }
+            None if matches!(self.text(at), "hundred" | "hundredth") => (1, at),
+            None => return None,
+        };
+        if self.text(end) == "hundredth" {
+            return Some(Group { hundreds: true, ..Group::new(count * 100, end + 1, true) });
+        }
+        let mut group = Group { hundreds: true, ..Group::new(count * 100, end + 1, false) };
+        let (tail, joint) = self.joint(end + 1, false);
+        let tail =
+            if joint == Joint::Comma || (joint == Joint::And && between) { None } else { self.below_hundred(tail) };
+        let of_next = |end: usize| matches!(self.text(self.hop(end)), "hundred" | "hundreds" | "hundredth");
+        if let Some((value, end, ordinal)) = tail.filter(|&(value, end, _)| value > 0 && !of_next(end)) {
+            (group.value, group.end, group.ordinal) = (group.value + u128::from(value), end, ordinal);
+        }
+        Some(group)
+    }
 
-pub(super) fn is_currency(text: &str) -> bool {
-    matches!(text, "$" | "£" | "€" | "¥" | "usd" | "eur" | "gbp" | "rs")
-}
-
-pub(super) fn is_month(word: &str) -> bool {
-    matches!(
-        word,
-        "january" | "february" | "march" | "april" | "may" | "june" | "july" | "august" | "september" | "october"
-    ) || matches!(
-        word,
-        "november"
-            | "december"
-            | "jan"
-            | "feb"
-            | "mar"
-            | "apr"
-            | "jun"
-            | "jul"
-            | "aug"
-            | "sep"
-            | "sept"
-            | "oct"
-            | "nov"
-            | "dec"
-    )
+    /// "Nineteen eighty-four", "twenty nineteen", "nineteen oh five".
+    fn year(&self, century: u64, end: usize) -> Option<Group> {
+        if !(13..=20).contains(&century) {
+            return None;
+        }
+        let next = self.hop(end);
+        if matches!(self.text(next), "oh" | "o")
+            && let Some(unit) = spoken_digit(self.text(self.hop(next + 1))).filter(|unit| *unit > 0)
+        {
+            return Some(Group::new(century * 100 + unit, self.hop(next + 1) + 1, false));
+        }
+        let (years, end, ordinal) = self.below_hundred(next)?;
+        // "Fifteen twenty-dollar notes".
+        let compound = is_dash(self.text(end)) && self.hop(end) > end;
+        let larger = magnitude(self.text(self.hop(end))).is_some();
+        let year = (10..100).contains(&years) && !ordinal && !compound && !larger;
+        year.then(|| Group::new(century * 100 + years, end, false))
+    }
 }

@@ -2,8 +2,13 @@
 
 #[path = "sentence_context.rs"]
 mod context;
+#[path = "sentence_words.rs"]
+mod words;
 pub use context::degenerate;
+use words::{Kind, is_clock_word, is_fronted, is_starter, kind};
 
+/// Bytes of the longest note mark, without its brackets.
+const MAX_MARK: usize = 8;
 /// Bytes after which an unclosed bracket no longer prevents a sentence from ending.
 const BRACKET_REACH: usize = 300;
 
@@ -84,6 +89,10 @@ struct Open {
     brackets: usize,
     since: usize,
     wordy: bool,
+    /// A capital letter was seen.
+    capital: bool,
+    /// White space seen.
+    gaps: usize,
 }
 
 impl Open {
@@ -100,8 +109,17 @@ impl Open {
                 self.brackets += 1;
             }
             ')' | ']' => self.brackets = self.brackets.saturating_sub(1),
-            _ => self.wordy |= c.is_alphanumeric(),
+            _ => {
+                self.wordy |= c.is_alphanumeric();
+                self.capital |= c.is_uppercase();
+                self.gaps += usize::from(c.is_whitespace());
+            }
         }
+    }
+
+    /// Whether a writer who uses no capitals has written at least a few words.
+    fn uncapitalised(&self) -> bool {
+        self.wordy && !self.capital && self.gaps >= 3 && self.brackets == 0 && !self.quote
     }
 }
 
@@ -115,7 +133,7 @@ fn scan(text: &str, start: usize, at_end: bool) -> Stop {
         }
         let mut end = None;
         if is_terminator(c) && open.wordy {
-            match judge(text, start, at, open.quote, at_end) {
+            match judge(text, start, at, &open, at_end) {
                 Step::Wait => return Stop::Unknown,
                 Step::Go(to) => after = to,
                 Step::End(to) => {
@@ -138,15 +156,18 @@ fn scan(text: &str, start: usize, at_end: bool) -> Stop {
 }
 
 /// Whether the terminator at `dot` ends the sentence that began at `start`.
-fn judge(text: &str, start: usize, dot: usize, quote: bool, at_end: bool) -> Step {
-    let Some((end, dots, wide)) = terminator_run(text, dot, quote, at_end) else { return Step::Wait };
+fn judge(text: &str, start: usize, dot: usize, open: &Open, at_end: bool) -> Step {
+    let Some((end, dots, wide)) = terminator_run(text, dot, open.quote, at_end) else { return Step::Wait };
     let Some(next) = char_at(text, end) else { return if at_end { Step::End(end) } else { Step::Wait } };
     if !next.is_whitespace() {
         return if wide { Step::End(end) } else { Step::Go(end) };
     }
     let (begin, at) = match begin_after(text, end, at_end) {
         Some(_) if wide => return Step::End(end),
-        Some((Begin::Lower, _)) => return Step::Go(end),
+        Some((Begin::Lower, _)) => {
+            let plain = dots == 1 && kind(last_word(&text[start..dot])) == Kind::Plain;
+            return if plain && open.uncapitalised() { Step::End(end) } else { Step::Go(end) };
+        }
         Some(found) => found,
         None => return Step::Wait,
     };
@@ -160,19 +181,35 @@ fn judge(text: &str, start: usize, dot: usize, quote: bool, at_end: bool) -> Ste
     if marker && text[start..dot].trim_matches(|c: char| !c.is_alphanumeric()) == word {
         return Step::Go(end);
     }
-    let ends = match (if exclaimed { Kind::Soft } else { kind(word) }, begin) {
+    let kind = if exclaimed { Kind::Soft } else { kind_of(text, start, dot, word) };
+    // "Bros. & Sons".
+    if kind != Kind::Plain && text[end..].trim_start().starts_with('&') {
+        return Step::Go(end);
+    }
+    let ends = match (kind, begin) {
         (Kind::Plain, _) | (Kind::Soft | Kind::Hour, Begin::Other) => true,
         (Kind::Numbered, begin) => begin == Begin::Upper,
         (Kind::Short, begin) => begin != Begin::Digit,
         (Kind::Never, _) | (Kind::Soft | Kind::Hour, _) if begin != Begin::Upper => false,
         (Kind::Never, _) => false,
-        (soft, _) => match following_word(text, at, at_end) {
-            Some(next) if soft == Kind::Hour => !next.is_empty() && !is_clock_word(next),
+        (Kind::Hour, _) => match next_letters(text, at, at_end) {
+            // "At 7 a.m. Ms. Lee left" has no verb before the name, "She left at 7 a.m. Ms. Lee stayed" has.
+            Some(next) if is_fronted(&text[start..dot]) => is_starter(next) && next != "I",
+            Some(next) => !is_clock_word(next),
+            None => return Step::Wait,
+        },
+        (Kind::Soft, _) => match following_word(text, at, at_end) {
             Some(next) => is_starter(next),
             None => return Step::Wait,
         },
     };
     if ends { Step::End(end) } else { Step::Go(end) }
+}
+
+/// What the dot behind `word` at `dot` may be; in "Q & A." the letter is no initial.
+fn kind_of(text: &str, start: usize, dot: usize, word: &str) -> Kind {
+    let joined = text[start..dot - word.len()].trim_end().ends_with('&');
+    if joined && word.chars().count() == 1 { Kind::Plain } else { kind(word) }
 }
 
 /// The run of terminators and closing marks from `dot` on: its end, the number of terminators, and whether one is
@@ -196,6 +233,14 @@ fn terminator_run(text: &str, dot: usize, mut quote: bool, at_end: bool) -> Opti
             let (first, second) = (chars.next(), chars.next());
             let loose = second.is_none_or(|c| !c.is_alphanumeric());
             let undecided = second.is_none() && !at_end;
+            match trailer(next, at_end) {
+                Trailer::Ends(len) => {
+                    end = at + len;
+                    continue;
+                }
+                Trailer::Unknown => return None,
+                Trailer::None => {}
+            }
             match first {
                 Some(c) if is_terminator(c) && undecided => return None,
                 Some(c) if is_terminator(c) && loose => end = at,
@@ -214,6 +259,43 @@ fn terminator_run(text: &str, dot: usize, mut quote: bool, at_end: bool) -> Opti
         }
     }
     Some((end, dots, wide))
+}
+
+/// A note mark ("[17]", "[...]") or smiley behind a sentence, which belongs to it.
+enum Trailer {
+    /// It has this many bytes.
+    Ends(usize),
+    None,
+    /// More text is needed to decide.
+    Unknown,
+}
+
+fn trailer(text: &str, at_end: bool) -> Trailer {
+    let found = if let Some(inner) = text.strip_prefix('[') {
+        let marks = inner.chars().take(MAX_MARK + 1).take_while(|c| c.is_ascii_digit() || matches!(c, '.' | '…'));
+        let mark = marks.map(char::len_utf8).sum();
+        let closed = inner[mark..].starts_with(']');
+        if mark > MAX_MARK || (!closed && mark < inner.len()) || (closed && mark == 0) {
+            return Trailer::None;
+        }
+        closed.then_some(mark + 2)
+    } else if text.starts_with([':', ';']) {
+        let nose = if text[1..].starts_with('-') { 2 } else { 1 };
+        match text[nose..].chars().next() {
+            Some('(' | ')') => Some(nose + 1),
+            Some(_) => return Trailer::None,
+            None => None,
+        }
+    } else {
+        return Trailer::None;
+    };
+    // What comes next must be apart, so "[1](link)" and ":))" go on.
+    match found.map(|len| (len, text[len..].chars().next())) {
+        Some((len, Some(c))) if c.is_whitespace() => Trailer::Ends(len),
+        Some((len, None)) if at_end => Trailer::Ends(len),
+        Some((_, None)) | None if !at_end => Trailer::Unknown,
+        _ => Trailer::None,
+    }
 }
 
 #[derive(PartialEq, Clone, Copy)]
@@ -268,70 +350,11 @@ fn following_word(text: &str, at: usize, at_end: bool) -> Option<&str> {
     }
 }
 
-#[derive(PartialEq, Clone, Copy)]
-enum Kind {
-    Plain,
-    /// Titles and the like: the dot never ends a sentence.
-    Never,
-    /// An abbreviation only before a number: "No. 5".
-    Numbered,
-    /// Ends a sentence only if a typical first word follows.
-    Soft,
-    /// a.m., p.m.: ends a sentence unless a day, month or time zone follows.
-    Hour,
-    /// One or two digits: does not end a sentence before another digit ("3. 5").
-    Short,
-}
-
-#[rustfmt::skip]
-fn kind(word: &str) -> Kind {
-    match word {
-        "Mr" | "Mrs" | "Ms" | "Mx" | "Messrs" | "Mme" | "Mlle" | "Dr" | "Drs" | "Prof" | "Profs" | "Gen" | "Sen" | "Sens" | "Rep" | "Reps"
-        | "Gov" | "Lt" | "Col" | "Sgt" | "Capt" | "Cmdr" | "Cpl" | "Pvt" | "Maj" | "Brig" | "Adm" | "Rev" | "Hon" | "Pres" | "Fr" | "Amb"
-        | "Supt" | "Insp" | "Det" | "Atty" | "vs" | "Vs" | "e.g" | "E.g" | "i.e" | "I.e" | "cf" | "Cf" | "viz" | "approx" | "ca" => Kind::Never,
-        "No" | "Nos" | "Fig" | "Figs" | "Eq" | "Eqs" | "Vol" | "vol" | "Sec" | "Ch" | "pp" | "Art" | "Ref" | "Op" | "chap" | "ft" | "lbs" | "oz" => Kind::Numbered,
-        "Inc" | "Corp" | "Co" | "Cos" | "Ltd" | "Jr" | "Sr" | "Bros" | "Assn" | "Dept" | "Univ" | "Intl" | "etc" | "al" | "Est" | "est"
-        | "St" | "Ste" | "Mt" | "Ft" | "Ave" | "Blvd" | "Rd" | "Hwy" | "Sq" | "Jan" | "Feb" | "Mar" | "Apr" | "Jun" | "Jul" | "Aug" | "Sep"
-        | "Sept" | "Oct" | "Nov" | "Dec" | "Mon" | "Tue" | "Tues" | "Wed" | "Thu" | "Thurs" | "Fri" | "Sat" | "Sun" | "Ala" | "Ariz" | "Ark"
-        | "Calif" | "Colo" | "Conn" | "Del" | "Fla" | "Ga" | "Ill" | "Ind" | "Kan" | "Ky" | "La" | "Md" | "Mass" | "Mich" | "Minn" | "Miss"
-        | "Mo" | "Mont" | "Neb" | "Nev" | "Okla" | "Ore" | "Pa" | "Penn" | "Tenn" | "Tex" | "Va" | "Vt" | "Wash" | "Wis" | "Wyo" => Kind::Soft,
-        "a.m" | "p.m" | "A.M" | "P.M" => Kind::Hour,
-        _ if !word.is_empty() && word.len() <= 2 && word.bytes().all(|b| b.is_ascii_digit()) => Kind::Short,
-        // Initials and dotted acronyms: J, U.S, Ph.D
-        _ if !word.is_empty() && word.split('.').all(|part| {
-            let mut letters = part.chars();
-            letters.next().is_some_and(char::is_alphabetic)
-                && (letters.next().is_none() || (word.contains('.') && part.chars().count() <= 2 && part.chars().all(char::is_alphabetic)))
-        }) => Kind::Soft,
-        _ => Kind::Plain,
-    }
-}
-
-fn is_clock_word(word: &str) -> bool {
-    word.len() >= 2 && word.chars().all(char::is_uppercase)
-        || word.ends_with("day")
-        || matches!(
-            word,
-            "Eastern" | "Pacific" | "Central" | "Mountain" | "Greenwich" | "Jan" | "Feb" | "January" | "February"
-        )
-        || matches!(
-            word,
-            "March" | "April" | "May" | "June" | "July" | "August" | "September" | "October" | "November" | "December"
-        )
-}
-
-/// Words that begin sentences far more often than they continue a name after an abbreviation.
-#[rustfmt::skip]
-fn is_starter(word: &str) -> bool {
-    matches!(word,
-        "The" | "A" | "An" | "In" | "On" | "At" | "It" | "He" | "She" | "They" | "We" | "You" | "I" | "This" | "That" | "These" | "Those"
-        | "But" | "And" | "Or" | "So" | "Yet" | "If" | "When" | "While" | "As" | "After" | "Before" | "Although" | "Though" | "However"
-        | "Meanwhile" | "Then" | "There" | "Here" | "His" | "Her" | "Its" | "Their" | "Our" | "My" | "Your" | "What" | "Who" | "Why" | "How"
-        | "Where" | "Which" | "Since" | "For" | "From" | "To" | "By" | "With" | "Without" | "Under" | "Not" | "No" | "Nobody" | "Now" | "Some"
-        | "Many" | "Most" | "Several" | "All" | "Both" | "Each" | "Every" | "Other" | "Others" | "Another" | "One" | "Two" | "Also" | "Still"
-        | "Even" | "Such" | "Because" | "During" | "Despite" | "Until" | "Once" | "Among" | "According" | "Over" | "Earlier" | "Later"
-        | "Only" | "Just" | "Is" | "Are" | "Was" | "Were" | "Do" | "Does" | "Did" | "Can" | "Could" | "Would" | "Will" | "Has" | "Have"
-        | "Police" | "People" | "Officials" | "Analysts" | "Shares" | "Nothing" | "Everyone" | "Today" | "Yesterday" | "Let")
+/// The letters at `at`. `None` if there may be more.
+fn next_letters(text: &str, at: usize, at_end: bool) -> Option<&str> {
+    let rest = &text[at..];
+    let end = rest.find(|c: char| !c.is_alphabetic()).unwrap_or(rest.len());
+    (at_end || end < rest.len() || end >= 16).then_some(&rest[..end])
 }
 
 fn char_at(text: &str, at: usize) -> Option<char> {
