@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use record::{Error, Result};
+use record::{Error, Result, json_line};
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
@@ -384,8 +384,8 @@ pub fn read_lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 pub fn write_lines<T: Serialize>(path: &Path, lines: &[T]) -> Result<()> {
     let mut text = Vec::new();
     for line in lines {
-        serde_json::to_writer(&mut text, line).map_err(|e| Error::broken(path.display(), e))?;
-        text.push(b'\n');
+        let line = serde_json::to_string(line).map_err(|e| Error::broken(path.display(), e))?;
+        text.extend(json_line(line).into_bytes());
     }
     write_file(path, &text)
 }

@@ -16,6 +16,7 @@ pub mod evaluate;
 pub mod fs;
 pub mod host;
 pub mod html;
+mod language;
 pub mod models;
 pub mod output;
 pub mod plans;

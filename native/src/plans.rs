@@ -10,6 +10,7 @@ use record::{Error, Result};
 
 use crate::args::{PlanFlags, Thresholds};
 use crate::fs::{hash_file, regular};
+use crate::language;
 use crate::run::jsonl::read_seeds;
 use crate::run::planfile::flag;
 use crate::run::read_plan;
@@ -120,6 +121,7 @@ pub fn seeds(plan: &mut Plan, flags: &PlanFlags) -> Result<Vec<Seed>> {
     }
     let path = Path::new(&plan.contexts.seeds);
     let rows = read_seeds(path, flags.field.as_deref())?;
+    language::tell(&path.display().to_string(), rows.iter().map(|row| row.text.as_str()));
     let name = path.file_name().map_or_else(|| plan.contexts.seeds.clone(), |n| n.to_string_lossy().into_owned());
     let texts = rows.iter().map(|r| (format!("{name}, line {}", r.line), r.text.as_str()));
     let seeds = contexts::seeds(texts, plan.contexts.max_sentences);

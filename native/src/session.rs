@@ -11,6 +11,7 @@ use lm::decode::TextModel;
 use lm::device::{Compute, DeviceSpec};
 use lm::scoring::{PairModel, TextEncoder};
 use method::critic::{Critics, Panel, SentenceEncoder};
+use record::json_line;
 use record::plan::Plan;
 use record::presets::Role;
 use serde::Serialize;
@@ -171,8 +172,7 @@ impl Session {
     pub fn say<T: Serialize>(&self, value: &T, text: impl FnOnce() -> String) -> Result<()> {
         let mut out = std::io::stdout().lock();
         if self.json {
-            serde_json::to_writer(&mut out, value)?;
-            writeln!(out)?;
+            out.write_all(json_line(serde_json::to_string(value)?).as_bytes())?;
         } else {
             let text = text();
             out.write_all(text.as_bytes())?;

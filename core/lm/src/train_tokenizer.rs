@@ -130,7 +130,7 @@ mod tests {
     fn text_comes_back_and_pairs_are_marked() -> Result<()> {
         for kind in [Kind::Bpe, Kind::Unigram] {
             let tokenizer = train(kind, &corpus(), 600)?;
-            assert!(tokenizer.len() <= 600, "{}", tokenizer.len());
+            assert!(tokenizer.table() <= 600, "{}", tokenizer.table());
             let text = "The price of steel rose on Monday.";
             let ids = tokenizer.encode(text)?;
             // Unigram pieces must occur in two words, and this corpus is small.

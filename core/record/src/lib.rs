@@ -4,6 +4,7 @@
 mod device;
 mod error;
 mod funnel;
+mod lines;
 pub mod monitor;
 mod names;
 pub mod plan;
@@ -16,6 +17,7 @@ mod version;
 pub use device::DeviceSpec;
 pub use error::{Error, ErrorKind, Result};
 pub use funnel::{ContextOutcome, Funnel, FunnelStep, Rewrites, SampleOutcome, Step, VersionCounts};
+pub use lines::json_line;
 pub use monitor::Monitor;
 pub use presets::Preset;
 pub use rows::{Context, Finish, Kept, Sample, Scored, Task};

@@ -28,6 +28,7 @@ use record::{Error, ErrorKind, Result};
 
 use crate::args::evaluate::EvaluateArgs;
 use crate::fs::{Batch, io_error};
+use crate::language;
 
 /// A benchmark with the systems whose files could be read.
 #[derive(Debug)]
@@ -47,7 +48,11 @@ pub fn load(args: &EvaluateArgs) -> Result<Loaded> {
     };
     let mut data = read::benchmark(path, &args.source, args.reference.as_deref())?;
     let mut problems: Vec<Error> = data.problem.take().into_iter().collect();
-    let (mut remarks, mut benchmark) = (Vec::new(), Benchmark::new(task, data.items.clone())?);
+    let name = path.display().to_string();
+    let texts = || data.items.iter().flat_map(|item| item.references.iter().map(String::as_str));
+    let mut remarks: Vec<String> = language::remark(&name, texts()).into_iter().collect();
+    remarks.extend(language::rouge_remark(&name, texts()));
+    let mut benchmark = Benchmark::new(task, data.items.clone())?;
     for spec in &args.system {
         let read = read::named(spec).and_then(|(name, file)| {
             let (system, remark) = read::system(&name, &file, args.output_field(task), args.join, &data)?;

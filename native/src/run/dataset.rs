@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use record::plan::Plan;
-use record::{Error, Result};
+use record::{Error, Result, json_line};
 use record::{Funnel, Kept, Task};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -67,9 +67,8 @@ impl TaskFiles {
     }
 
     fn add(&mut self, kept: Kept) -> Result<()> {
-        let mut line = serde_json::to_vec(&JsonRow(&kept)).map_err(|e| Error::io("writing", "dataset", e))?;
-        line.push(b'\n');
-        self.lines.put(&line)?;
+        let line = serde_json::to_string(&JsonRow(&kept)).map_err(|e| Error::io("writing", "dataset", e))?;
+        self.lines.put(json_line(line).as_bytes())?;
         self.waiting.push(kept);
         if self.waiting.len() == ROW_GROUP { self.flush() } else { Ok(()) }
     }

@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use record::{Error, Result};
+use record::{Error, Result, json_line};
 use record::{Kept, Scored, Task};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -186,9 +186,8 @@ impl Judgements {
     /// # Errors
     /// [`Error::Io`] when writing fails.
     pub fn record(&mut self, judgement: Judgement) -> Result<()> {
-        let mut line = serde_json::to_vec(&judgement).map_err(|e| Error::io("writing", self.path.display(), e))?;
-        line.push(b'\n');
-        append(&self.path, &line).map_err(io_error("writing", &self.path))?;
+        let line = serde_json::to_string(&judgement).map_err(|e| Error::io("writing", self.path.display(), e))?;
+        append(&self.path, json_line(line).as_bytes()).map_err(io_error("writing", &self.path))?;
         self.answers.insert(judgement.pair, judgement);
         Ok(())
     }

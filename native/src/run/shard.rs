@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use method::critic::Link;
 use record::{Context, Funnel, Sample, Scored};
-use record::{Error, Result};
+use record::{Error, Result, json_line};
 
 use super::manifest::{FORMAT, FileEntry, MANIFEST, SHARD_FILES, Sealed, ShardManifest, to_json};
 use super::parquet::{Column, Field, ROW_GROUP, TableWriter};
@@ -72,8 +72,8 @@ pub(super) fn write(dir: &Path, plan_hash: &str, range: &Range<u64>, data: Shard
 fn jsonl<T: serde::Serialize>(rows: &[T], target: &Path) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     for row in rows {
-        lines.extend(serde_json::to_vec(row).map_err(|e| Error::io("writing", target.display(), e))?);
-        lines.push(b'\n');
+        let line = serde_json::to_string(row).map_err(|e| Error::io("writing", target.display(), e))?;
+        lines.extend(json_line(line).into_bytes());
     }
     Ok(lines)
 }

@@ -20,6 +20,7 @@ use text::sentence;
 use super::student::{self, Request, train};
 use crate::args::{Refine, TrainFlags};
 use crate::fs::{hash_file, io_error, read_lines, read_small, regular, sha256, sweep, write_file, write_lines};
+use crate::language;
 use crate::models::Place;
 use crate::models::student::{Judges, format_of, judges_of, locate, open_student};
 use crate::output::{self, Kind, Lock, MANIFEST, Manifest};
@@ -148,7 +149,9 @@ pub fn next_student(
 fn sources(session: &Session, run: &RunFolder, args: &Refine) -> Result<Vec<String>> {
     if let Some(file) = &args.sentences {
         let mut found = Found::new(args.sources);
-        for seed in read_seeds(file, args.field.as_deref())? {
+        let seeds = read_seeds(file, args.field.as_deref())?;
+        language::tell(&file.display().to_string(), seeds.iter().map(|seed| seed.text.as_str()));
+        for seed in seeds {
             if !found.take(&seed.text) {
                 break;
             }

@@ -16,6 +16,7 @@ use text::sentence;
 use super::student::{Aside, Done, begin, carry_out, check, first_base, licence_of};
 use crate::args::TrainFlags;
 use crate::fs::{hash_file, regular, sha256};
+use crate::language;
 use crate::models::student::{JUDGES, Judges};
 use crate::output::{self, Kind};
 use crate::run::RunFolder;
@@ -73,7 +74,9 @@ fn sentences(request: &Request<'_>) -> Result<Sentences> {
     let (files, field) = request.texts;
     for (i, file) in files.iter().enumerate() {
         regular(file, "--sentences")?;
-        read_seeds(file, field)?.iter().for_each(|row| add(&row.text, &mut found.texts));
+        let rows = read_seeds(file, field)?;
+        language::tell(&file.display().to_string(), rows.iter().map(|row| row.text.as_str()));
+        rows.iter().for_each(|row| add(&row.text, &mut found.texts));
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         found.data.insert(format!("{i}/{name}"), hash_file(file)?.1);
     }

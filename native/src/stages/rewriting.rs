@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 use text::sentence;
 
 use crate::args::{Reword, Rewrite, Writing};
+use crate::language;
 use crate::models::Place;
 use crate::models::student::{judged_by, locate, prompts};
 use crate::plans;
@@ -145,9 +146,11 @@ fn texts(args: &Writing) -> Result<Vec<Text>> {
         let given = args.text.iter().filter(|text| !text.trim().is_empty());
         let texts: Vec<Text> = given.map(|text| Text { text: text.clone(), fields: Map::new() }).collect();
         let none = || Error::input("the texts", "at least one sentence", "none");
+        language::tell("the texts", texts.iter().map(|text| text.text.as_str()));
         return if texts.is_empty() { Err(none().into()) } else { Ok(texts) };
     }
     let read = read_texts(args.file.as_deref().unwrap_or(Path::new("-")), args.field.as_deref())?;
+    language::tell("the texts", read.seeds.iter().map(|seed| seed.text.as_str()));
     let with_fields = read.seeds.into_iter().zip(read.fields).map(|(seed, mut fields)| {
         fields.retain(|name, _| !OWN.contains(&name.as_str()));
         Text { text: seed.text, fields }

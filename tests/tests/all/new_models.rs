@@ -100,7 +100,7 @@ fn a_domain_of_ones_own() -> Result<()> {
     write(
         "roberta.json",
         r#"{"model_type": "roberta", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "max_position_embeddings": 130, "type_vocab_size": 1,
+            "num_attention_heads": 2, "max_position_embeddings": 130, "type_vocab_size": 1, "layer_norm_eps": 1e-5,
             "id2label": {"0": "contradiction", "1": "entailment", "2": "neutral"}}"#,
     )?;
     let (reports, pairs) = (at("reports.txt"), at("pairs.jsonl"));

@@ -335,7 +335,7 @@ fn siblings_share_a_prefix() -> Result<()> {
             }
             let ids: Vec<u32> = rows.iter().map(|r| r.1[r.1.len() - 1]).collect();
             let places: Vec<u32> =
-                rows.iter().map(|r| u32::try_from(prompts[r.0].len() + r.1.len() - 1).unwrap_or(0)).collect();
+                rows.iter().map(|r| u32::try_from(prefixes[r.0].0.len + r.1.len() - 1).unwrap_or(0)).collect();
             cache.advance();
             let logits = host(lm.logits(lm.forward(rows.len(), &ids, &places, &mut cache, device)))?;
             for (r, row) in rows.iter().enumerate() {

@@ -48,7 +48,8 @@ impl NeoXConfig {
     pub(super) fn read(config: &Config) -> Result<Self> {
         // The names of transformers 4, whose default is a quarter of each head.
         let older = [("partial_rotary_factor", "rotary_pct"), ("rope_theta", "rotary_emb_base")];
-        let config = &config.aliased(&older).with_default("partial_rotary_factor", 0.25.into());
+        let config = &config.with("rope_theta", serde_json::Value::Null).aliased(&older);
+        let config = &config.with_default("partial_rotary_factor", 0.25.into());
         let hidden = config.size("hidden_size", HIDDEN)?;
         let heads = config.size("num_attention_heads", HEADS)?;
         let head_dim = config.head_dim("num_attention_heads", hidden, heads)?;
@@ -96,7 +97,13 @@ impl NeoX {
                 })
             })
             .collect::<Result<_>>()?;
-        let (tokens, head) = w.tables(&["embed_in.weight"], "/embed_out", [sizes.vocabulary, d], sizes.tied)?;
+        let head = w.first(&["/embed_out.weight", "/lm_head.weight"]);
+        let (tokens, head) = w.tables(
+            &["embed_in.weight"],
+            head.strip_suffix(".weight").unwrap_or(head),
+            [sizes.vocabulary, d],
+            sizes.tied,
+        )?;
         let model = Self { tokens, blocks, norm: w.layer_norm("final_layer_norm", d, eps)?, head, config };
         w.finish(model.config.sizes.layers)?;
         Ok(model)

@@ -1,6 +1,6 @@
 //! State of a distillation on the page.
 
-use record::{Kept, Task};
+use record::{Kept, Task, json_line};
 
 use super::work::Work;
 use protocol::{Filtered, Response, Run, Speed};
@@ -78,7 +78,7 @@ pub fn count(kept: &[Kept], task: Task) -> usize {
 /// --json` prints them.
 #[must_use]
 pub fn jsonl(kept: &[Kept]) -> String {
-    kept.iter().filter_map(|k| serde_json::to_string(k).ok()).map(|line| line + "\n").collect()
+    kept.iter().filter_map(|k| serde_json::to_string(k).ok()).map(json_line).collect()
 }
 
 /// The dataset as CSV (RFC 4180).

@@ -1,6 +1,6 @@
 //! State of rewriting a text on the page.
 
-use record::{Refusal, Task, Version};
+use record::{Refusal, Task, Version, json_line};
 use serde::Serialize;
 
 use super::work::Work;
@@ -153,8 +153,7 @@ impl Rewriting {
                     rouge_l: s.rouge_l,
                     length_ratio: s.length_ratio,
                 };
-                out.push_str(&serde_json::to_string(&line).unwrap_or_default());
-                out.push('\n');
+                out.push_str(&json_line(serde_json::to_string(&line).unwrap_or_default()));
             }
         }
         out

@@ -1,5 +1,5 @@
-//! Gemma 1 to 3 (Gemma Team, 2024 and 2025), text only. Reference implementations: `GemmaForCausalLM`,
-//! `Gemma2ForCausalLM` and `Gemma3ForCausalLM` of transformers.
+//! Gemma 2 and 3 (Gemma Team, 2024 and 2025), text only. Reference implementations: `Gemma2ForCausalLM` and
+//! `Gemma3ForCausalLM` of transformers.
 
 use serde_json::Value;
 
@@ -9,7 +9,10 @@ use crate::model::config::Config;
 use crate::model::layers::Activation;
 use crate::model::rope::Rope;
 
-pub(super) fn gemma(config: &Config) -> Result<GatedConfig> {
+/// What both share.
+fn gemma(config: &Config) -> Result<GatedConfig> {
+    config.only("use_bidirectional_attention", &["false"])?;
+    let config = &config.with_default("num_key_value_heads", 4.into());
     let default = config.size_or("head_dim", 2..=4096, 256)?;
     // The reference reads `hidden_activation` only, and old files have another function in `hidden_act`.
     let activation = config.activation("hidden_activation", Activation::GeluTanh)?;
@@ -32,11 +35,10 @@ pub(super) fn gemma2(config: &Config) -> Result<GatedConfig> {
 
 /// Normed queries and keys, and a window in most layers, which have rotary embeddings of their own.
 pub(super) fn gemma3(config: &Config) -> Result<GatedConfig> {
-    config.only("use_bidirectional_attention", &["false"])?;
     let mut read = gemma(config)?;
     (read.output_norms, read.query_norm) = (true, true);
     read.query_scale = query_scale(config)?;
-    read.score_cap = cap(config, "attn_logit_softcapping", None)?;
+    // `attn_logit_softcapping` is an entry that the reference never applies.
     read.logit_cap = cap(config, "final_logit_softcapping", None)?;
     let every = config.size_or("sliding_window_pattern", 1..=1_024, 6)?;
     let config = &config.with_default("sliding_window", 4096.into());

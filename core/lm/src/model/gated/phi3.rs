@@ -6,7 +6,10 @@ use crate::Result;
 use crate::model::config::Config;
 
 pub(super) fn read(config: &Config) -> Result<GatedConfig> {
-    config.only("attention_bias", &["false"])?;
+    for bias in ["attention_bias", "mlp_bias", "lm_head_bias"] {
+        config.only(bias, &["false"])?;
+    }
+    let config = &config.with_default("rms_norm_eps", 1e-5.into());
     let mut read = GatedConfig { fused: true, inner_bias: false, ..GatedConfig::shared(config, 10_000.0, false)? };
     read.slide(config, |_| true)?;
     Ok(read)

@@ -7,6 +7,7 @@ use crate::model::config::Config;
 
 /// Queries, keys and values have biases.
 pub(super) fn qwen2(config: &Config) -> Result<GatedConfig> {
+    let config = &config.with_default("num_key_value_heads", 32.into()).with_default("sliding_window", 4096.into());
     let shared = GatedConfig::shared(config, 10_000.0, false)?;
     let mut read = GatedConfig { qkv_bias: true, out_bias: false, inner_bias: false, ..shared };
     if config.flag_or("use_sliding_window", false)? {

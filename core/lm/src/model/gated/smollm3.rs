@@ -5,6 +5,7 @@ use crate::Result;
 use crate::model::config::Config;
 
 pub(super) fn read(config: &Config) -> Result<GatedConfig> {
+    let config = &config.with_default("num_key_value_heads", 4.into());
     let mut read = GatedConfig::shared(config, 2_000_000.0, true)?;
     let every = config.size_or("no_rope_layer_interval", 1..=1_024, 4)?;
     let layers = read.sizes.layers;
