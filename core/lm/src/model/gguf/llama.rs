@@ -370,7 +370,6 @@ pub(crate) mod tests {
             ("llama.vocab_size", 7),
             ("llama.rope.dimension_count", 2),
             ("llama.context_length", 0),
-            ("tokenizer.ggml.eos_token_id", 6),
         ] {
             let error = open(tiny().u32(key, value)).err().unwrap();
             assert!(matches!(&error, Error::Config { field, .. } if field == key), "{key} {value}: {error}");

@@ -2,11 +2,13 @@
 
 mod dequant;
 mod file;
+mod kind;
+mod kquants;
 mod llama;
 mod reader;
 mod tokenizer;
 
-pub use dequant::Kind;
 pub use file::Gguf;
+pub use kind::Kind;
 pub use llama::{Llama, llama};
 pub use reader::{Numbers, Value};
