@@ -219,13 +219,22 @@ fn place(reader: &Reader<'_>, tensors: &mut BTreeMap<String, Located>, base: u64
     Ok(())
 }
 
+/// The error for a metadata entry, of which it shows the value.
 pub(super) fn entry_error(gguf: &Gguf, key: &str, expected: &str) -> Error {
-    let found = match gguf.metadata(key) {
+    let found: String = match gguf.metadata(key) {
         None => "nothing".to_owned(),
         Some(Value::Strings(_) | Value::Arrays(_) | Value::Numbers(_)) => "an array".to_owned(),
         Some(value) => format!("{value:?}").chars().take(80).collect(),
     };
-    Error::Config { file: gguf.place(), field: key.to_owned(), expected: expected.to_owned(), found }
+    config_error(gguf, key, expected, &found)
+}
+
+pub(super) fn config_error(gguf: &Gguf, key: &str, expected: &str, found: &str) -> Error {
+    Error::Config { file: gguf.place(), field: key.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
+}
+
+pub(super) fn unsupported(gguf: &Gguf, found: impl Into<String>, expected: &str) -> Error {
+    Error::Unsupported { file: gguf.place(), found: found.into(), expected: expected.to_owned() }
 }
 
 #[cfg(test)]
@@ -267,6 +276,19 @@ pub(crate) mod tests {
             let mut bytes = [&8u32.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
             values.iter().for_each(|value| bytes.extend(string(value)));
             self.raw(key, 9, &bytes)
+        }
+
+        fn numbers(&mut self, key: &str, kind: u32, values: &[[u8; 4]]) -> &mut Self {
+            let header = [&kind.to_le_bytes()[..], &(values.len() as u64).to_le_bytes()].concat();
+            self.raw(key, 9, &[header, values.concat()].concat())
+        }
+
+        pub fn i32s(&mut self, key: &str, values: &[i32]) -> &mut Self {
+            self.numbers(key, 5, &values.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>())
+        }
+
+        pub fn floats(&mut self, key: &str, values: &[f32]) -> &mut Self {
+            self.numbers(key, 6, &values.iter().map(|v| v.to_le_bytes()).collect::<Vec<_>>())
         }
 
         /// Adds a tensor; `shape` has the outermost dimension first.

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use half::f16;
 use serde_json::{Value as Json, json};
 
-use super::file::{Gguf, entry_error};
+use super::file::{Gguf, entry_error, unsupported};
 use super::reader::Value;
-use super::tokenizer::{self, token_id};
+use super::tokenizer;
+use super::vocabulary::token_id;
 use crate::model::files::Files;
 use crate::model::number::unknown;
 use crate::model::tensor_source::TensorInfo;
@@ -150,10 +151,6 @@ struct Heads {
 
 fn shape_error(gguf: &Gguf, tensor: &str, expected: String, shape: &[usize]) -> Error {
     Error::Tensor { file: gguf.place(), tensor: tensor.to_owned(), expected, found: format!("{shape:?}") }
-}
-
-fn unsupported(gguf: &Gguf, found: impl Into<String>, expected: &str) -> Error {
-    Error::Unsupported { file: gguf.place(), found: found.into(), expected: expected.to_owned() }
 }
 
 /// A metadata entry that must be an integer from 1 to 2^31 - 1.
