@@ -294,7 +294,7 @@ fn config(gguf: &Gguf, heads: &Heads) -> Result<Json> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 pub(crate) mod tests {
-    use super::super::file::tests::{Writer, memory};
+    use super::super::fixture::{Writer, memory};
     use super::*;
 
     /// A Llama of one layer: 2 heads of width 4, 1 key-value head, 6 tokens.

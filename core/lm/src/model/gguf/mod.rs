@@ -3,11 +3,15 @@
 mod byte_level;
 mod dequant;
 mod file;
+#[cfg(test)]
+mod fixture;
+mod header;
 mod kind;
 mod kquants;
 mod llama;
 mod reader;
 mod sentencepiece;
+mod split;
 mod tokenizer;
 mod vocabulary;
 
@@ -15,3 +19,4 @@ pub use file::Gguf;
 pub use kind::Kind;
 pub use llama::{Llama, llama};
 pub use reader::{Numbers, Value};
+pub use split::parts;

@@ -133,7 +133,7 @@ fn scores(gguf: &Gguf, count: usize) -> Result<Vec<f32>> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::super::file::tests::{Writer, memory};
+    use super::super::fixture::{Writer, memory};
     use super::super::tokenizer::tokenizer;
     use super::*;
 

@@ -65,7 +65,7 @@ fn template(vocabulary: &Vocabulary<'_>, first: Option<usize>, last: Option<usiz
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::super::file::Gguf;
-    use super::super::file::tests::{Writer, memory};
+    use super::super::fixture::{Writer, memory};
     use super::*;
     use crate::Error;
 
