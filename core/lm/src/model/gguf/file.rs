@@ -62,6 +62,11 @@ impl Gguf {
         self.metadata.get(key)
     }
 
+    /// The keys of all metadata entries, sorted.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.metadata.keys().map(String::as_str)
+    }
+
     /// The path or name of the file, for messages.
     #[must_use]
     pub fn place(&self) -> String {

@@ -27,6 +27,10 @@ impl Writer {
         self.raw(key, 4, &value.to_le_bytes())
     }
 
+    pub fn f32(&mut self, key: &str, value: f32) -> &mut Self {
+        self.raw(key, 6, &value.to_le_bytes())
+    }
+
     pub fn text(&mut self, key: &str, value: &str) -> &mut Self {
         self.raw(key, 8, &string(value))
     }
@@ -61,6 +65,13 @@ impl Writer {
         self.tensor(name, shape, 0, &bytes)
     }
 
+    /// Adds a matrix with 8 columns, whose values are the numbers of its rows.
+    pub fn rows(mut self, name: &str, rows: usize) -> Self {
+        let values: Vec<f32> = (0..rows * 8).map(|i| (i / 8) as f32).collect();
+        self.f32s(name, &[rows, 8], &values);
+        self
+    }
+
     pub fn bytes(&self) -> Vec<u8> {
         let mut out = [&b"GGUF"[..], &3u32.to_le_bytes()].concat();
         out.extend((self.tensors.len() as u64).to_le_bytes());
@@ -86,4 +97,22 @@ impl Writer {
 
 pub(crate) fn memory(bytes: Vec<u8>) -> Arc<dyn Files> {
     Arc::new(MemoryFiles::from_iter([("m.gguf", bytes)]))
+}
+
+/// Metadata and embeddings of a model of one layer: width 8, 2 heads, 1 key-value head, 6 tokens.
+pub(crate) fn tiny(architecture: &str) -> Writer {
+    let mut file = Writer::default();
+    file.text("general.architecture", architecture);
+    file.f32(&format!("{architecture}.attention.layer_norm_rms_epsilon"), 1e-5);
+    for (key, value) in [
+        ("block_count", 1),
+        ("context_length", 64),
+        ("embedding_length", 8),
+        ("feed_forward_length", 4),
+        ("attention.head_count", 2),
+        ("attention.head_count_kv", 1),
+    ] {
+        file.u32(&format!("{architecture}.{key}"), value);
+    }
+    file.rows("token_embd.weight", 6)
 }

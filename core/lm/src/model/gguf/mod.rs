@@ -1,6 +1,9 @@
-//! GGUF files: the header, the block formats, and a Llama in one as a checkpoint with its tokenizer.
+//! GGUF files: the header, the block formats, and the model in one as a checkpoint with its tokenizer.
 
+mod architecture;
 mod byte_level;
+mod checkpoint;
+mod config;
 mod dequant;
 mod file;
 #[cfg(test)]
@@ -8,15 +11,16 @@ mod fixture;
 mod header;
 mod kind;
 mod kquants;
-mod llama;
 mod reader;
+mod rotary;
 mod sentencepiece;
+mod settings;
 mod split;
 mod tokenizer;
 mod vocabulary;
 
+pub use checkpoint::{Checkpoint, Checkpoint as Llama};
 pub use file::Gguf;
 pub use kind::Kind;
-pub use llama::{Llama, llama};
 pub use reader::{Numbers, Value};
 pub use split::parts;
