@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lm::model::ModelFolder;
 use lm::model::files::Files;
+use lm::model::gguf;
 use lm::model::safetensors::{self, INDEX, TensorIndex};
 use lm::model::tensors::Tensors;
 use record::{Error, Result};
@@ -34,7 +35,8 @@ pub(super) fn open_path(path: &Path) -> Result<ModelFolder> {
     ModelFolder::open_gguf(&files, file)
 }
 
-/// Name of the only GGUF file of a folder without `config.json`, as `pull` creates it; `None` for other folders.
+/// Name of the only GGUF file of a folder without `config.json`, as `pull` creates it; `None` for other folders. The parts
+/// of a split file are one, which each of their names opens.
 fn only_gguf(folder: &Path, files: &FolderFiles) -> Result<Option<String>> {
     if files.size("config.json")?.is_some() {
         return Ok(None);
@@ -45,8 +47,10 @@ fn only_gguf(folder: &Path, files: &FolderFiles) -> Result<Option<String>> {
         .filter(|name| Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("gguf")))
         .collect();
     found.sort_unstable();
+    let parts = found.first().map(|first| gguf::parts(first)).unwrap_or_default();
     match found.len() {
         0 | 1 => Ok(found.pop()),
+        _ if found.iter().all(|name| parts.contains(name)) => Ok(found.pop()),
         _ => Err(Error::input(
             folder.display(),
             "one GGUF file, or the path of the file to use",
@@ -71,8 +75,8 @@ fn weights(files: &Arc<FolderFiles>) -> Result<Tensors> {
     }
 }
 
-/// SHA-256 of a model's weights: of the file, or of an index with the names and hashes of its files. `None` without
-/// weights.
+/// SHA-256 of a model's weights: of the file, or of an index with the names and hashes of its files; of a split GGUF file,
+/// of a list of the names and hashes of its parts. `None` without weights.
 ///
 /// # Errors
 /// [`Error::Io`] when reading fails; [`Error::Broken`] for an invalid index.
@@ -86,6 +90,14 @@ pub fn weights_hash(path: &Path) -> Result<Option<String>> {
         Some(path.to_owned())
     };
     let Some(file) = file.filter(|f| f.is_file()) else { return Ok(None) };
+    let parts = file.file_name().and_then(|name| name.to_str()).map(gguf::parts).unwrap_or_default();
+    if parts.len() > 1 {
+        let mut all = String::new();
+        for part in &parts {
+            all += &format!("{part} {}\n", hash_file(&file.with_file_name(part))?.1);
+        }
+        return Ok(Some(sha256(all.as_bytes())));
+    }
     let own = hash_file(&file)?.1;
     if file.extension().is_none_or(|e| e != "json") {
         return Ok(Some(own));
@@ -119,6 +131,27 @@ mod tests {
         assert!(open().to_string().contains("a.gguf"), "{}", open());
         fs::write(temp.path().join("b.gguf"), b"GGUF").unwrap();
         assert!(open().to_string().contains("a.gguf, b.gguf"), "{}", open());
+    }
+
+    #[test]
+    fn the_parts_of_a_split_gguf_are_one_file() {
+        let temp = tempfile::tempdir().unwrap();
+        let [one, two] = [1, 2].map(|n| temp.path().join(format!("m-0000{n}-of-00002.gguf")));
+        fs::write(&two, b"GGUF").unwrap();
+        // The part that is missing is named, then the one that is too short.
+        let open = || open_path(temp.path()).err().unwrap();
+        assert!(matches!(open(), Error::Missing { what, .. } if what == "m-00001-of-00002.gguf"), "{}", open());
+        assert!(weights_hash(temp.path()).is_err());
+        fs::write(&one, b"GGUF").unwrap();
+        assert!(matches!(open(), Error::Broken { .. }), "{}", open());
+        let hash = || weights_hash(temp.path()).unwrap().unwrap();
+        let old = hash();
+        assert_eq!(weights_hash(&one).unwrap(), Some(hash()));
+        assert_eq!(weights_hash(&two).unwrap(), Some(hash()));
+        fs::write(&two, b"GGUF2").unwrap();
+        assert_ne!(old, hash());
+        fs::write(temp.path().join("other.gguf"), b"GGUF").unwrap();
+        assert!(open().to_string().contains("other.gguf"), "{}", open());
     }
 
     #[test]

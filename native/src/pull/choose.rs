@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use lm::model::gguf;
 use record::{Error, Result};
 
 use super::address::{is_inside, is_revision};
@@ -37,7 +38,7 @@ pub struct Target {
     pub repo: String,
     /// Branch, tag or commit. Without one, an existing complete copy is kept; else `main` is fetched.
     pub revision: Option<String>,
-    /// The GGUF file to fetch in place of the weights.
+    /// The GGUF file to fetch in place of the weights; of a split one all parts, any of which can be named.
     pub gguf: Option<String>,
 }
 
@@ -93,7 +94,9 @@ pub(super) fn choose(target: &Target, snapshot: &Snapshot) -> Result<Vec<RemoteF
     if let Some(name) = &target.gguf {
         let there =
             if ggufs.is_empty() { "It has no GGUF file.".into() } else { format!("It has {}.", ggufs.join(", ")) };
-        wanted.push(find(name).ok_or_else(|| missing(name, there))?);
+        for part in gguf::parts(name) {
+            wanted.push(find(&part).ok_or_else(|| missing(&part, there.clone()))?);
+        }
         return Ok(wanted);
     }
     if let Some(weights) = find(WEIGHTS).or_else(|| find(INDEX)).or_else(|| find(PICKLE)) {
@@ -132,4 +135,26 @@ pub(super) fn listed_shards(target: &Target, snapshot: &Snapshot, index: &Path) 
         file.ok_or_else(|| broken(format!("it lists {name}, which {} does not have", target.repo)))
     };
     names.iter().map(find).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_split_gguf_is_fetched_with_all_parts() {
+        let part = |n: usize| format!("q/m-{n:05}-of-00003.gguf");
+        let snapshot = |parts: &[usize]| Snapshot {
+            revision: String::new(),
+            files: parts.iter().map(|n| RemoteFile { name: part(*n), size: None, sha256: None }).collect(),
+        };
+        for named in [1, 3] {
+            let target: Target = format!("me/Tiny:{}", part(named)).parse().unwrap();
+            let files = choose(&target, &snapshot(&[3, 1, 2])).unwrap();
+            assert_eq!(files.iter().map(|file| file.name.clone()).collect::<Vec<_>>(), [1, 2, 3].map(part));
+            let error = choose(&target, &snapshot(&[1, 3])).unwrap_err();
+            assert!(matches!(&error, Error::Missing { what, .. } if *what == part(2)), "{error}");
+        }
+    }
 }

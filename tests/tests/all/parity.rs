@@ -15,7 +15,7 @@ use lm::model::{Batch, LanguageModel, PairClassifier, SentenceEncoder};
 
 const LOGITS: f32 = 2e-5;
 /// Every architecture, and every setting that changes its computation: without it the logits would be others.
-const CAUSAL: [&str; 37] = [
+const CAUSAL: [&str; 38] = [
     "gpt2",
     "gpt2-hub-layout",
     "gpt2-unscaled",
@@ -43,6 +43,7 @@ const CAUSAL: [&str; 37] = [
     "phi3",
     "phi3-partial",
     "phi3-longrope",
+    "gemma",
     "gemma2",
     "gemma3",
     "gemma3-softcap",

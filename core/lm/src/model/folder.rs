@@ -69,16 +69,16 @@ impl ModelFolder {
         Ok(Self { config, tensors, tokenizer, files: files_of, place: files.describe("tokenizer.json") })
     }
 
-    /// Opens a GGUF file of a Llama model, whose metadata provide configuration and tokenizer.
+    /// Opens a GGUF file, whose metadata provide configuration and tokenizer; of a split file any part.
     ///
     /// # Errors
-    /// Errors of reading the file; [`Error::Unsupported`] for other architectures.
+    /// Errors of reading the file; [`Error::Unsupported`] for other architectures, tokenizers and settings.
     pub fn open_gguf(files: &Arc<dyn Files>, name: &str) -> Result<Self> {
         let place = files.describe(name);
-        let llama = gguf::llama(files.clone(), name)?;
-        let config = Config::parse(&place, llama.config().to_string().as_bytes())?;
-        let tokenizer = Tokenizer::parse(&place, llama.tokenizer()?.to_string().as_bytes())?.within(config.rows());
-        Ok(Self { config, tensors: Tensors::Gguf(llama), tokenizer: Some(tokenizer), files: None, place })
+        let model = gguf::Checkpoint::open(files.clone(), name)?;
+        let config = Config::parse(&place, model.config().to_string().as_bytes())?;
+        let tokenizer = Tokenizer::parse(&place, model.tokenizer()?.to_string().as_bytes())?.within(config.rows());
+        Ok(Self { config, tensors: Tensors::Gguf(model), tokenizer: Some(tokenizer), files: None, place })
     }
 
     /// Id of the end-of-text token: the configuration's first one, else the tokenizer's.

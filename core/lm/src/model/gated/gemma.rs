@@ -1,5 +1,5 @@
-//! Gemma 2 and 3 (Gemma Team, 2024 and 2025), text only. Reference implementations: `Gemma2ForCausalLM` and
-//! `Gemma3ForCausalLM` of transformers.
+//! Gemma 1 to 3 (Gemma Team, 2024 and 2025), text only. Reference implementations: `GemmaForCausalLM`,
+//! `Gemma2ForCausalLM` and `Gemma3ForCausalLM` of transformers.
 
 use serde_json::Value;
 
@@ -9,21 +9,34 @@ use crate::model::config::Config;
 use crate::model::layers::Activation;
 use crate::model::rope::Rope;
 
-/// What both share.
-fn gemma(config: &Config) -> Result<GatedConfig> {
+pub(super) fn gemma(config: &Config) -> Result<GatedConfig> {
+    // The first files say `gelu` and mean its approximation.
+    let exact = config.get("hidden_act").is_some_and(|name| name == "gelu");
+    let activation =
+        if exact { Activation::GeluTanh } else { config.activation("hidden_act", Activation::GeluTanh)? };
+    shared(config, activation, 16)
+}
+
+/// What all share.
+fn shared(config: &Config, activation: Activation, kv_heads: u64) -> Result<GatedConfig> {
     config.only("use_bidirectional_attention", &["false"])?;
-    let config = &config.with_default("num_key_value_heads", 4.into());
-    let default = config.size_or("head_dim", 2..=4096, 256)?;
-    // The reference reads `hidden_activation` only, and old files have another function in `hidden_act`.
-    let activation = config.activation("hidden_activation", Activation::GeluTanh)?;
-    let config = &config.with("head_dim", default.into()).with("hidden_act", Value::Null);
+    let head_dim = config.size_or("head_dim", 2..=4096, 256)?;
+    let config = &config
+        .with_default("num_key_value_heads", kv_heads.into())
+        .with("head_dim", head_dim.into())
+        .with("hidden_act", Value::Null);
     let shared = GatedConfig::shared(config, 10_000.0, true)?;
     Ok(GatedConfig { gemma: true, activation, ..shared })
 }
 
+/// What the second and the third share. They read `hidden_activation`, and files have another function in `hidden_act`.
+fn later(config: &Config) -> Result<GatedConfig> {
+    shared(config, config.activation("hidden_activation", Activation::GeluTanh)?, 4)
+}
+
 /// Norms after each part, limits of scores and logits, and a window in every other layer.
 pub(super) fn gemma2(config: &Config) -> Result<GatedConfig> {
-    let mut read = gemma(config)?;
+    let mut read = later(config)?;
     read.output_norms = true;
     read.query_scale = query_scale(config)?;
     read.score_cap = cap(config, "attn_logit_softcapping", Some(50.0))?;
@@ -35,7 +48,7 @@ pub(super) fn gemma2(config: &Config) -> Result<GatedConfig> {
 
 /// Normed queries and keys, and a window in most layers, which have rotary embeddings of their own.
 pub(super) fn gemma3(config: &Config) -> Result<GatedConfig> {
-    let mut read = gemma(config)?;
+    let mut read = later(config)?;
     (read.output_norms, read.query_norm) = (true, true);
     read.query_scale = query_scale(config)?;
     // `attn_logit_softcapping` is an entry that the reference never applies.

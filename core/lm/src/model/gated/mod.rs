@@ -18,7 +18,8 @@ use super::rope::{Rope, rotate};
 use crate::Result;
 
 /// Names of the architectures, as `model_type`.
-pub(super) const NAMES: [&str; 8] = ["llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3", "gemma2", "gemma3_text"];
+pub(super) const NAMES: [&str; 9] =
+    ["llama", "mistral", "qwen2", "qwen3", "smollm3", "phi3", "gemma", "gemma2", "gemma3_text"];
 
 /// What a layer attends to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +72,7 @@ impl GatedConfig {
             "qwen3" => qwen::qwen3(config),
             "smollm3" => smollm3::read(config),
             "phi3" => phi3::read(config),
+            "gemma" => gemma::gemma(config),
             "gemma2" => gemma::gemma2(config),
             "gemma3_text" => gemma::gemma3(config),
             "mistral" => llama::mistral(config),

@@ -1,205 +1,86 @@
 //! Converts the tokenizer in a GGUF file to a `tokenizer.json`.
 
-use std::collections::BTreeMap;
+use serde_json::{Map, Value as Json, json};
 
-use serde_json::{Value as Json, json};
-
-use super::file::{Gguf, entry_error};
+use super::byte_level::byte_level;
+use super::file::{Gguf, unsupported};
 use super::reader::Value;
-use crate::{Error, Result};
+use super::sentencepiece::sentencepiece;
+use super::vocabulary::{Role, Vocabulary, flag, token_id};
+use crate::Result;
 
-/// The pattern by which Llama 3 splits text before applying merges.
-const LLAMA_3: &str = concat!(
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-);
-
-/// Token types that are matched before the text is split: control (special) tokens and user-defined ones.
-const CONTROL: u64 = 3;
-const USER_DEFINED: u64 = 4;
-
-/// A `tokenizer.json` of byte-level BPE.
+/// A `tokenizer.json` of byte-level BPE or of SentencePiece's BPE.
 ///
-/// `tokenizer.ggml.pre` decides where text is split: `smollm` (each digit separately, then as in GPT-2), `llama-bpe`
-/// (as in Llama 3, where merges are skipped for words in the vocabulary), `default`, `gpt-2` or no entry (as in GPT-2).
-/// A start token is added if `add_bos_token` is true or, without that entry, for `llama-bpe`.
+/// Start and end tokens are added if `add_bos_token` and `add_eos_token` are true. Without these entries there is no end
+/// token, and a start token where the kind of tokenizer has one.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for another tokenizer or another way to split, [`Error::Config`] and [`Error::Broken`] for
-/// entries that are missing or contradict each other.
-pub fn tokenizer(gguf: &Gguf) -> Result<Json> {
-    let text = |key: &str| gguf.metadata(key).and_then(Value::as_str);
-    let unsupported = |what: &str, found: Option<&str>, expected: &str| Error::Unsupported {
-        file: gguf.place(),
-        found: format!("the {what} {:?}", found.unwrap_or_default()),
-        expected: expected.to_owned(),
-    };
-    let model = text("tokenizer.ggml.model");
-    if model != Some("gpt2") {
-        return Err(unsupported("tokenizer", model, "gpt2 (byte-level BPE)"));
+/// [`crate::Error::Unsupported`] for another tokenizer or another way to split; [`crate::Error::Config`] and
+/// [`crate::Error::Broken`] for entries that are missing or contradict each other.
+pub(super) fn tokenizer(gguf: &Gguf) -> Result<Json> {
+    let model = gguf.metadata("tokenizer.ggml.model").and_then(Value::as_str).unwrap_or_default();
+    if !matches!(model, "gpt2" | "llama") {
+        let expected = "gpt2 (byte-level BPE) and llama (SentencePiece BPE)";
+        return Err(unsupported(gguf, format!("the tokenizer {model:?}"), expected));
     }
-    let byte_level = |regex: bool| json!({ "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": regex });
-    let pre = text("tokenizer.ggml.pre").unwrap_or("default");
-    let llama_3 = matches!(pre, "llama-bpe" | "llama3" | "llama-v3");
-    let pre_tokenizer = match pre {
-        "smollm" => {
-            let digits = json!({ "type": "Digits", "individual_digits": true });
-            json!({ "type": "Sequence", "pretokenizers": [digits, byte_level(true)] })
+    let vocabulary = Vocabulary::read(gguf)?;
+    let (mut json, start) =
+        if model == "llama" { (sentencepiece(gguf, &vocabulary)?, true) } else { byte_level(gguf, &vocabulary)? };
+    let edge = |key: &str, wanted: bool, usual: usize| -> Result<Option<usize>> {
+        if !flag(gguf, &format!("add_{key}_token"), wanted)? {
+            return Ok(None);
         }
-        _ if llama_3 => {
-            let split =
-                json!({ "type": "Split", "pattern": { "Regex": LLAMA_3 }, "behavior": "Isolated", "invert": false });
-            json!({ "type": "Sequence", "pretokenizers": [split, byte_level(false)] })
-        }
-        "default" | "gpt-2" | "gpt2" => byte_level(true),
-        other => return Err(unsupported("pre-tokenizer", Some(other), "smollm, llama-bpe, gpt-2, default")),
+        let named = token_id(gguf, key, vocabulary.tokens.len())?;
+        // The ids of SentencePiece, which files may leave out.
+        let usual = (model == "llama" && vocabulary.roles.get(usual) == Some(&Role::Control)).then_some(usual);
+        Ok(named.or(usual))
     };
+    json["post_processor"] = template(&vocabulary, edge("bos", start, 1)?, edge("eos", false, 2)?);
+    Ok(json)
+}
 
-    let tokens = strings(gguf, "tokenizer.ggml.tokens")?;
-    let vocab = vocabulary(gguf, tokens)?;
-    let merges = merges(gguf, &vocab)?;
-    let added = added(gguf, tokens)?;
-    let start = gguf.metadata("tokenizer.ggml.add_bos_token").and_then(Value::as_bool).unwrap_or(llama_3);
-    let post_processor = match token_id(gguf, "bos", tokens.len())? {
-        Some(id) if start => {
-            let (token, sequence) =
-                (&tokens[id], |id: &str, kind: u8| json!({ "Sequence": { "id": id, "type_id": kind } }));
-            let special = |kind: u8| json!({ "SpecialToken": { "id": token, "type_id": kind } });
-            let mut special_tokens = serde_json::Map::new();
-            special_tokens.insert(token.clone(), json!({ "id": token, "ids": [id], "tokens": [token] }));
-            json!({
-                "type": "TemplateProcessing",
-                "single": [special(0), sequence("A", 0)],
-                "pair": [special(0), sequence("A", 0), special(1), sequence("B", 1)],
-                "special_tokens": special_tokens,
-            })
-        }
-        _ => Json::Null,
+/// A post-processor that puts these tokens in front of and behind every text.
+fn template(vocabulary: &Vocabulary<'_>, first: Option<usize>, last: Option<usize>) -> Json {
+    if first.is_none() && last.is_none() {
+        return Json::Null;
+    }
+    let token = |id: usize| &vocabulary.tokens[id];
+    let text = |name: &str, kind: u8| {
+        let special = |id: Option<usize>| id.map(|id| json!({ "SpecialToken": { "id": token(id), "type_id": kind } }));
+        let sequence = json!({ "Sequence": { "id": name, "type_id": kind } });
+        [special(first), Some(sequence), special(last)].into_iter().flatten().collect::<Vec<_>>()
     };
-    Ok(json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": added,
-        "normalizer": null,
-        "pre_tokenizer": pre_tokenizer,
-        "post_processor": post_processor,
-        "decoder": { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": llama_3,
-            "vocab": vocab,
-            "merges": merges,
-        },
-    }))
-}
-
-fn strings<'a>(gguf: &'a Gguf, key: &str) -> Result<&'a [String]> {
-    match gguf.metadata(key) {
-        Some(Value::Strings(list)) if !list.is_empty() => Ok(list),
-        Some(_) => Err(config(gguf, key, "an array of strings", "something else")),
-        None => Err(config(gguf, key, "an array of strings", "nothing")),
-    }
-}
-
-fn config(gguf: &Gguf, key: &str, expected: &str, found: &str) -> Error {
-    Error::Config { file: gguf.place(), field: key.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
-}
-
-fn vocabulary<'a>(gguf: &Gguf, tokens: &'a [String]) -> Result<BTreeMap<&'a str, usize>> {
-    let rows = gguf.info("token_embd.weight").and_then(|info| info.shape.first().copied());
-    if rows.is_some_and(|rows| tokens.len() > rows) {
-        let reason = format!("it has {} tokens but embeddings for {}", tokens.len(), rows.unwrap_or_default());
-        return Err(Error::broken(gguf.place(), reason));
-    }
-    let mut vocab = BTreeMap::new();
-    for (id, token) in tokens.iter().enumerate() {
-        if let Some(first) = vocab.insert(token.as_str(), id) {
-            return Err(Error::broken(gguf.place(), format!("tokens {first} and {id} are both {token:?}")));
-        }
-    }
-    Ok(vocab)
-}
-
-fn merges<'a>(gguf: &'a Gguf, vocab: &BTreeMap<&str, usize>) -> Result<Vec<[&'a str; 2]>> {
-    let known = |part: &str| vocab.contains_key(part);
-    let pair = |merge: &'a String| {
-        let (left, right) = merge.split_once(' ')?;
-        (known(left) && known(right) && known(&format!("{left}{right}"))).then_some([left, right])
-    };
-    let list = strings(gguf, "tokenizer.ggml.merges")?;
-    list.iter()
-        .map(|merge| {
-            pair(merge).ok_or_else(|| {
-                let reason = format!("the merge {merge:?} does not join two tokens of the vocabulary into a third");
-                Error::broken(gguf.place(), reason)
-            })
-        })
-        .collect()
-}
-
-fn added(gguf: &Gguf, tokens: &[String]) -> Result<Vec<Json>> {
-    let key = "tokenizer.ggml.token_type";
-    let types = match gguf.metadata(key) {
-        None => return Ok(Vec::new()),
-        Some(Value::Numbers(types)) => types,
-        Some(_) => return Err(config(gguf, key, "an array of numbers", "something else")),
-    };
-    if types.len() != tokens.len() {
-        return Err(config(gguf, key, &format!("{} numbers", tokens.len()), &types.len().to_string()));
-    }
-    let mut added = Vec::new();
-    for ((id, token), kind) in tokens.iter().enumerate().zip(types.iter()) {
-        let kind = kind.as_u64();
-        if kind == Some(CONTROL) || kind == Some(USER_DEFINED) {
-            added.push(json!({
-                "id": id,
-                "content": token,
-                "single_word": false,
-                "lstrip": false,
-                "rstrip": false,
-                "normalized": false,
-                "special": kind == Some(CONTROL),
-            }));
-        }
-    }
-    Ok(added)
-}
-
-/// `tokenizer.ggml.KEY_token_id`; `None` if the file has no such entry, or one outside the vocabulary, which no token has.
-pub(crate) fn token_id(gguf: &Gguf, key: &str, vocab: usize) -> Result<Option<usize>> {
-    let key = format!("tokenizer.ggml.{key}_token_id");
-    let Some(value) = gguf.metadata(&key) else { return Ok(None) };
-    let id = value.as_u64().ok_or_else(|| entry_error(gguf, &key, "a token id"))?;
-    Ok(usize::try_from(id).ok().filter(|id| *id < vocab))
+    let pair = [text("A", 0), text("B", 1)].concat();
+    let special = |id: usize| (token(id).clone(), json!({ "id": token(id), "ids": [id], "tokens": [token(id)] }));
+    let specials: Map<String, Json> = first.into_iter().chain(last).map(special).collect();
+    json!({
+        "type": "TemplateProcessing",
+        "single": text("A", 0),
+        "pair": pair,
+        "special_tokens": specials,
+    })
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
-    use super::super::file::tests::{Writer, memory};
-    use super::super::llama::{llama, tests::tiny};
+    use super::super::file::Gguf;
+    use super::super::fixture::{Writer, memory};
     use super::*;
+    use crate::Error;
 
     fn file(pre: &str) -> Writer {
-        let mut file = tiny();
+        let mut file = Writer::default();
+        file.f32s("token_embd.weight", &[6, 1], &[0.0; 6]);
         file.text("tokenizer.ggml.model", "gpt2").text("tokenizer.ggml.pre", pre);
         file.texts("tokenizer.ggml.tokens", &["<s>", "a", "b", "ab", "<x>"]).texts("tokenizer.ggml.merges", &["a b"]);
-        let types: Vec<u8> = [3u32, 1, 1, 1, 4].iter().flat_map(|n| n.to_le_bytes()).collect();
-        let header = [&5u32.to_le_bytes()[..], &5u64.to_le_bytes()].concat();
-        file.raw("tokenizer.ggml.token_type", 9, &[header, types].concat());
-        file.u32("tokenizer.ggml.bos_token_id", 0);
+        file.i32s("tokenizer.ggml.token_type", &[3, 1, 1, 1, 4]);
+        file.u32("tokenizer.ggml.bos_token_id", 0).u32("tokenizer.ggml.eos_token_id", 4);
         file
     }
 
     fn read(file: &Writer) -> Result<Json> {
-        llama(memory(file.bytes()), "m.gguf")?.tokenizer()
+        tokenizer(&Gguf::open(memory(file.bytes()), "m.gguf")?)
     }
 
     /// Encodes a text with the library that will read the JSON.
@@ -210,7 +91,16 @@ mod tests {
 
     #[test]
     fn the_library_reads_every_way_to_split() {
-        for (pre, start) in [("smollm", false), ("default", false), ("gpt-2", false), ("llama-bpe", true)] {
+        for (pre, start) in [
+            ("smollm", false),
+            ("default", false),
+            ("gpt-2", false),
+            ("llama-bpe", true),
+            ("dbrx", false),
+            ("qwen2", false),
+            ("gpt-4o", false),
+            ("tekken", true),
+        ] {
             let json = read(&file(pre)).unwrap();
             let expected: &[u32] = if start { &[0, 3, 4, 1, 0] } else { &[3, 4, 1, 0] };
             assert_eq!(encode(&json, "ab<x>a<s>"), expected, "{pre}");
@@ -218,18 +108,43 @@ mod tests {
             assert_eq!(encode(&quiet, "a"), [1], "{pre}");
             let loud = read(file(pre).raw("tokenizer.ggml.add_bos_token", 7, &[1])).unwrap();
             assert_eq!(encode(&loud, "a"), [0, 1], "{pre}");
+            let closed = read(file(pre).raw("tokenizer.ggml.add_eos_token", 7, &[1])).unwrap();
+            assert_eq!(encode(&closed, "a"), if start { vec![0, 1, 4] } else { vec![1, 4] }, "{pre}");
         }
         let added = &read(&file("smollm")).unwrap()["added_tokens"];
         assert_eq!((&added[0]["special"], &added[1]["special"]), (&json!(true), &json!(false)));
     }
 
+    /// Words of each way to split, joined by `|`, as the expressions of the original files define them.
+    #[test]
+    fn text_is_split_as_the_pattern_says() {
+        let text = "It's 12345 CamelCase naïve\u{301}\n\n  IT'S x/";
+        for (pre, expected) in [
+            ("smollm", "It|'s| |1|2|3|4|5| CamelCase| naïve|\u{301}|\n\n | IT|'|S| x|/"),
+            ("gpt-2", "It|'s| 12345| CamelCase| naïve|\u{301}|\n\n | IT|'|S| x|/"),
+            ("dbrx", "It|'s| |123|45| CamelCase| naïve|\u{301}\n\n| | IT|'S| x|/"),
+            ("qwen2", "It|'s| |1|2|3|4|5| CamelCase| naïve|\u{301}\n\n| | IT|'S| x|/"),
+            ("gpt-4o", "It's| |123|45| Camel|Case| naïve\u{301}|\n\n| | IT'S| x|/"),
+            ("tekken", "It|'s| |1|2|3|4|5| Camel|Case| naïve\u{301}|\n\n| | IT|'S| x|/"),
+        ] {
+            let json = read(&file(pre)).unwrap();
+            let tokenizer = tokenizers::Tokenizer::from_bytes(serde_json::to_vec(&json).unwrap()).unwrap();
+            let mut words = tokenizers::PreTokenizedString::from(text);
+            let splitter = tokenizer.get_pre_tokenizer().unwrap();
+            tokenizers::PreTokenizer::pre_tokenize(splitter, &mut words).unwrap();
+            let splits = words.get_splits(tokenizers::OffsetReferential::Original, tokenizers::OffsetType::Byte);
+            let found: Vec<&str> = splits.iter().map(|(_, (from, to), _)| &text[*from..*to]).collect();
+            assert_eq!(found.join("|"), expected, "{pre}");
+        }
+    }
+
     #[test]
     fn other_tokenizers_and_contradictions_are_refused() {
-        for (key, word) in [("tokenizer.ggml.model", "llama"), ("tokenizer.ggml.pre", "tekken")] {
+        for (key, word) in [("tokenizer.ggml.model", "t5"), ("tokenizer.ggml.pre", "viking")] {
             let error = read(file("smollm").text(key, word)).unwrap_err();
             assert!(matches!(&error, Error::Unsupported { found, .. } if found.contains(word)), "{error}");
         }
-        assert!(matches!(read(&tiny()), Err(Error::Unsupported { .. })));
+        assert!(matches!(read(&Writer::default()), Err(Error::Unsupported { .. })));
         for merge in ["ab", "a  b", "a z", "b a", "a b b", " a", ""] {
             let error = read(file("smollm").texts("tokenizer.ggml.merges", &[merge])).unwrap_err();
             assert!(matches!(&error, Error::Broken { reason, .. } if reason.contains("merge")), "{merge:?}: {error}");
