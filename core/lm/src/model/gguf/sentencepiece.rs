@@ -12,9 +12,9 @@ use crate::{Error, Result};
 /// What SentencePiece writes for a space.
 const SPACE: &str = "\u{2581}";
 /// Bounds of a vocabulary, against files that would take hours or all memory: the sum of the squares of the lengths of
-/// its tokens in bytes, and the number of merges. The largest in use (Gemma's) need 2^25 and 2^20.
-const LARGEST_SQUARES: usize = 1 << 31;
-const LARGEST_MERGES: usize = 1 << 23;
+/// its tokens in bytes, and the bytes of all merges. The largest vocabulary in use, Gemma's, needs 2^25 and 2^23.
+const LARGEST_SQUARES: usize = 1 << 30;
+const LARGEST_MERGES: usize = 1 << 26;
 
 /// The entries of a `tokenizer.json` but for the post-processor.
 ///
@@ -98,17 +98,21 @@ fn merges<'a>(gguf: &Gguf, vocabulary: &Vocabulary<'a>) -> Result<Vec<[&'a str; 
     }
     let normal = |id: &usize| vocabulary.roles.get(*id) == Some(&Role::Normal);
     let known: HashSet<&str> = (0..tokens.len()).filter(normal).map(|id| tokens[id].as_str()).collect();
-    let mut found = Vec::new();
+    let (mut found, mut bytes) = (Vec::new(), 0);
     for id in (0..tokens.len()).filter(normal) {
         let (token, count) = (tokens[id].as_str(), tokens[id].chars().count());
         for (n, (at, _)) in token.char_indices().enumerate().skip(1) {
             let (left, right) = token.split_at(at);
             if known.contains(left) && known.contains(right) {
                 found.push((scores[id], n, count - n, [left, right]));
+                bytes += token.len();
             }
         }
-        if found.len() > LARGEST_MERGES {
-            return Err(Error::broken(gguf.place(), format!("its tokens have more than {LARGEST_MERGES} splits")));
+        if bytes > LARGEST_MERGES {
+            return Err(Error::broken(
+                gguf.place(),
+                "its tokens can be split in more ways than those of any tokenizer",
+            ));
         }
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(b.2.cmp(&a.2)));
@@ -226,5 +230,11 @@ mod tests {
         file.text("tokenizer.ggml.model", "llama").texts("tokenizer.ggml.tokens", &[&long]);
         file.floats("tokenizer.ggml.scores", &[0.0]).i32s("tokenizer.ggml.token_type", &[1]);
         assert!(matches!(read(&file), Err(Error::Broken { .. })));
+        // Each of them is two shorter ones in all ways.
+        let many: Vec<String> = (1..600).map(|n| "a".repeat(n)).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        file.texts("tokenizer.ggml.tokens", &many).floats("tokenizer.ggml.scores", &vec![0.0; many.len()]);
+        file.i32s("tokenizer.ggml.token_type", &vec![1; many.len()]);
+        assert!(matches!(read(&file), Err(Error::Broken { reason, .. }) if reason.contains("ways")));
     }
 }
