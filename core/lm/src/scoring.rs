@@ -109,7 +109,7 @@ impl TextEncoder {
         self.encoder.layers()
     }
 
-    /// Whether an embedding is the mean of the last hidden states.
+    /// Whether an embedding is the mean of the states that [`Self::states`] gives.
     #[must_use]
     pub fn is_mean(&self) -> bool {
         self.encoder.is_mean()
@@ -121,18 +121,17 @@ impl TextEncoder {
         self.encoder.hidden()
     }
 
-    fn rows(&self, texts: &[&str]) -> Result<Vec<(Vec<u32>, Vec<u32>)>> {
-        let prompt = &self.encoder.prompt;
-        let encode = |text: &&str| match prompt.is_empty() {
-            true => self.tokenizer.encode_special(text),
-            false => self.tokenizer.encode_special(&format!("{prompt}{text}")),
+    /// Tokens of texts, each with `prompt` in front and cut to `most`.
+    fn rows(&self, texts: &[&str], prompt: &str, most: usize) -> Result<Vec<Row>> {
+        let row = |text: &&str| {
+            let lower = self.encoder.lowercase.then(|| text.to_lowercase());
+            let text = lower.as_deref().unwrap_or(text);
+            let joined = (!prompt.is_empty()).then(|| format!("{prompt}{text}"));
+            let (mut ids, mut types) = self.tokenizer.encode_special(joined.as_deref().unwrap_or(text))?;
+            self.tokenizer.cut((&mut ids, &mut types), most);
+            Ok((ids, types))
         };
-        let mut rows = texts.iter().map(encode).collect::<Result<Vec<_>>>()?;
-        for (ids, types) in &mut rows {
-            ids.truncate(self.encoder.positions());
-            types.truncate(self.encoder.positions());
-        }
-        Ok(rows)
+        texts.iter().map(row).collect()
     }
 
     /// Hidden states of layer `layer` (from 1) and of the last layer, concatenated, for each token of each text:
@@ -143,14 +142,16 @@ impl TextEncoder {
     /// Errors of the tokenizer and the device; [`crate::Error::NonFinite`] for NaN or infinity;
     /// [`crate::Error::Interrupted`] when the host asked to stop.
     pub async fn states(&self, texts: &[&str], layer: usize, monitor: &mut Monitor<'_>) -> Result<Vec<Vec<f32>>> {
-        let rows = self.rows(texts)?;
+        // Without the prompt, which would be tokens that all texts share.
+        let most = self.encoder.longest();
+        let rows = self.rows(texts, "", most)?;
         let width = 2 * self.encoder.hidden();
         let mut out = vec![Vec::new(); texts.len()];
         let forward = |chosen: &[usize]| {
             let (states, last) = self.encoder.states(&batch(&rows, chosen, 0), layer);
             Tensor::cat(vec![states, last], 1)
         };
-        batches(&rows, self.encoder.positions(), self.is_host)
+        batches(&rows, most, self.is_host)
             .run(
                 |rows| values(forward(rows), "the sentence encoder"),
                 (Counted::Nothing, monitor),
@@ -170,10 +171,11 @@ impl TextEncoder {
     /// # Errors
     /// As [`Self::states`].
     pub async fn embed(&self, texts: &[&str], monitor: &mut Monitor<'_>) -> Result<Vec<Vec<f32>>> {
-        let rows = self.rows(texts)?;
+        let most = self.encoder.positions();
+        let rows = self.rows(texts, &self.encoder.prompt, most)?;
         let mut out = vec![Vec::new(); texts.len()];
         let forward = |chosen: &[usize]| self.encoder.embed(&batch(&rows, chosen, 0));
-        batches(&rows, self.encoder.positions(), self.is_host)
+        batches(&rows, most, self.is_host)
             .run(
                 |rows| values(forward(rows), "the sentence encoder"),
                 (Counted::Nothing, monitor),

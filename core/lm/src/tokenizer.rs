@@ -23,6 +23,8 @@ pub struct Tokenizer {
     file: String,
     /// Special tokens that the file puts in front of a text, such as `<s>`.
     start: Vec<u32>,
+    /// Number of special tokens that it puts behind a text.
+    behind: usize,
     /// Number of rows of the embedding table that the ids index.
     rows: Option<usize>,
 }
@@ -47,8 +49,8 @@ impl Tokenizer {
         let mut inner = parsed.map_err(|e| Error::broken(file, e))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| Error::broken(file, e))?;
-        let mut made = Self { inner, file: file.to_owned(), start: Vec::new(), rows: None };
-        made.start = made.in_front();
+        let mut made = Self { inner, file: file.to_owned(), start: Vec::new(), behind: 0, rows: None };
+        (made.start, made.behind) = made.around();
         Ok(made)
     }
 
@@ -78,16 +80,18 @@ impl Tokenizer {
         let template = PostProcessorWrapper::Template(template.build().map_err(|e| broken(e.to_string()))?);
         let all = self.inner.get_post_processor().cloned().into_iter().chain([template]).collect();
         self.inner.with_post_processor(Some(PostProcessorWrapper::Sequence(Sequence::new(all))));
-        self.start = self.in_front();
+        (self.start, self.behind) = self.around();
         Ok(self)
     }
 
-    /// The special tokens that the post-processor puts in front of a text.
-    fn in_front(&self) -> Vec<u32> {
+    /// The special tokens that the post-processor puts in front of a text, and the number of those behind it.
+    fn around(&self) -> (Vec<u32>, usize) {
         let probe = |special| self.encoding("a", special).map(|encoded| encoded.get_ids().to_vec()).unwrap_or_default();
         let (plain, whole) = (probe(false), probe(true));
-        let at = whole.windows(plain.len().max(1)).position(|ids| ids == plain);
-        whole[..at.unwrap_or(0)].to_vec()
+        match whole.windows(plain.len().max(1)).position(|ids| ids == plain) {
+            Some(at) => (whole[..at].to_vec(), whole.len() - at - plain.len()),
+            None => (Vec::new(), 0),
+        }
     }
 
     fn encoding<'s>(
@@ -98,8 +102,14 @@ impl Tokenizer {
         let text = text.into();
         let work = std::panic::AssertUnwindSafe(|| self.inner.encode_fast(text, special));
         let encoded = guarded(&self.file, "encoding", work)?.map_err(|e| Error::broken(&self.file, e))?;
-        match self.rows.and_then(|rows| encoded.get_ids().iter().find(|id| **id as usize >= rows)) {
-            None => Ok(encoded),
+        self.check(encoded.get_ids())?;
+        Ok(encoded)
+    }
+
+    /// Checks that the model has an embedding for each of these ids.
+    fn check(&self, ids: &[u32]) -> Result<()> {
+        match self.rows.and_then(|rows| ids.iter().find(|id| **id as usize >= rows)) {
+            None => Ok(()),
             Some(id) => Err(self.beyond(*id)),
         }
     }
@@ -129,6 +139,7 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn encode_prompt(&self, text: &str) -> Result<Vec<u32>> {
         let encoded = self.encoding(text, false)?;
+        self.check(&self.start)?;
         Ok([&self.start[..], encoded.get_ids()].concat())
     }
 
@@ -206,16 +217,27 @@ impl Tokenizer {
     pub fn special(&self) -> Vec<u32> {
         let mut ids: Vec<u32> =
             self.inner.get_added_tokens_decoder().iter().filter(|(_, t)| t.special).map(|(id, _)| *id).collect();
+        ids.retain(|id| self.rows.is_none_or(|rows| (*id as usize) < rows));
         ids.sort_unstable();
         ids
+    }
+
+    /// Shortens the ids and segments of a text with special tokens to `most`, and keeps the special tokens behind it.
+    pub fn cut(&self, (ids, types): (&mut Vec<u32>, &mut Vec<u32>), most: usize) {
+        let from = most.saturating_sub(self.behind);
+        if ids.len() > most && ids.len() >= self.behind {
+            let to = ids.len() - self.behind.min(most);
+            ids.drain(from..to);
+            types.drain(from..to);
+        }
     }
 
     /// The token that ends a text, by the names in use, for models whose configuration does not say it.
     #[must_use]
     pub fn end(&self) -> Option<u32> {
         let special = self.special();
-        let named = ENDS.iter().filter_map(|name| self.id(name)).find(|id| special.contains(id));
-        named.or_else(|| special.first().copied())
+        let mut named = ENDS.iter().filter_map(|name| self.id(name));
+        named.find(|id| special.contains(id)).or_else(|| special.first().copied())
     }
 
     /// Ids below `rows` that must not be written: those without a token, and those whose text has a line break. What a
@@ -270,6 +292,10 @@ mod tests {
         let both = json!({"type": "BertProcessing", "sep": ["</s>", 0], "cls": ["<s>", 5]});
         let both = words(&TOKENS, &both, &Value::Null);
         assert_eq!(both.encode_prompt("a b").unwrap(), [5, 2, 9], "nothing behind the text");
+        assert!(both.clone().within(5).encode_prompt("a").is_err(), "a start token beyond the table");
+        let (mut ids, mut types) = both.encode_special("a b a b").unwrap();
+        both.cut((&mut ids, &mut types), 4);
+        assert_eq!((ids, types.len()), (vec![5, 2, 9, 0], 4), "the end stays");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use anyhow::Result;
 use lm::decode::TextModel;
 use lm::device::{Compute, DeviceSpec};
 use lm::lanes::wait;
+use lm::model::classifier::entailment_label;
 use lm::model::save::{Layout, Trained, Weights, save};
 use lm::scoring::PairModel;
 use method::golden;
@@ -21,7 +22,7 @@ pub(super) fn run(session: &Session, args: &Export) -> Result<()> {
     let format = format_of(&place)?;
     let folder = place.open()?;
     let staged = Staged::begin(&args.out, Kind::Export, Replace::forced(args.force))?;
-    let classifier = matches!(folder.config.model_type()?, "roberta" | "deberta-v2");
+    let classifier = entailment_label(&folder.config)?.is_some();
     let eos = if classifier { None } else { Some(folder.end()?) };
     let mut weights = Weights::new();
     for name in folder.tensors.names() {

@@ -12,7 +12,7 @@ use crate::models::origin::read_json;
 use crate::models::store;
 
 /// Small files that are fetched if the repository has them.
-const SMALL: [&str; 13] = [
+const SMALL: [&str; 15] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -25,6 +25,8 @@ const SMALL: [&str; 13] = [
     "spm.model",
     "spiece.model",
     "modules.json",
+    "config_sentence_transformers.json",
+    "sentence_bert_config.json",
     "1_Pooling/config.json",
 ];
 const WEIGHTS: &str = "model.safetensors";
@@ -113,6 +115,12 @@ pub(super) fn choose(target: &Target, snapshot: &Snapshot) -> Result<Vec<RemoteF
             expected: format!("{WEIGHTS}, {INDEX}, {PICKLE} or a GGUF"),
         });
     }
+    // Projections of sentence encoders, such as `2_Dense`.
+    let projection = |name: &str| {
+        let part = name.strip_suffix("/config.json").or_else(|| name.strip_suffix("/model.safetensors"));
+        part.is_some_and(|folder| folder.trim_start_matches(|c: char| c.is_ascii_digit()) == "_Dense")
+    };
+    wanted.extend(snapshot.files.iter().filter(|file| projection(&file.name)).take(16).cloned());
     if find("config.json").is_none() {
         return Err(missing("config.json", "Only repositories with a transformers checkpoint can be used.".into()));
     }

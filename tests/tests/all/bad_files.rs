@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail, ensure};
 use impossible::models::files::FolderFiles;
-use impossible_tests::golden;
+use impossible_tests::{folder, golden};
 use lm::decode::drive::drive;
 use lm::decode::process::Processors;
 use lm::decode::search::{Greedy, GreedyOptions};
@@ -12,9 +12,11 @@ use lm::device::{Compute, DeviceSpec, to_host};
 use lm::lanes::wait;
 use lm::model::config::Config;
 use lm::model::files::Files;
-use lm::model::{LanguageModel, ModelFolder};
+use lm::model::tensors::Tensors;
+use lm::model::{Batch, LanguageModel, ModelFolder, PairClassifier};
 use lm::tokenizer::Tokenizer;
 use record::Error;
+use serde_json::{Map, Value, json};
 
 #[derive(serde::Deserialize)]
 struct Manifest {
@@ -145,5 +147,66 @@ fn golden_tokenizers() -> Result<()> {
             ensure!(found == want, "{name}: {text:?}: {found:?}, expected {want:?}");
         }
     }
+    Ok(())
+}
+
+/// Values that no setting expects, or that are far out of range.
+fn hostile() -> Vec<Value> {
+    vec![
+        Value::Null,
+        json!(0),
+        json!(-1),
+        json!(1),
+        json!(1e308),
+        json!(9_007_199_254_740_993_u64),
+        json!(0.5),
+        json!("x"),
+        json!(""),
+        json!(true),
+        json!([]),
+        json!([0, "x", null]),
+        json!({"rope_type": "yarn", "factor": 1e300, "original_max_position_embeddings": 1e-300}),
+        json!({"rope_type": "llama3", "factor": 1, "low_freq_factor": 1, "high_freq_factor": 1}),
+    ]
+}
+
+/// Loads a model in the roles of its architecture and computes a few tokens, if its configuration is accepted.
+fn try_model(place: &str, config: &Value, tensors: &Tensors) -> Result<()> {
+    let compute = Compute::open(DeviceSpec::Flex)?;
+    let config = Config::parse(place, config.to_string().as_bytes())?;
+    let ids = [5, 9, 3, 17, 8, 2];
+    let rows: [(&[u32], &[u32]); 2] = [(&ids, &[0; 6]), (&ids[..3], &[0; 3])];
+    if let Ok(classifier) = PairClassifier::load(&config, tensors, &compute.device) {
+        let _ = (classifier.entailment(&config), classifier.logits(&Batch::new(&rows, classifier.pad())).into_data());
+    }
+    let lm = LanguageModel::load(&config, tensors, &compute.device)?;
+    if lm.sizes().positions > ids.len() {
+        let (prefix, logits) = lm.prefill(&ids, &compute.device)?;
+        let _ = (prefix.len, logits.into_data());
+    }
+    Ok(())
+}
+
+/// Every setting of every architecture with every hostile value: refused, or computed, and never a panic.
+#[test]
+fn hostile_settings_end_in_errors() -> Result<()> {
+    let (mut tried, mut failures) = (0, Vec::new());
+    for entry in std::fs::read_dir(golden("models"))? {
+        let place = entry?.path();
+        let Ok(bytes) = std::fs::read(place.join("config.json")) else { continue };
+        let folder = folder(place.clone())?;
+        let whole: Map<String, Value> = serde_json::from_slice(&bytes)?;
+        for (field, value) in whole.keys().flat_map(|field| hostile().into_iter().map(move |value| (field, value))) {
+            let mut changed = whole.clone();
+            changed.insert(field.clone(), value.clone());
+            let work = || try_model(&place.display().to_string(), &Value::Object(changed), &folder.tensors);
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+                failures.push(format!("{}: `{field}` = {value}", place.display()));
+            }
+            tried += 1;
+        }
+    }
+    ensure!(failures.is_empty(), "{} of {tried} panic:\n{}", failures.len(), failures.join("\n"));
+    ensure!(tried > 10_000, "only {tried} were tried");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! All tests of whole programs and of parity with reference libraries. They are one binary, which is linked once.
 
+mod architectures;
 mod bad_files;
 mod commands;
 mod devices;

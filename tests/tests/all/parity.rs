@@ -414,7 +414,10 @@ fn sentence_encoders() -> Result<()> {
             close(hidden, &host(states)?, wanted, LOGITS)?;
         }
         let Ok(first) = want.values("cls") else { return Ok(()) };
-        let files = Memory::from_iter([("1_Pooling/config.json", br#"{"pooling_mode_cls_token": true}"#.to_vec())]);
+        let files = Memory::from_iter([(
+            "1_Pooling/config.json",
+            br#"{"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}"#.to_vec(),
+        )]);
         folder.files = Some(Arc::new(files));
         let encoder = SentenceEncoder::load(&folder, &compute.device)?;
         let length = |v: &[f32]| v.iter().map(|x| x * x).sum::<f32>().sqrt();

@@ -57,6 +57,10 @@ impl TextModel {
             ids.extend(self.lm.sizes().eos.first().or(self.ends.first()));
         }
         // With an encoder, prompt and new tokens have positions of their own.
+        if self.lm.sizes().start.is_some() && new >= self.lm.sizes().positions {
+            let expected = format!("fewer than the model's {} positions", self.lm.sizes().positions);
+            return Err(Error::input("the number of new tokens", expected, new));
+        }
         let taken = if self.lm.sizes().start.is_some() { 0 } else { new };
         let room = self.lm.sizes().positions.saturating_sub(taken + 1);
         if ids.is_empty() || ids.len() > room {

@@ -4,7 +4,7 @@
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use super::cache::{Cache, Scores, Sequences};
-use super::config::{Config, HEADS, HIDDEN, LAYERS, POSITIONS, VOCABULARY};
+use super::config::{Config, HEADS, HIDDEN, LAYERS, VOCABULARY};
 use super::decoder::{Decoder, Encoder, Pass, Reading, Sizes};
 use super::encoder::Batch;
 use super::layers::{Activation, Embedding, Heads, LayerNorm, Linear, ids, merge_heads, softmax, split_heads, to};
@@ -110,7 +110,8 @@ impl BartConfig {
                 head_dim: hidden / heads,
                 layers: config.size("decoder_layers", LAYERS)?,
                 vocabulary,
-                positions: config.size("max_position_embeddings", POSITIONS)?,
+                // The table of PEGASUS is computed if the file lacks it.
+                positions: config.size("max_position_embeddings", 1..=1 << 16)?,
                 eos: config
                     .with_default("eos_token_id", u64::from(!pegasus).saturating_add(1).into())
                     .eos(vocabulary)?,

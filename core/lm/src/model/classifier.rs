@@ -117,7 +117,11 @@ fn entailment(config: &Config, labels: &[String]) -> Result<usize> {
 /// # Errors
 /// [`Error::Config`] when no label starts with "entail".
 pub fn entailment_label(config: &Config) -> Result<Option<usize>> {
-    if is_classifier(config) { entailment(config, &config.labels()?).map(Some) } else { Ok(None) }
+    if !is_classifier(config) {
+        return Ok(None);
+    }
+    config.check(config.model_type()? == "bart")?;
+    entailment(config, &config.labels()?).map(Some)
 }
 
 impl PairClassifier {

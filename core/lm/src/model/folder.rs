@@ -29,7 +29,8 @@ pub struct ModelFolder {
 
 impl ModelFolder {
     /// Opens a Hugging Face folder with `config.json`, `model.safetensors` or its index, and optionally
-    /// `tokenizer.json`. Of the weights only headers are read.
+    /// `tokenizer.json`. Of the weights only headers are read, and the embedding table if the file has a copy of it as
+    /// output projection.
     ///
     /// # Errors
     /// [`Error::Missing`] names a missing file; errors of reading the files.
@@ -133,6 +134,15 @@ fn untied(config: Config, tensors: &Tensors) -> Result<Config> {
     let shape = |name| tensors.info(name).map(|info| info.shape);
     if shape(head) != shape(table) || tensors.read_f32(head)? == tensors.read_f32(table)? {
         return Ok(config);
+    }
+    if matches!(config.model_type()?, "bart" | "pegasus") {
+        let expected = format!("the values of {table}: an output projection of its own is not supported here");
+        return Err(Error::Tensor {
+            file: tensors.place(head),
+            tensor: head.to_owned(),
+            expected,
+            found: "other values".to_owned(),
+        });
     }
     // Of T5, which scales states if they are tied by the configuration.
     Ok(config.with_default("scale_decoder_outputs", true.into()).with("tie_word_embeddings", false.into()))

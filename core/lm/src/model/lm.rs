@@ -18,6 +18,9 @@ use super::t5::{T5, T5Config};
 use super::tensors::Tensors;
 use crate::{Error, Result};
 
+/// Architectures with an encoder of the prompt.
+const ENCODED: [&str; 3] = ["t5", "bart", "pegasus"];
+
 fn unsupported(config: &Config, model_type: &str) -> Error {
     Error::Unsupported {
         file: config.file().to_owned(),
@@ -49,7 +52,7 @@ impl LanguageModel {
     /// As [`LanguageModel::load`].
     pub fn build(config: &Config, source: Source<'_>, device: &Device) -> Result<Self> {
         let loader = |prefixes, embedding| Loader::of(source, device, prefixes, embedding);
-        config.check(matches!(config.model_type()?, "t5" | "bart" | "pegasus"))?;
+        config.check(ENCODED.contains(&config.model_type()?))?;
         let decoder: Box<dyn Decoder> = match config.model_type()? {
             "gpt2" => {
                 let sizes = Gpt2Config::read(config)?;
@@ -86,6 +89,7 @@ impl LanguageModel {
     /// # Errors
     /// [`Error::Unsupported`] for another architecture; [`Error::Config`] for an invalid entry.
     pub fn sizes_of(config: &Config) -> Result<Sizes> {
+        config.check(ENCODED.contains(&config.model_type()?))?;
         match config.model_type()? {
             "gpt2" => Gpt2Config::read(config).map(|c| c.sizes),
             "biogpt" => BioGptConfig::read(config).map(|c| c.sizes),

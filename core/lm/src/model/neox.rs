@@ -54,7 +54,7 @@ impl NeoXConfig {
         let heads = config.size("num_attention_heads", HEADS)?;
         let head_dim = config.head_dim("num_attention_heads", hidden, heads)?;
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
-        let rope = Rope::read(config, head_dim, 10_000.0, None)?;
+        let rope = Rope::of_part(config, head_dim, 10_000.0, None, true)?;
         let positions = config.size_or("max_position_embeddings", POSITIONS, 2048)?;
         Ok(Self {
             sizes: Sizes {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::config::Config;
 use super::encoder::Batch;
-use super::layers::HIDDEN_SCORE;
+use super::layers::{HIDDEN_SCORE, to};
 use crate::{Error, Result};
 
 /// How the states of a text's tokens become one vector.
@@ -38,6 +38,7 @@ impl Pooling {
         for entry in ["pooling_mode_weightedmean_tokens", "pooling_mode_lasttoken"] {
             config.only(entry, &["false"])?;
         }
+        config.only("include_prompt", &["true"])?;
         let expected = "cls, max, mean or mean_sqrt_len_tokens";
         if let Some(mode) = config.get("pooling_mode") {
             let named = match mode {
@@ -45,12 +46,18 @@ impl Pooling {
                 one => vec![one.clone()],
             };
             let of = |name: &Value| MODES.iter().find(|(_, mode, _)| name == mode).map(|(.., pooling)| *pooling);
-            let found: Option<Vec<Self>> = named.iter().map(of).collect();
-            return found.filter(|f| !f.is_empty()).ok_or_else(|| config.wrong("pooling_mode", expected, mode));
+            let found: Option<Vec<Self>> = named.iter().take(MODES.len() + 1).map(of).collect();
+            return found
+                .filter(|f| (1..=MODES.len()).contains(&f.len()))
+                .ok_or_else(|| config.wrong("pooling_mode", expected, mode));
         }
         let found: Vec<Self> = MODES
             .iter()
-            .filter_map(|(entry, _, pooling)| config.flag_or(entry, false).map(|on| on.then_some(*pooling)).transpose())
+            .filter_map(|(entry, _, pooling)| {
+                // As in the reference, the mean is off only if the file says so.
+                let on = config.flag_or(entry, *pooling == Self::Mean);
+                on.map(|on| on.then_some(*pooling)).transpose()
+            })
             .collect::<Result<_>>()?;
         if found.is_empty() {
             return Err(Error::broken(config.file(), format!("it names no kind of pooling: {expected}")));
@@ -87,5 +94,6 @@ fn weighted<I: Iterator<Item = f32>>(states: Tensor<2>, batch: &Batch, weights: 
         row.iter_mut().zip(weights(*n)).for_each(|(value, weight)| *value = weight);
     }
     let weights = Tensor::<3>::from_data(TensorData::new(values, [rows, batch.length, 1]), &device);
+    let weights = to(weights, states.dtype());
     (states.reshape([rows, batch.length, hidden]) * weights).sum_dim(1).reshape([rows, hidden])
 }

@@ -22,6 +22,9 @@ pub(super) struct Rope {
     pub limit: Option<usize>,
 }
 
+/// The length that positions are scaled from.
+const ORIGINAL: &str = "original_max_position_embeddings";
+
 /// The entries that describe rotary embeddings: those of transformers 5 in `rope_parameters`, or the older `rope_theta`
 /// and `rope_scaling`.
 struct Entries<'a> {
@@ -88,6 +91,18 @@ impl Rope {
     /// Embeddings of heads of this width, with the base `theta` if the configuration has none. `kind` is the kind of
     /// layer whose entries are read, where layers differ.
     pub(super) fn read(config: &Config, head_dim: usize, theta: f64, kind: Option<&str>) -> Result<Self> {
+        Self::of_part(config, head_dim, theta, kind, false)
+    }
+
+    /// As [`Rope::read`] of a model that rotates `partial_rotary_factor` of each head also without scaling, where
+    /// `partial` says so; the reference of the others reads this entry only if positions are scaled.
+    pub(super) fn of_part(
+        config: &Config,
+        head_dim: usize,
+        theta: f64,
+        kind: Option<&str>,
+        partial: bool,
+    ) -> Result<Self> {
         let entries = Entries::read(config, kind)?;
         let theta = match entries.number("rope_theta")? {
             Some(theta) => theta,
@@ -97,6 +112,7 @@ impl Rope {
             Some(share) => share,
             None => config.positive_or("partial_rotary_factor", 1.0)?,
         };
+        let share = if partial || entries.kind() != "default" { share } else { 1.0 };
         Self::scaled(&entries, Self::dimensions(config, head_dim, share)?, theta)
     }
 
@@ -125,11 +141,10 @@ impl Rope {
         let plain = frequencies(dim, theta);
         let longest = entries.config.size_or("max_position_embeddings", POSITIONS, 2048)? as f64;
         let original = || -> Result<f64> {
-            let field = "original_max_position_embeddings";
-            if entries.config.get(field).is_some() {
-                return Ok(entries.config.size(field, POSITIONS)? as f64);
+            if entries.config.get(ORIGINAL).is_some() {
+                return Ok(entries.config.size(ORIGINAL, POSITIONS)? as f64);
             }
-            Ok(entries.number(field)?.unwrap_or(longest))
+            Ok(entries.number(ORIGINAL)?.unwrap_or(longest))
         };
         let of = |frequencies| Ok(Self { frequencies, scale: 1.0, limit: None });
         match entries.kind() {
@@ -142,7 +157,8 @@ impl Rope {
             "dynamic" => entries.needed("factor").and_then(|_| of(plain)),
             "llama3" => {
                 let bounds = [entries.needed("low_freq_factor")?, entries.needed("high_freq_factor")?];
-                let (factor, original) = (entries.needed("factor")?, original()?);
+                let (factor, found) = (entries.needed("factor")?, original()?);
+                let original = if entries.config.get(ORIGINAL).is_some() { found } else { entries.needed(ORIGINAL)? };
                 of(plain.into_iter().map(|f| llama3(f, factor, bounds, original)).collect())
             }
             "yarn" => yarn(entries, &plain, theta, (longest, original()?)),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::config::{Config, HIDDEN};
 use super::encoder::{Batch, keep};
-use super::files::{Files, missing, read_all};
+use super::files::{Files, check_name, missing, read_all};
 use super::folder::{LARGEST_CONFIG, ModelFolder};
 use super::layers::{Activation, Linear};
 use super::loader::{Loader, Source};
@@ -34,6 +34,8 @@ pub struct SentenceEncoder {
     positions: usize,
     /// Text in front of every sentence.
     pub prompt: String,
+    /// Whether texts are read in lower case.
+    pub lowercase: bool,
 }
 
 impl SentenceEncoder {
@@ -47,12 +49,18 @@ impl SentenceEncoder {
         let body = reader::body(&folder.config, &w)?;
         w.finish(body.layers())?;
         let positions = body.positions();
-        let mut this = Self { body, pooling: vec![Pooling::Mean], dense: Vec::new(), positions, prompt: String::new() };
+        let mut this = Self {
+            body,
+            pooling: vec![Pooling::Mean],
+            dense: Vec::new(),
+            positions,
+            prompt: String::new(),
+            lowercase: false,
+        };
         let Some(files) = &folder.files else { return Ok(this) };
-        if let Some(settings) = parse(files, "sentence_bert_config.json")?
-            && settings.get("max_seq_length").is_some()
-        {
-            this.positions = settings.size("max_seq_length", 1..=1 << 24)?.min(positions);
+        if let Some(settings) = parse(files, "sentence_bert_config.json")? {
+            this.lowercase = settings.flag_or("do_lower_case", false)?;
+            this.positions = settings.size_or("max_seq_length", 3..=1 << 24, positions)?.min(positions);
         }
         if let Some(settings) = parse(files, "config_sentence_transformers.json")? {
             this.prompt = prompt(&settings)?;
@@ -74,13 +82,25 @@ impl SentenceEncoder {
         };
         let broken = |reason: String| Error::broken(files.describe(MODULES), reason);
         let modules: Vec<Value> = serde_json::from_slice((*modules).as_ref()).map_err(|e| broken(e.to_string()))?;
+        if modules.len() > MOST_MODULES {
+            return Err(broken(format!("it lists {} modules; at most {MOST_MODULES} are expected", modules.len())));
+        }
+        let mut last = 0;
         for module in modules {
             let text = |entry: &str| module.get(entry).and_then(Value::as_str).unwrap_or_default();
             let config = || {
                 let name = format!("{}/config.json", text("path"));
+                check_name(&name).map_err(|_| broken(format!("{:?} is not the folder of a module", text("path"))))?;
                 parse(files, &name)?.ok_or_else(|| missing(&**files, &name))
             };
-            match text("type").rsplit('.').next().unwrap_or_default() {
+            let kind = text("type").rsplit('.').next().unwrap_or_default();
+            let place = ORDER.iter().position(|name| *name == kind).unwrap_or(last);
+            if place < last || (place == last && last != DENSE && place > 0) {
+                let reason = format!("the module {kind:?} is not in its place: {} are expected", ORDER.join(", "));
+                return Err(broken(reason));
+            }
+            last = place;
+            match kind {
                 "Transformer" | "Normalize" => {}
                 "Pooling" => self.pooling = Pooling::read(&config()?)?,
                 "Dense" => {
@@ -106,6 +126,12 @@ impl SentenceEncoder {
         self.positions
     }
 
+    /// Largest number of tokens that the body reads.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        self.body.positions()
+    }
+
     /// Number of layers.
     #[must_use]
     pub fn layers(&self) -> usize {
@@ -118,10 +144,11 @@ impl SentenceEncoder {
         self.body.hidden()
     }
 
-    /// Whether a vector is the mean of the last hidden states.
+    /// Whether a vector is the mean of the last hidden states of the text as it is.
     #[must_use]
     pub fn is_mean(&self) -> bool {
-        self.pooling == [Pooling::Mean] && self.dense.is_empty()
+        let whole = self.positions == self.longest() && self.prompt.is_empty();
+        whole && self.pooling == [Pooling::Mean] && self.dense.is_empty()
     }
 
     /// Hidden states of layer `layer` (0 = the embeddings, as in transformers) and of the last layer.
@@ -151,6 +178,11 @@ impl SentenceEncoder {
 }
 
 const MODULES: &str = "modules.json";
+/// Modules in the order that is supported. Only the projections may be several.
+const ORDER: [&str; 4] = ["Transformer", "Pooling", "Dense", "Normalize"];
+/// Place of the projections in it.
+const DENSE: usize = 2;
+const MOST_MODULES: usize = 16;
 
 fn parse(files: &Arc<dyn Files>, name: &str) -> Result<Option<Config>> {
     let Some(_) = files.size(name)? else { return Ok(None) };
@@ -170,6 +202,7 @@ impl Dense {
             let found = config.size("in_features", HIDDEN)?;
             return Err(config.wrong("in_features", format!("{inputs}, the width of what it projects"), found));
         }
+        config.only("module_input_name", &["sentence_embedding"])?;
         let outputs = config.size("out_features", HIDDEN)?;
         let name = config.get("activation_function").and_then(Value::as_str).unwrap_or("Tanh");
         let activation = match name.rsplit('.').next().unwrap_or_default() {

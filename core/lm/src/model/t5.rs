@@ -227,7 +227,9 @@ impl T5 {
             w.matrix(&name, buckets.count, sizes.heads)
         };
         let names = ["shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"];
-        let (tokens, head) = w.tables(&names, "lm_head", [sizes.vocabulary, d], sizes.tied)?;
+        // The reference ties them unless the file has both.
+        let tied = sizes.tied || !w.has("lm_head.weight");
+        let (tokens, head) = w.tables(&names, "lm_head", [sizes.vocabulary, d], tied)?;
         let model = Self {
             buckets,
             tokens,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use half::f16;
 
-use super::gguf::Llama;
+use super::gguf::Checkpoint;
 use super::number::{
     Decode, Each, Values, all_finite, decode_bf16, decode_f16, decode_f32, decode_f64, non_finite, push_f16, unknown,
 };
@@ -21,8 +21,8 @@ const PIECE: usize = 1 << 20;
 pub enum Tensors {
     /// One or several `safetensors` files.
     Safetensors(TensorIndex),
-    /// A GGUF file of a Llama.
-    Gguf(Llama),
+    /// A GGUF file.
+    Gguf(Checkpoint),
     /// A format implemented by the caller (`pytorch_model.bin`).
     Source(Box<dyn TensorSource>),
     /// Shape and values by name, for tests and formats that are read as a whole.
@@ -35,7 +35,7 @@ impl Tensors {
     pub fn names(&self) -> Vec<&str> {
         match self {
             Self::Safetensors(index) => index.names(),
-            Self::Gguf(llama) => llama.names(),
+            Self::Gguf(model) => model.names(),
             Self::Source(source) => source.names(),
             Self::Memory(tensors) => tensors.keys().map(String::as_str).collect(),
         }
@@ -46,7 +46,7 @@ impl Tensors {
     pub fn info(&self, name: &str) -> Option<TensorInfo> {
         match self {
             Self::Safetensors(index) => index.info(name),
-            Self::Gguf(llama) => llama.info(name),
+            Self::Gguf(model) => model.info(name),
             Self::Source(source) => source.info(name),
             Self::Memory(tensors) => {
                 tensors.get(name).map(|(shape, _)| TensorInfo { shape: shape.clone(), dtype: Dtype::F32 })
@@ -59,7 +59,7 @@ impl Tensors {
     pub fn place(&self, name: &str) -> String {
         match self {
             Self::Safetensors(index) => index.place(name),
-            Self::Gguf(llama) => llama.place(),
+            Self::Gguf(model) => model.place(),
             Self::Source(source) => source.place(name),
             Self::Memory(_) => "the loaded weights".to_owned(),
         }
@@ -74,7 +74,7 @@ impl Tensors {
     pub fn read_f32(&self, name: &str) -> Result<Vec<f32>> {
         match self {
             Self::Safetensors(index) => index.read_f32(name),
-            Self::Gguf(llama) => llama.read_f32(name),
+            Self::Gguf(model) => model.read_f32(name),
             Self::Source(source) => {
                 let (values, bytes) = from_source(&**source, name)?;
                 values.read_f32(|each| hand_over(bytes, each))
@@ -90,7 +90,7 @@ impl Tensors {
     pub fn read_f16(&self, name: &str) -> Result<Vec<f16>> {
         match self {
             Self::Safetensors(index) => index.read_f16(name),
-            Self::Gguf(llama) => llama.read_f16(name),
+            Self::Gguf(model) => model.read_f16(name),
             Self::Source(source) => {
                 let (values, bytes) = from_source(&**source, name)?;
                 values.read_f16(|each| hand_over(bytes, each))

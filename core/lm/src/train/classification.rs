@@ -28,6 +28,10 @@ pub struct PairExample {
     pub target: Vec<f32>,
 }
 
+/// Architectures that are trained as classifiers: those whose whole model takes part in dropout and half precision.
+const TRAINED: [&str; 8] =
+    ["bert", "roberta", "xlm-roberta", "distilbert", "electra", "mpnet", "modernbert", "deberta-v2"];
+
 /// A batch of pairs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairBatch {
@@ -52,6 +56,7 @@ impl Classification {
     /// # Errors
     /// [`Error::Config`].
     pub fn new(config: Config) -> Result<Self> {
+        config.only("model_type", &TRAINED)?;
         let (labels, pad) = (config.labels()?.len(), classifier::PairClassifier::pad_of(&config)?);
         Ok(Self { config, labels, pad })
     }

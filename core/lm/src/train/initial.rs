@@ -67,6 +67,9 @@ pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
             let inner = config.size_or("n_inner", HIDDEN, 4 * d)?;
             draw.matrix("transformer.wte.weight".into(), [vocabulary, d], deviation)?;
             draw.matrix("transformer.wpe.weight".into(), [shape.positions, d], deviation)?;
+            if !shape.tied {
+                draw.matrix("lm_head.weight".into(), [vocabulary, d], deviation)?;
+            }
             let mut norms = vec!["transformer.ln_f".to_owned()];
             for i in 0..layers {
                 let n = |part: &str| format!("transformer.h.{i}.{part}");
@@ -89,7 +92,7 @@ pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
         "llama" => {
             let inner = config.size("intermediate_size", HIDDEN)?;
             draw.matrix("model.embed_tokens.weight".into(), [vocabulary, d], deviation)?;
-            if !config.flag_or("tie_word_embeddings", false)? {
+            if !shape.tied {
                 draw.matrix("lm_head.weight".into(), [vocabulary, d], deviation)?;
             }
             draw.vector("model.norm.weight".into(), d, 1.0);
@@ -107,6 +110,10 @@ pub fn initial(config: &Config, seed: u64) -> Result<Weights> {
                     ("mlp.down_proj", d, inner, into_stream),
                 ] {
                     draw.matrix(n(part), [outputs, inputs], deviation)?;
+                    let entry = if part.starts_with("mlp") { "mlp_bias" } else { "attention_bias" };
+                    if config.flag_or(entry, false)? {
+                        draw.vector(n(part).replace(".weight", ".bias"), outputs, 0.0);
+                    }
                 }
             }
         }

@@ -46,7 +46,7 @@ pub struct Settings {
     /// default 50.
     pub evaluate_every: u64,
     /// Low-rank adapters (LoRA); `None` = all weights are trained. Default: rank 16 and alpha 32 on all projections of
-    /// Llama, GPT-2 and T5, and on query, key and value of BioGPT.
+    /// every architecture.
     #[serde(default)]
     pub lora: Option<Lora>,
 }

@@ -57,12 +57,17 @@ pub(super) fn gemma3(config: &Config) -> Result<GatedConfig> {
     let config = &config.with_default("sliding_window", 4096.into());
     read.slide(config, |layer| (layer + 1) % every != 0)?;
     let dim = read.sizes.head_dim;
-    let local = if config.get("rope_parameters").is_some_and(|p| p.get("sliding_attention").is_some()) {
+    // Scaling in the older spelling is of the full layers only.
+    let nested = config.get("rope_scaling").is_none();
+    let local = if nested && config.get("rope_parameters").is_some_and(|p| p.get("sliding_attention").is_some()) {
         Rope::read(config, dim, 10_000.0, Some("sliding_attention"))?
     } else {
         Rope::plain(config, dim, config.positive_or("rope_local_base_freq", 10_000.0)?, 1.0)?
     };
     read.ropes = vec![Rope::read(config, dim, 1_000_000.0, Some("full_attention"))?, local];
+    for limit in read.ropes.iter().filter_map(|rope| rope.limit) {
+        read.sizes.positions = read.sizes.positions.min(limit);
+    }
     for reach in &mut read.layers {
         reach.rope = Some(usize::from(reach.window.is_some()));
     }

@@ -6,7 +6,6 @@ use crate::Result;
 use crate::model::config::Config;
 
 pub(super) fn llama(config: &Config) -> Result<GatedConfig> {
-    config.only("pretraining_tp", &["1"])?;
     GatedConfig::shared(config, 10_000.0, false)
 }
 
@@ -18,6 +17,7 @@ pub(super) fn mistral(config: &Config) -> Result<GatedConfig> {
     }
     let shared = GatedConfig::shared(config, 10_000.0, false)?;
     let mut read = GatedConfig { qkv_bias: false, out_bias: false, inner_bias: false, ..shared };
-    read.slide(config, |_| true)?;
+    // Its reference does not read `layer_types`.
+    read.slide_all(config)?;
     Ok(read)
 }

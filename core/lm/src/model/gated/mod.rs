@@ -64,9 +64,6 @@ pub(super) struct GatedConfig {
 
 impl GatedConfig {
     pub(super) fn read(config: &Config) -> Result<Self> {
-        if config.model_type()? != "phi3" {
-            config.only("partial_rotary_factor", &["1"])?;
-        }
         match config.model_type()? {
             "qwen2" => qwen::qwen2(config),
             "qwen3" => qwen::qwen3(config),
@@ -96,7 +93,8 @@ impl GatedConfig {
         };
         let vocabulary = config.size("vocab_size", VOCABULARY)?;
         let layers = config.size("num_hidden_layers", LAYERS)?;
-        let rope = Rope::read(config, head_dim, theta, None)?;
+        let partial = config.model_type()? == "phi3";
+        let rope = Rope::of_part(config, head_dim, theta, None, partial)?;
         let positions = config.size_or("max_position_embeddings", POSITIONS, 2048)?;
         #[allow(clippy::cast_precision_loss)]
         let query_scale = (head_dim as f32).sqrt();
@@ -129,6 +127,13 @@ impl GatedConfig {
             ropes: vec![rope],
             layers: vec![Reach { rope: Some(0), window: None }; layers],
         })
+    }
+
+    /// Gives all layers the window `sliding_window`.
+    fn slide_all(&mut self, config: &Config) -> Result<()> {
+        let window = config.get("sliding_window").map(|_| config.size("sliding_window", POSITIONS)).transpose()?;
+        self.layers.iter_mut().for_each(|reach| reach.window = window);
+        Ok(())
     }
 
     /// Gives the layers chosen by `layer_types`, or else by `default(layer)`, the window `sliding_window`.

@@ -9,8 +9,11 @@ pub(super) fn read(config: &Config) -> Result<GatedConfig> {
     for bias in ["attention_bias", "mlp_bias", "lm_head_bias"] {
         config.only(bias, &["false"])?;
     }
-    let config = &config.with_default("rms_norm_eps", 1e-5.into());
+    let config = &config
+        .with_default("rms_norm_eps", 1e-5.into())
+        .with_default("max_position_embeddings", 4096.into())
+        .with_default("original_max_position_embeddings", 4096.into());
     let mut read = GatedConfig { fused: true, inner_bias: false, ..GatedConfig::shared(config, 10_000.0, false)? };
-    read.slide(config, |_| true)?;
+    read.slide_all(config)?;
     Ok(read)
 }

@@ -19,7 +19,7 @@ mod split;
 mod tokenizer;
 mod vocabulary;
 
-pub use checkpoint::{Checkpoint, Checkpoint as Llama};
+pub use checkpoint::Checkpoint;
 pub use file::Gguf;
 pub use kind::Kind;
 pub use reader::{Numbers, Value};

@@ -76,17 +76,19 @@ impl ModernBert {
         let global = theta("global_rope_theta", 160_000.0)?;
         let near = config.get("local_rope_theta").map_or(Ok(global), |_| theta("local_rope_theta", 10_000.0));
         let near = if config.entries().contains_key("local_rope_theta") { near? } else { 10_000.0 };
+        let ropes = [
+            Rope::read(config, dim, global, Some("full_attention"))?,
+            Rope::read(config, dim, near, Some("sliding_attention"))?,
+        ];
+        let positions = config.size_or("max_position_embeddings", POSITIONS, 8192)?;
         Ok(Self {
             hidden: d,
             inner,
             heads,
-            positions: config.size_or("max_position_embeddings", POSITIONS, 8192)?,
+            positions: ropes.iter().filter_map(|rope| rope.limit).fold(positions, usize::min),
             activation: config.activation("hidden_activation", Activation::Gelu)?,
             reach: config.size_or("local_attention", 1..=1 << 20, 128)? / 2,
-            ropes: [
-                Rope::read(config, dim, global, Some("full_attention"))?,
-                Rope::read(config, dim, near, Some("sliding_attention"))?,
-            ],
+            ropes,
             tokens: w.embedding("embeddings.tok_embeddings.weight", config.size("vocab_size", VOCABULARY)?, d)?,
             norm: norm("embeddings.norm")?,
             blocks,

@@ -19,7 +19,7 @@ const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 pub(super) const CONFIG: &str = "config.json";
 const ALWAYS: [&str; 2] = [CONFIG, "tokenizer.json"];
-const MAYBE: [&str; 2] = [format::FILE, golden::FILE];
+const MAYBE: [&str; 4] = [format::FILE, golden::FILE, "generation_config.json", "tokenizer_config.json"];
 
 /// Most weight files of a model.
 const MOST_SHARDS: usize = 64;
