@@ -178,7 +178,7 @@ impl Config {
                 _ => None,
             })
         });
-        let kinds: Option<Vec<bool>> = kinds.and_then(|kinds| kinds.collect());
+        let kinds: Option<Vec<bool>> = kinds.and_then(Iterator::collect);
         match kinds.filter(|kinds| kinds.len() == layers) {
             Some(kinds) => Ok(Some(kinds)),
             None => {
