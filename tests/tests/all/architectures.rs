@@ -65,7 +65,8 @@ fn slope(folder: &ModelFolder, parameters: &Parameters) -> Result<(f64, Gradient
     let examples = examples();
     let batch = Batch::new(&examples.iter().collect::<Vec<_>>(), start);
     let mut sink = Gradients::new();
-    let loss = wait(gradients(&folder.config, parameters, &batch, Options { scale: 1.0, ..Options::default() }, &mut sink))?;
+    let loss =
+        wait(gradients(&folder.config, parameters, &batch, Options { scale: 1.0, ..Options::default() }, &mut sink))?;
     Ok((loss, sink))
 }
 
