@@ -73,7 +73,9 @@ pub fn agree(x: &[String], y: &[String]) -> bool {
 
 /// Whether every name in `y` that is not doubtful has a counterpart in `x`.
 pub fn contained(y: &[String], x: &[String]) -> bool {
-    y.iter().filter(|e| !e.starts_with('?')).all(|e| x.iter().any(|f| same(e, name_of(f))) || abbreviated(e, y, x))
+    // An item with `=` has the initials of some words of x. They stand for these words only, see `abbreviated`.
+    let stands = |e: &str, f: &str| if f.contains('=') { alike(e, name_of(f)) } else { same(e, name_of(f)) };
+    y.iter().filter(|e| !e.starts_with('?')).all(|e| x.iter().any(|f| stands(e, f)) || abbreviated(e, y, x))
 }
 
 /// The name of an item, without what says that it is doubtful.
@@ -113,7 +115,12 @@ fn initials(short: &str, long: &str) -> bool {
 /// word, with some of the words before it. "Korea" does not stand for "North Korea", nor "England" for "Bank of
 /// England".
 fn same(a: &str, b: &str) -> bool {
-    if a == b || initials(a, b) || initials(b, a) {
+    initials(a, b) || initials(b, a) || alike(a, b)
+}
+
+/// As [`same`], without initials.
+fn alike(a: &str, b: &str) -> bool {
+    if a == b {
         return true;
     }
     let (a, b) = (key(a), key(b));

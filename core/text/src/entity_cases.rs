@@ -131,6 +131,8 @@ const DISAGREE: &[(&str, &str)] = &[
     ("He met Ann and Bo Coe.", "He met Ann."),
     ("The WTO met.", "The World Health Organization met."),
     ("He met Jo.", "He met James Osborne."),
+    ("Martin Luther King and others marched.", "Mary Lou Kane and others marched."),
+    ("Directed by Mary Louise Parker and friends.", "Directed by Mark Lee Peters and friends."),
     ("He met Ren\u{e9}.", "He met Ron."),
     ("He met O'Dea.", "He met O'Day."),
     ("\u{418}\u{432}\u{430}\u{43d} won.", "\u{418}\u{433}\u{43e}\u{440} won."),

@@ -102,6 +102,10 @@ impl Reader {
             return at + 1;
         }
         let text = self.text(at).to_owned();
+        // Like "one of 12", which is said as often as "one of the 12".
+        if text == "1" && self.text(at + 1) == "of" && (self.is_digits(at + 2) || self.cardinal(at + 2).is_some()) {
+            return at + 1;
+        }
         let next = if self.glued(at + 1) { self.text(at + 1).to_owned() } else { String::new() };
         if let Some((half, end)) = self.half_day(at + 1) {
             return self.push_word(&(clock(&text.replace('.', ":")) + half), at, end);

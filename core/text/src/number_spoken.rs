@@ -212,7 +212,7 @@ impl Reader {
             return true;
         }
         match self.text(after) {
-            "in" | "to" | "or" | "of" => more(after + 1),
+            "in" | "to" | "or" => more(after + 1),
             "and" if prev == "between" => more(after + 1),
             "and" => {
                 let part = self.hop(after + 1);

@@ -141,11 +141,13 @@ impl Reader {
     fn digit_part(&self, at: usize) -> Option<Part> {
         let first = self.hop(at);
         let joined = first > at || !self.glued(at);
-        if !joined || !is_slash(self.text(first + 1)) || is_slash(self.text(first + 3)) || !self.glued(first + 1) {
+        // Tokenised texts have spaces on both sides of the slash.
+        let even = self.glued(first + 1) == self.glued(first + 2);
+        if !joined || !is_slash(self.text(first + 1)) || is_slash(self.text(first + 3)) || !even {
             return None;
         }
         let (n, d) = (self.text(first).parse().ok()?, self.text(first + 2).parse().ok()?);
-        (n > 0 && n < d && d <= 100 && self.glued(first + 2)).then_some((n, d, first + 3))
+        (n > 0 && n < d && d <= 100).then_some((n, d, first + 3))
     }
 
     /// The magnitude at `at` after a numeral that began at `begin`, and the token after it.
@@ -269,7 +271,10 @@ impl Reader {
         let Some(sign) = first.checked_sub(1) else { return false };
         let operand = self.number_before(sign);
         match self.text(sign) {
-            "minus" => !operand,
+            // "plus or minus 15" has no sign.
+            "minus" => {
+                !operand && !(self.before(sign, 2) == "plus" && matches!(self.before(sign, 1), "or" | "and" | "/"))
+            }
             "negative" => !operand && !matches!(self.before(sign, 1), "tested" | "test" | "testing" | "tests" | "came"),
             "−" if !self.glued(first) => !operand && !self.glued(sign),
             mark if is_minus(mark) && self.glued(first) => {
