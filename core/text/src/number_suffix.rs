@@ -273,7 +273,8 @@ impl Reader {
         match self.text(sign) {
             // "plus or minus 15" has no sign.
             "minus" => {
-                !operand && !(self.before(sign, 2) == "plus" && matches!(self.before(sign, 1), "or" | "and" | "/"))
+                let either = self.before(sign, 2) == "plus" && matches!(self.before(sign, 1), "or" | "and" | "/");
+                !(operand || either)
             }
             "negative" => !operand && !matches!(self.before(sign, 1), "tested" | "test" | "testing" | "tests" | "came"),
             "−" if !self.glued(first) => !operand && !self.glued(sign),
