@@ -12,6 +12,7 @@ use lm::model::cache::{Sequences, SiblingCache};
 use lm::model::config::Config;
 use lm::model::files::MemoryFiles as Memory;
 use lm::model::{Batch, LanguageModel, PairClassifier, SentenceEncoder};
+use safetensors::tensor::TensorView;
 
 const LOGITS: f32 = 2e-5;
 /// Every architecture, and every setting that changes its computation: without it the logits would be others.
@@ -425,4 +426,72 @@ fn sentence_encoders() -> Result<()> {
             first.chunks(encoder.hidden()).flat_map(|v| v.iter().map(|x| x / length(v)).collect::<Vec<_>>()).collect();
         close("first token", &host(encoder.embed(&padded))?, &unit, 2e-5)
     })
+}
+
+/// The modules of a sentence-transformers folder, against the same computed by hand; others and other orders are refused.
+#[test]
+fn modules_of_sentence_encoders() -> Result<()> {
+    let compute = &devices()?[0];
+    let (mut bert, want) = (folder(golden("models/bert"))?, expected("bert")?);
+    let padded = batch(&want, "input_ids", Some("attention_mask"), Some("token_type_ids"))?;
+    let means = want.values("mean_pooled")?;
+    let hidden = means.len() / padded.rows();
+    let weight: Vec<f32> = (0..2 * hidden).map(|i| ((i * 37 % 19) as f32 - 9.0) / 20.0).collect();
+    let bias = [0.3_f32, -0.2];
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let (of_weight, of_bias) = (bytes(&weight), bytes(&bias));
+    let file = safetensors::serialize(
+        [
+            ("linear.weight", TensorView::new(safetensors::Dtype::F32, vec![2, hidden], &of_weight)?),
+            ("linear.bias", TensorView::new(safetensors::Dtype::F32, vec![2], &of_bias)?),
+        ],
+        None,
+    )?;
+    let module =
+        |kind: &str, path: &str| format!(r#"{{"path": "{path}", "type": "sentence_transformers.models.{kind}"}}"#);
+    let dense = format!(
+        r#"{{"in_features": {hidden}, "out_features": 2, "bias": true, "activation_function": "torch.nn.modules.activation.Tanh"}}"#
+    );
+    let mut load = |kinds: &[(&str, &str)]| {
+        let modules: Vec<String> = kinds.iter().map(|(kind, path)| module(kind, path)).collect();
+        let settings = br#"{"prompts": {"q": "query: "}, "default_prompt_name": "q"}"#;
+        let files = Memory::from_iter([
+            ("modules.json", format!("[{}]", modules.join(", ")).into_bytes()),
+            ("1_Pooling/config.json", br#"{"pooling_mode_mean_tokens": true}"#.to_vec()),
+            ("2_Dense/config.json", dense.clone().into_bytes()),
+            ("2_Dense/model.safetensors", file.clone()),
+            ("sentence_bert_config.json", br#"{"max_seq_length": 7, "do_lower_case": true}"#.to_vec()),
+            ("config_sentence_transformers.json", settings.to_vec()),
+        ]);
+        bert.files = Some(Arc::new(files));
+        SentenceEncoder::load(&bert, &compute.device)
+    };
+    let [body, pooling, dense, normalize] =
+        [("Transformer", ""), ("Pooling", "1_Pooling"), ("Dense", "2_Dense"), ("Normalize", "3_Normalize")];
+    let encoder = load(&[body, pooling, dense, normalize])?;
+    anyhow::ensure!((encoder.positions(), &encoder.prompt[..], encoder.lowercase) == (7, "query: ", true));
+    let by_hand: Vec<f32> = means
+        .chunks(hidden)
+        .flat_map(|mean| {
+            let y = [0, 1].map(|o| {
+                let row = &weight[o * hidden..][..hidden];
+                (row.iter().zip(mean).map(|(w, x)| w * x).sum::<f32>() + bias[o]).tanh()
+            });
+            let length = (y[0] * y[0] + y[1] * y[1]).sqrt();
+            y.map(|y| y / length)
+        })
+        .collect();
+    close("projected", &host(encoder.embed(&padded))?, &by_hand, 2e-5)?;
+    for wrong in [
+        &[body, dense, pooling][..],
+        &[body, pooling, normalize, dense],
+        &[body, pooling, pooling],
+        &[body, ("WeightedLayerPooling", "1_Pooling")],
+        &[body, ("Pooling", "../1_Pooling")],
+        &[body, ("Pooling", "4_Pooling")],
+        &[dense; 17],
+    ] {
+        anyhow::ensure!(load(wrong).is_err(), "{wrong:?} was accepted");
+    }
+    Ok(())
 }

@@ -164,3 +164,26 @@ fn start_token(config: &Config, tokenizer: Option<&Config>) -> Option<String> {
     let asked = entry("add_bos_token").and_then(serde_json::Value::as_bool).unwrap_or(in_code);
     asked.then(|| named("bos_token").or_else(|| in_code.then(|| "</s>".to_owned()))).flatten()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_token_is_asked_for_or_in_the_tokenizers_code() {
+        let config = |text: &str| Config::parse("config.json", text.as_bytes()).unwrap();
+        let start = |model: &str, tokenizer: Option<&str>| {
+            let model = config(&format!(r#"{{"model_type": "{model}"}}"#));
+            start_token(&model, tokenizer.map(config).as_ref())
+        };
+        let asks = r#"{"add_bos_token": true, "bos_token": {"content": "<s>"}}"#;
+        assert_eq!(start("llama", Some(asks)).as_deref(), Some("<s>"));
+        assert_eq!(start("llama", Some(r#"{"bos_token": "<s>"}"#)), None);
+        assert_eq!(start("llama", None), None);
+        assert_eq!(start("biogpt", None).as_deref(), Some("</s>"));
+        assert_eq!(start("biogpt", Some(r#"{"sep_token": "<end>", "bos_token": "<s>"}"#)).as_deref(), Some("<end>"));
+        assert_eq!(start("opt", None).as_deref(), Some("</s>"));
+        assert_eq!(start("opt", Some(r#"{"add_bos_token": false, "bos_token": "</s>"}"#)), None);
+    }
+}

@@ -238,18 +238,6 @@ impl<'a> Loader<'a> {
         self.fused(&[(name, outputs)], inputs, bias)
     }
 
-    /// The projection that a file holds as `weight` and `bias`.
-    ///
-    /// # Errors
-    /// As [`Loader::vector`].
-    pub fn linear_here(&self, inputs: usize, outputs: usize, bias: bool) -> Result<Linear> {
-        let Source::Checkpoint(tensors) = self.source else { return self.linear("", inputs, outputs, bias) };
-        let values = self.read(tensors, "weight", &[outputs, inputs])?;
-        let weight = Weight::new(values, [inputs, outputs], (inputs, 1), self.device);
-        let bias = if bias { Some(self.vector("bias", outputs)?.reshape([1, outputs])) } else { None };
-        Ok(Linear { weight, outputs, bias, adapters: Vec::new() })
-    }
-
     /// Several projections of one input fused into one, with concatenated outputs.
     ///
     /// # Errors

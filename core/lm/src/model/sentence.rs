@@ -215,7 +215,7 @@ impl Dense {
         };
         let tensors =
             Tensors::Safetensors(TensorIndex::open_file(files.clone(), &format!("{path}/model.safetensors"))?);
-        let w = Loader::new(&tensors, device, &["linear.", ""], "weight")?;
-        Ok(Self { linear: w.linear_here(inputs, outputs, config.flag_or("bias", true)?)?, activation })
+        let w = Loader::new(&tensors, device, &[""], "linear.weight")?;
+        Ok(Self { linear: w.linear("linear", inputs, outputs, config.flag_or("bias", true)?)?, activation })
     }
 }

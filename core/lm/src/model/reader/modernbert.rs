@@ -72,10 +72,12 @@ impl ModernBert {
                 })
             })
             .collect::<Result<_>>()?;
-        let theta = |field: &str, default: f64| config.positive_or(field, default);
-        let global = theta("global_rope_theta", 160_000.0)?;
-        let near = config.get("local_rope_theta").map_or(Ok(global), |_| theta("local_rope_theta", 10_000.0));
-        let near = if config.entries().contains_key("local_rope_theta") { near? } else { 10_000.0 };
+        let global = config.positive_or("global_rope_theta", 160_000.0)?;
+        // The older reference takes null for the base of global layers.
+        let near = match config.entries().get("local_rope_theta") {
+            Some(value) if value.is_null() => global,
+            _ => config.positive_or("local_rope_theta", 10_000.0)?,
+        };
         let ropes = [
             Rope::read(config, dim, global, Some("full_attention"))?,
             Rope::read(config, dim, near, Some("sliding_attention"))?,
